@@ -1,0 +1,25 @@
+"""The error for whatever the user can mend."""
+
+
+class UserError(ValueError):
+    """Input that the user can mend: a path, a flag, a binding, an image, a layer string.
+
+    The message is one line. It says what was expected and what came, and names the remedy where
+    there is one. The commands print it as ``pcvae: error: ...`` and exit with code 2.
+    """
+
+
+class Interrupted(Exception):
+    """A signal ended the work after its state was saved.
+
+    The commands print the message and exit with code 128 + ``signal_number``.
+
+    Args:
+        signal_number: the number of the signal, as in the module ``signal``.
+        message: one line for the user; what was saved and how to go on.
+    """
+
+    def __init__(self, signal_number, message="interrupted"):
+        """Keeps the number for the exit code."""
+        super().__init__(message)
+        self.signal_number = int(signal_number)

@@ -1,0 +1,99 @@
+"""Grids of images, as arrays and as PNG files."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP = 2  # pixels between images
+_BACKGROUND = 255
+
+
+def image_grid(images, columns=None, min_side=64):
+    """Lays images out in a grid.
+
+    Args:
+        images: uint8 [num_images, height, width, channels].
+        columns: images a row; by default about as many as rows.
+        min_side: small images are enlarged by a whole factor up to about this side.
+
+    Returns:
+        uint8 [grid height, grid width, 3 or 1].
+    """
+    images = displayable(images)
+    count = len(images)
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    factor = max(1, round(min_side / images.shape[1]))
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    height, width, channels = images.shape[1:]
+    rows = -(-count // columns)
+    shape = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels)
+    grid = np.full(shape, _BACKGROUND, np.uint8)
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + _GAP) + _GAP, column * (width + _GAP) + _GAP
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def displayable(images):
+    """Returns images as grey or RGB: 2 channels gain a blue of zeros, a fourth is dropped."""
+    images = np.asarray(images)
+    channels = images.shape[-1]
+    if channels == 2:
+        return np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
+    return images[..., :3] if channels == 4 else images
+
+
+def labelled_rows(rows, min_side=64):
+    """Lays rows of images out under each other with a label at the left of each.
+
+    Args:
+        rows: list of (label, uint8 [columns, height, width, channels]).
+        min_side: see `image_grid`.
+
+    Returns:
+        uint8 [grid height, grid width, 3].
+    """
+    columns = max(len(images) for _, images in rows)
+    strips = [image_grid(images, columns, min_side) for _, images in rows]
+    font = ImageFont.load_default(size=13)
+    margin = 12 + max(int(font.getlength(line)) for label, _ in rows for line in label.split("\n"))
+    height = sum(len(strip) for strip in strips)
+    canvas = Image.new("RGB", (margin + strips[0].shape[1], height), (_BACKGROUND,) * 3)
+    draw, top = ImageDraw.Draw(canvas), 0
+    for (label, _), strip in zip(rows, strips, strict=True):
+        middle = top + len(strip) // 2
+        draw.multiline_text((6, middle), label, fill=(0, 0, 0), font=font, anchor="lm")
+        canvas.paste(Image.fromarray(_rgb(strip)), (margin, top))
+        top += len(strip)
+    return np.asarray(canvas)
+
+
+def prefix_grid(model, images, seed=0):
+    """Shows images as their prefixes of latents tell them.
+
+    The first row holds the originals, the next the reconstructions from z_1:K at each resolution;
+    what lies below K is taken from the prior's means.
+
+    Args:
+        model: a `VDVAE`.
+        images: uint8 [columns, height, width, channels].
+        seed: integer, of the posterior.
+
+    Returns:
+        uint8 [grid height, grid width, 3].
+    """
+    rows = [("original", images)]
+    for resolution, num_levels in model.prefixes.items():
+        label = f"{resolution}x{resolution}\nK = {num_levels}"
+        rows.append((label, model.reconstruct(images, num_levels, seed=seed)))
+    return labelled_rows(rows)
+
+
+def save_png(image, path):
+    """Writes an array uint8 [height, width, 1 or 3] as PNG; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(_rgb(image)).save(path)
+
+
+def _rgb(image):
+    return image.repeat(3, axis=-1) if image.shape[-1] == 1 else image

@@ -1,0 +1,122 @@
+"""The negative ELBO, its parts and the rate of every level over a whole split."""
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.distributions.noise import SeededNoise, make_seed
+from pcvae.objectives import mse
+
+
+class LikelihoodEvaluation:
+    """Evaluates a model by one posterior sample an image.
+
+    Every image counts once, the ragged last batch included; image i draws the noise of (seed, i),
+    so that neither the batch size nor the number of replicas changes the result. Sums are kept in
+    float64. Made once, called often: the graph is traced at the first call.
+
+    Args:
+        model: a `VDVAE` or a model with the same outputs.
+        batch_size: images at once over all replicas.
+    """
+
+    def __init__(self, model, batch_size=64):
+        self.model = model
+        self.strategy = tf.distribute.get_strategy()
+        replicas = self.strategy.num_replicas_in_sync
+        self.local_batch_size = max(1, batch_size // replicas)
+        self.batch_size = self.local_batch_size * replicas
+        self._evaluate = tf.function(self._distributed, autograph=False)
+
+    def __call__(self, images, seed=0, on_progress=None):
+        """Evaluates images.
+
+        Args:
+            images: uint8 array-like [num_images, height, width, channels].
+            seed: integer.
+            on_progress: None, or a function of (images done, images in all).
+
+        Returns:
+            A dict of the keys of ``results/evaluation.json``: means with ``_stderr``, the standard
+            error of the mean over images.
+        """
+        seed, num_images = make_seed(seed), len(images)
+        parts = []
+        for start in range(0, num_images, self.batch_size):
+            batch = np.asarray(images[start : start + self.batch_size])
+            valid = len(batch)
+            if valid < self.batch_size:
+                padding = np.repeat(batch[-1:], self.batch_size - valid, axis=0)
+                batch = np.concatenate([batch, padding])
+            values = self._evaluate(self._distribute(batch, start), seed)
+            parts.append({name: value.numpy()[:valid] for name, value in values.items()})
+            if on_progress:
+                on_progress(start + valid, num_images)
+        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return summarise(values, self.model.image_shape)
+
+    def _distribute(self, batch, start):
+        def local(context):
+            first = context.replica_id_in_sync_group * self.local_batch_size
+            return {
+                "images": tf.constant(batch[first : first + self.local_batch_size]),
+                "first_example": tf.constant(start + first, tf.int64),
+            }
+
+        return self.strategy.experimental_distribute_values_from_function(local)
+
+    def _distributed(self, batch, seed):
+        values = self.strategy.run(self._replica, args=(batch, seed))
+        return {name: self.strategy.gather(value, axis=0) for name, value in values.items()}
+
+    def _replica(self, batch, seed):
+        images = batch["images"]
+        output = self.model(images, noise=SeededNoise(seed, batch["first_example"]))
+        values = {
+            "rate_per_level": output.rate_per_level,
+            "mse": mse(images, output.reconstruction),
+        }
+        if output.nll is not None:
+            values["nll"] = output.nll
+        return values
+
+
+def summarise(values, image_shape):
+    """Turns per-image values into the record of ``results/evaluation.json``.
+
+    Args:
+        values: arrays over images: ``rate_per_level`` [n, levels] nats, ``mse`` [n] and, for a
+            head with a likelihood, ``nll`` [n] nats.
+        image_shape: (height, width, channels).
+    """
+    values = {name: array.astype(np.float64) for name, array in values.items()}
+    rate = values["rate_per_level"].sum(axis=1)
+    with np.errstate(divide="ignore"):
+        psnr_db = 10.0 * np.log10(4.0 / values["mse"])
+    record = {"num_images": len(rate)}
+    if "nll" in values:
+        negative_elbo = values["nll"] + rate
+        record |= _mean(
+            "negative_elbo_bits_per_dim", units.bits_per_dim(negative_elbo, image_shape)
+        )
+        record |= _mean("nll_bits_per_dim", units.bits_per_dim(values["nll"], image_shape))
+    record |= _mean("rate_bits_per_dim", units.bits_per_dim(rate, image_shape))
+    record |= _mean("rate_nats_per_dim", units.nats_per_dim(rate, image_shape))
+    record |= _mean("rate_nats_per_level", values["rate_per_level"])
+    record |= _mean("distortion_mse", values["mse"])
+    record |= _mean("psnr_db", psnr_db)
+    return record
+
+
+def _mean(name, values):
+    """Mean and its standard error over the first axis; the error of one value is unknown."""
+    count = len(values)
+    error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else values[0] * np.nan
+    return {name: _plain(values.mean(axis=0)), f"{name}_stderr": _plain(error)}
+
+
+def _plain(value):
+    """Python numbers for JSON, None for what is not finite."""
+    if np.ndim(value):
+        return [_plain(item) for item in value]
+    return float(value) if np.isfinite(value) else None

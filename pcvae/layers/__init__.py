@@ -1,0 +1,19 @@
+"""Keras layers from which hierarchical VAEs are built."""
+
+from pcvae.layers.decoder import Decoder
+from pcvae.layers.encoder import Encoder
+from pcvae.layers.heads import HEADS, Head, make_head
+from pcvae.layers.residual import BottleneckBlock
+from pcvae.layers.stack import Stack
+from pcvae.layers.top_down import TopDownLevel
+
+__all__ = [
+    "HEADS",
+    "BottleneckBlock",
+    "Decoder",
+    "Encoder",
+    "Head",
+    "Stack",
+    "TopDownLevel",
+    "make_head",
+]

@@ -1,0 +1,124 @@
+"""The bottom-up encoder: images to activations at every resolution (Child 2020, figure 3)."""
+
+import keras
+import tensorflow as tf
+
+from pcvae.errors import UserError
+from pcvae.layers.levels import parse_encoder_blocks, width_function, widths_notation
+from pcvae.layers.residual import BottleneckBlock, convolution
+from pcvae.layers.stack import Stack
+
+
+def inner_kernel_size(resolution):
+    """Returns the side of a block's inner kernels: 1 where 3x3 would see padding only."""
+    return 3 if resolution > 2 else 1
+
+
+@keras.saving.register_keras_serializable(package="pcvae")
+class Encoder(keras.layers.Layer):
+    """Residual blocks from fine to coarse; maps images to {resolution: activations}.
+
+    Where the width grows on the way down the activations are padded with zero channels, as
+    published.
+
+    Args:
+        blocks: the encoder's layer string, such as ``"32x11,32d2,16x6,16d4,4x3"``.
+        width: channels at every resolution that `width_per_resolution` does not name.
+        channels: channels of the images.
+        bottleneck: width of a block's bottleneck as a fraction of the width.
+        width_per_resolution: {resolution: width} or ``"64:32,32:48"``.
+        unroll: whether stacks are written out instead of looped.
+
+    Raises:
+        UserError: the string or the widths do not fit together.
+    """
+
+    def __init__(
+        self,
+        blocks,
+        width,
+        channels=3,
+        bottleneck=0.25,
+        width_per_resolution="",
+        unroll=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.blocks = blocks
+        self.width = width
+        self.channels = channels
+        self.bottleneck = bottleneck
+        self.width_per_resolution = widths_notation(width_per_resolution)
+        self.unroll = unroll
+        self.groups = parse_encoder_blocks(blocks)
+        self.width_at = width_function(width, self.width_per_resolution)
+        self.image_size = self.groups[0].resolution
+        self._check_widths()
+
+    def _check_widths(self):
+        sides = [group.resolution for group in self.groups]
+        for finer, coarser in zip(sides, sides[1:], strict=False):
+            if self.width_at(coarser) < self.width_at(finer):
+                raise UserError(
+                    "width_per_resolution: the encoder's width must not shrink towards coarser "
+                    f"resolutions, got {self.width_at(finer)} at {finer} and "
+                    f"{self.width_at(coarser)} at {coarser}"
+                )
+
+    def build(self, input_shape=None):
+        num_blocks = sum(group.num_blocks for group in self.groups)
+        self.in_conv = convolution(
+            self.width_at(self.image_size), 3, self.channels, self.dtype_policy, "in_conv"
+        )
+        self.stacks = []
+        for group in self.groups:
+            width = self.width_at(group.resolution)
+            block = BottleneckBlock(
+                width,
+                int(width * self.bottleneck),
+                width,
+                kernel_size=inner_kernel_size(group.resolution),
+                residual=True,
+                last_scale=1.0 / num_blocks,
+                dtype=self.dtype_policy,
+                name="block",
+            )
+            stack = Stack(
+                block,
+                group.num_blocks,
+                unroll=self.unroll,
+                name=f"blocks_{group.first_block:03d}",
+            )
+            stack.build((None, group.resolution, group.resolution, width))
+            self.stacks.append(stack)
+        super().build(input_shape)
+
+    def call(self, x):
+        """Maps [batch, side, side, channels] to {resolution: [batch, r, r, width at r]}."""
+        x = self.in_conv(x)
+        activations = {self.image_size: x}
+        for group, stack in zip(self.groups, self.stacks, strict=True):
+            x = stack(x)
+            if group.pool:
+                x = tf.nn.avg_pool2d(x, group.pool, group.pool, "VALID")
+            resolution = group.resolution // (group.pool or 1)
+            x = pad_channels(x, self.width_at(resolution))
+            activations[resolution] = x
+        return activations
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "blocks": self.blocks,
+            "width": self.width,
+            "channels": self.channels,
+            "bottleneck": self.bottleneck,
+            "width_per_resolution": self.width_per_resolution,
+            "unroll": self.unroll,
+        }
+
+
+def pad_channels(x, width):
+    """Pads [batch, side, side, channels] with zero channels up to a width."""
+    missing = width - x.shape[-1]
+    return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, missing]]) if missing else x

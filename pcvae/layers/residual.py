@@ -1,0 +1,102 @@
+"""The bottleneck block of the VDVAE (Child 2020, figure 3, right)."""
+
+import keras
+import tensorflow as tf
+
+
+def fan_in_uniform(scale=1.0):
+    """Returns the initializer of the published convolutions: uniform in +-sqrt(scale / fan_in).
+
+    ``scale = 1`` is PyTorch's default for convolutions, which the published models start from;
+    ``scale = 1 / n`` multiplies the weights by sqrt(1 / n), as it does for n residual blocks.
+    """
+    return keras.initializers.VarianceScaling(scale / 3.0, mode="fan_in", distribution="uniform")
+
+
+def convolution(filters, kernel_size, in_width, dtype, name, kernel_initializer=None):
+    """Returns a convolution with zero bias, built for `in_width` input channels."""
+    layer = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        padding="same",
+        kernel_initializer=kernel_initializer or fan_in_uniform(),
+        dtype=dtype,
+        name=name,
+    )
+    layer.build((None, None, None, in_width))
+    return layer
+
+
+def gelu(x):
+    """The exact Gaussian error linear unit (not its tanh approximation), as published."""
+    return tf.nn.gelu(x, approximate=False)
+
+
+@keras.saving.register_keras_serializable(package="pcvae")
+class BottleneckBlock(keras.layers.Layer):
+    """gelu, 1x1, gelu, kxk, gelu, kxk, gelu, 1x1; with or without the residual connection.
+
+    Maps [batch, side, side, in_width] to [batch, side, side, out_width].
+
+    Args:
+        in_width: channels of the input.
+        middle_width: channels of the bottleneck.
+        out_width: channels of the output.
+        kernel_size: side of the two inner kernels: 3, or 1 where the side is at most 2.
+        residual: whether the input is added to the output (needs in_width == out_width).
+        last_scale: variance scale of the last convolution's start; 0 starts it at zero.
+    """
+
+    def __init__(
+        self,
+        in_width,
+        middle_width,
+        out_width,
+        kernel_size=3,
+        residual=False,
+        last_scale=1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if residual and in_width != out_width:
+            raise ValueError(f"residual needs in_width == out_width, got {in_width}, {out_width}")
+        self.in_width = in_width
+        self.middle_width = middle_width
+        self.out_width = out_width
+        self.kernel_size = kernel_size
+        self.residual = residual
+        self.last_scale = last_scale
+
+    def build(self, input_shape=None):
+        middle, kernel, dtype = self.middle_width, self.kernel_size, self.dtype_policy
+        last = fan_in_uniform(self.last_scale) if self.last_scale else "zeros"
+        self.c1 = convolution(middle, 1, self.in_width, dtype, "c1")
+        self.c2 = convolution(middle, kernel, middle, dtype, "c2")
+        self.c3 = convolution(middle, kernel, middle, dtype, "c3")
+        self.c4 = convolution(self.out_width, 1, middle, dtype, "c4", kernel_initializer=last)
+        super().build(input_shape)
+
+    @property
+    def convolutions(self):
+        """The convolutions that hold all weights of the block, by name."""
+        return {"c1": self.c1, "c2": self.c2, "c3": self.c3, "c4": self.c4}
+
+    def call(self, x):
+        hidden = x
+        for convolve in self.convolutions.values():
+            hidden = convolve(gelu(hidden))
+        return x + hidden if self.residual else hidden
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.out_width)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "in_width": self.in_width,
+            "middle_width": self.middle_width,
+            "out_width": self.out_width,
+            "kernel_size": self.kernel_size,
+            "residual": self.residual,
+            "last_scale": self.last_scale,
+        }

@@ -1,0 +1,248 @@
+"""The very deep VAE (Child 2020, arXiv 2011.10650) as a Keras model."""
+
+import keras
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
+from pcvae.errors import UserError
+from pcvae.layers.decoder import Decoder
+from pcvae.layers.encoder import Encoder
+from pcvae.layers.heads import make_head
+from pcvae.layers.levels import last_level_of_resolutions
+from pcvae.models.inference import Inference
+from pcvae.outputs import VDVAEOutput
+
+
+@keras.saving.register_keras_serializable(package="pcvae")
+class VDVAE(Inference, keras.Model):
+    """A hierarchical VAE with a bottom-up encoder and a top-down decoder.
+
+    Images are uint8 [batch, height, width, channels]. The level i of the decoder, coarsest first,
+    has a latent z_i with prior p(z_i | z_<i) and posterior q(z_i | x, z_<i); the head gives
+    p(x | z_1:L). Layer strings are in the published notation, see `layers.levels`.
+
+    ``model(images)`` gives a `VDVAEOutput`. The methods `sample`, `reconstruct`, `encode`,
+    `decode` and `rate_per_level` work on uint8 arrays. ``model.compile(optimizer=...)`` and
+    ``model.fit(images)`` minimise the negative ELBO in nats per dimension; the trainers of
+    `pcvae.training` add what a long run needs.
+
+    Args:
+        image_shape: (height, width, channels), height equal to width; by default square RGB of
+            the encoder's first resolution.
+        encoder_blocks: the encoder's layer string.
+        decoder_blocks: the decoder's layer string.
+        width: channels at every resolution that `width_per_resolution` does not name.
+        latent_width: channels of each latent (z in the published presets).
+        bottleneck: width of a block's bottleneck as a fraction of the width.
+        width_per_resolution: {resolution: width} or ``"64:32,32:48"``.
+        no_bias_above: the finest resolution that starts from a learned bias.
+        head: "logistic_mixture", "linear", "gaussian" or "bernoulli".
+        num_mixtures: components of the logistic mixture.
+        bit_depth: bits of a pixel that the likelihood sees, 1 to 8.
+        pixel_mean: what is subtracted from the pixels before the encoder, on [0, 255].
+        pixel_std: what they are divided by then.
+        split_levels: level indices that start a stack of their own.
+        unroll: whether stacks are written out instead of looped.
+
+    Raises:
+        UserError: the arguments do not fit together.
+    """
+
+    def __init__(
+        self,
+        image_shape=None,
+        encoder_blocks="32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3",
+        decoder_blocks="1x1,4m1,4x2,8m4,8x5,16m8,16x10,32m16,32x21",
+        width=384,
+        latent_width=16,
+        bottleneck=0.25,
+        width_per_resolution="",
+        no_bias_above=64,
+        head="logistic_mixture",
+        num_mixtures=10,
+        bit_depth=8,
+        pixel_mean=127.5,
+        pixel_std=127.5,
+        split_levels=(),
+        unroll=False,
+        **kwargs,
+    ):
+        kwargs.setdefault("name", "vdvae")
+        super().__init__(**kwargs)
+        _check_positive_integers(width=width, latent_width=latent_width, num_mixtures=num_mixtures)
+        channels = 3 if image_shape is None else int(image_shape[-1])
+        shared = {
+            "width": width,
+            "bottleneck": bottleneck,
+            "width_per_resolution": width_per_resolution,
+            "unroll": unroll,
+            "dtype": self.dtype_policy,
+        }
+        self.encoder = Encoder(encoder_blocks, channels=channels, name="encoder", **shared)
+        self.decoder = Decoder(
+            decoder_blocks,
+            latent_width=latent_width,
+            no_bias_above=no_bias_above,
+            split_levels=split_levels,
+            name="decoder",
+            **shared,
+        )
+        self.head = make_head(head, channels, bit_depth, num_mixtures, dtype=self.dtype_policy)
+        side = self.encoder.image_size
+        self.image_shape = tuple(map(int, image_shape or (side, side, channels)))
+        _check_shapes(self)
+        self.pixel_mean = pixel_mean
+        self.pixel_std = pixel_std
+        self._arguments = {
+            "image_shape": list(self.image_shape),
+            "encoder_blocks": encoder_blocks,
+            "decoder_blocks": decoder_blocks,
+            "width": width,
+            "latent_width": latent_width,
+            "bottleneck": bottleneck,
+            "width_per_resolution": self.decoder.width_per_resolution,
+            "no_bias_above": no_bias_above,
+            "head": head,
+            "num_mixtures": num_mixtures,
+            "bit_depth": bit_depth,
+            "pixel_mean": pixel_mean,
+            "pixel_std": pixel_std,
+            "split_levels": list(split_levels),
+            "unroll": unroll,
+        }
+        self._metrics_in_bits_per_dim = {
+            name: keras.metrics.Mean(name=f"{name}_bits_per_dim")
+            for name in ("negative_elbo", "nll", "rate")
+        }
+        self.build((None, *self.image_shape))
+
+    def build(self, input_shape):
+        if not self.built:
+            side = self.image_shape[0]
+            self.encoder.build((None, *self.image_shape))
+            self.decoder.build()
+            self.head.build((None, side, side, self.decoder.width_at(side)))
+
+    @property
+    def num_levels(self):
+        """Number of levels of latents."""
+        return self.decoder.num_levels
+
+    @property
+    def level_resolutions(self):
+        """Resolution of each level, coarsest first."""
+        return self.decoder.resolutions
+
+    @property
+    def prefixes(self):
+        """{resolution: K}: the prefixes z_1:K at which a resolution is complete."""
+        return last_level_of_resolutions(self.decoder.groups)
+
+    def activations(self, images):
+        """The bottom-up pass: uint8 images to {resolution: [batch, r, r, width]}."""
+        pixels = tf.cast(images, tf.float32)
+        return self.encoder((pixels - self.pixel_mean) / self.pixel_std)
+
+    def call(self, images, noise=None, keep_latents=False):
+        """The posterior pass.
+
+        Args:
+            images: uint8 [batch, height, width, channels].
+            noise: a `SeededNoise` or `GivenNoise`; by default that of seed 0.
+            keep_latents: whether the output holds the latents.
+
+        Returns:
+            A `VDVAEOutput`.
+        """
+        noise = seeded_noise(0) if noise is None else noise
+        decoded = self.decoder.infer(self.activations(images), noise, keep_latents)
+        params = self.head(decoded.features)
+        likely = self.head.has_likelihood
+        return VDVAEOutput(
+            head_params=params,
+            reconstruction=self.head.mean(params),
+            latents=decoded.latents,
+            rate_per_level=decoded.rate_per_level,
+            nll=self.head.negative_log_likelihood(params, images) if likely else None,
+        )
+
+    def train_step(self, images):
+        """One step of `fit`: minimises the negative ELBO in nats per dimension."""
+        images = keras.utils.unpack_x_y_sample_weight(images)[0]
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        with tf.GradientTape() as tape:
+            output = self(images, noise=_noise_of_step(step, images))
+            negative_elbo = self._negative_elbo(output)
+            loss = self.optimizer.scale_loss(negative_elbo)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self._logs(output, negative_elbo)
+
+    def test_step(self, images):
+        """One step of `evaluate`."""
+        images = keras.utils.unpack_x_y_sample_weight(images)[0]
+        output = self(images)
+        return self._logs(output, self._negative_elbo(output))
+
+    def _negative_elbo(self, output):
+        if output.nll is None:
+            raise UserError(
+                f"fit needs a head with a likelihood, got head={self._arguments['head']!r}: "
+                "choose 'logistic_mixture', 'gaussian' or 'bernoulli'"
+            )
+        rate = units.sum_per_example(output.rate_per_level)
+        return tf.reduce_mean(units.nats_per_dim(output.nll + rate, self.image_shape))
+
+    def _logs(self, output, negative_elbo):
+        rate = units.sum_per_example(output.rate_per_level)
+        metrics = self._metrics_in_bits_per_dim
+        metrics["negative_elbo"].update_state(units.nats_to_bits(negative_elbo))
+        metrics["nll"].update_state(units.bits_per_dim(output.nll, self.image_shape))
+        metrics["rate"].update_state(units.bits_per_dim(rate, self.image_shape))
+        return {metric.name: metric.result() for metric in metrics.values()}
+
+    @property
+    def metrics(self):
+        """The metrics of `fit` and `evaluate`, reset at each epoch."""
+        return list(self._metrics_in_bits_per_dim.values())
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype_policy.name, **self._arguments}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _noise_of_step(step, images):
+    """Noise of a step of `fit`: keyed by the place of an image in the global batch."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    first_example = tf.cast(replica, tf.int64) * tf.cast(tf.shape(images)[0], tf.int64)
+    return SeededNoise(tf.random.fold_in(make_seed(0), step), first_example)
+
+
+def _check_shapes(model):
+    height, width, _ = model.image_shape
+    side, decoder_side = model.encoder.image_size, model.decoder.image_size
+    if height != width:
+        raise UserError(f"image_shape: expected square images, got {model.image_shape}")
+    if height != side:
+        raise UserError(
+            f"images are {height}x{width} but encoder_blocks start at resolution {side}: choose "
+            f"layer strings for {height} or an image size of {side}"
+        )
+    if decoder_side != side:
+        raise UserError(
+            f"decoder_blocks end at resolution {decoder_side} but encoder_blocks start at {side}"
+        )
+    known = {group.resolution // (group.pool or 1) for group in model.encoder.groups} | {side}
+    missing = sorted(set(model.decoder.resolutions) - known)
+    if missing:
+        raise UserError(f"decoder_blocks use resolution {missing[0]}, which encoder_blocks lack")
+
+
+def _check_positive_integers(**values):
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{name}: expected an integer of at least 1, got {value!r}")

@@ -1,0 +1,74 @@
+"""The negative evidence lower bound and its usual variations."""
+
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.errors import UserError
+from pcvae.objectives.distortions import mse
+from pcvae.outputs import ObjectiveTerms
+
+
+class NegativeELBO:
+    """-log p(x | z) + beta * warm-up * sum over levels of max(rate_i, free bits), per dimension.
+
+    The reported rate is always the true one; beta, the warm-up and the free bits move the loss
+    alone. Free bits hold for each level and each example (Kingma et al. 2016, with groups of one
+    level; per example, so that the result does not depend on the batch or on replicas: ours).
+
+    Args:
+        beta: weight of the rate (Higgins et al. 2017).
+        kl_warmup_steps: steps over which the weight of the rate grows linearly to beta; 0 for none.
+        free_bits_nats_per_level: nats per image that each level may use at no cost.
+
+    Raises:
+        UserError: an argument is negative.
+    """
+
+    def __init__(self, beta=1.0, kl_warmup_steps=0, free_bits_nats_per_level=0.0):
+        for name, value in (
+            ("beta", beta),
+            ("kl_warmup_steps", kl_warmup_steps),
+            ("free_bits_nats_per_level", free_bits_nats_per_level),
+        ):
+            if value < 0:
+                raise UserError(f"{name}: expected a number >= 0, got {value}")
+        self.beta = beta
+        self.kl_warmup_steps = kl_warmup_steps
+        self.free_bits_nats_per_level = free_bits_nats_per_level
+
+    def rate_weight(self, step):
+        """Returns the weight of the rate at a step: beta times the warm-up."""
+        if not self.kl_warmup_steps:
+            return tf.constant(float(self.beta))
+        progress = tf.cast(step + 1, tf.float32) / float(self.kl_warmup_steps)
+        return self.beta * tf.minimum(1.0, progress)
+
+    def __call__(self, output, images, step):
+        """Gives the terms of a batch.
+
+        Args:
+            output: a `VDVAEOutput`.
+            images: uint8 [batch, height, width, channels].
+            step: integer tensor, the number of steps taken.
+
+        Returns:
+            `ObjectiveTerms`; the loss is in nats per dimension.
+        """
+        if output.nll is None:
+            raise UserError(
+                "NegativeELBO needs a head with a likelihood, got the linear head: choose "
+                "'logistic_mixture', 'gaussian' or 'bernoulli'"
+            )
+        image_shape = images.shape[1:]
+        rate = units.sum_per_example(output.rate_per_level)
+        charged = tf.maximum(output.rate_per_level, self.free_bits_nats_per_level)
+        weighted = self.rate_weight(step) * units.sum_per_example(charged)
+        return ObjectiveTerms(
+            loss=units.nats_per_dim(output.nll + weighted, image_shape),
+            rate=rate,
+            distortion=mse(images, output.reconstruction),
+            metrics={
+                "negative_elbo/bits_per_dim": units.bits_per_dim(output.nll + rate, image_shape),
+                "nll/bits_per_dim": units.bits_per_dim(output.nll, image_shape),
+            },
+        )

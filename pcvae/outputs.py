@@ -1,0 +1,40 @@
+"""The records that cross the borders between modules, each field with its shape."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class LevelOutput(NamedTuple):
+    """What one top-down level gives."""
+
+    features: tf.Tensor  # [batch, side, side, width]
+    latent: tf.Tensor  # [batch, side, side, latent_width]
+    rate: tf.Tensor  # [batch] nats
+
+
+class DecoderOutput(NamedTuple):
+    """What a top-down pass gives."""
+
+    features: tf.Tensor  # [batch, height, width, width of the decoder]
+    latents: tuple  # one [batch, side, side, latent_width] for each level; empty if not kept
+    rate_per_level: tf.Tensor  # [batch, levels] nats; zero where a latent was not inferred
+
+
+class VDVAEOutput(NamedTuple):
+    """What a hierarchical VAE gives for a batch of images."""
+
+    head_params: tf.Tensor  # [batch, height, width, parameters of the head]
+    reconstruction: tf.Tensor  # [batch, height, width, channels], mean of the head, in [-1, 1]
+    latents: tuple  # one [batch, side, side, latent_width] for each level; empty if not kept
+    rate_per_level: tf.Tensor  # [batch, levels] nats
+    nll: tf.Tensor | None  # [batch] nats; None for a head without a likelihood
+
+
+class ObjectiveTerms(NamedTuple):
+    """What an objective gives for a batch. The rate is the true one, whatever the loss does."""
+
+    loss: tf.Tensor  # [batch] what is minimised, nats per dimension unless the objective says so
+    rate: tf.Tensor  # [batch] nats
+    distortion: tf.Tensor  # [batch] mean squared error on [-1, 1]
+    metrics: dict  # name with unit -> [batch]

@@ -1,0 +1,135 @@
+"""The VDVAE equals the published reference (openai/vdvae), number by number."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.distributions.noise import GivenNoise
+from pcvae.errors import UserError
+from pcvae.models import VDVAE, load_reference_weights
+from pcvae.models.reference_weights import reference_names
+
+GOLDEN = Path(__file__).parents[1] / "goldens" / "vdvae_reference_small.npz"
+TOLERANCE = 1e-4  # relative to the largest number of an array; the issue of the fixture's README
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def weights_of(golden):
+    return {
+        name.removeprefix("weight/"): array
+        for name, array in golden.items()
+        if name.startswith("weight/")
+    }
+
+
+def given(golden, kind):
+    names = sorted(name for name in golden if name.startswith(f"{kind}/"))
+    return GivenNoise(tuple(golden[name] for name in names))
+
+
+def build(golden, **arguments):
+    meta = json.loads(str(golden["meta"]))
+    model = VDVAE(
+        image_shape=(meta["image_size"], meta["image_size"], 3),
+        encoder_blocks=meta["enc_blocks"],
+        decoder_blocks=meta["dec_blocks"],
+        width=meta["width"],
+        latent_width=meta["zdim"],
+        bottleneck=meta["bottleneck_multiple"],
+        width_per_resolution=meta["custom_width_str"],
+        no_bias_above=meta["no_bias_above"],
+        num_mixtures=meta["num_mixtures"],
+        **arguments,
+    )
+    load_reference_weights(model, weights_of(golden))
+    return model
+
+
+@pytest.fixture(scope="module", params=[{}, {"unroll": True}, {"split_levels": (2, 6)}], ids=str)
+def model(request, golden):
+    return build(golden, **request.param)
+
+
+def assert_close(actual, expected):
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE * scale)
+
+
+def test_number_of_parameters_and_levels(model, golden):
+    meta = json.loads(str(golden["meta"]))
+    assert model.count_params() == meta["num_parameters"]
+    assert model.num_levels == meta["num_levels"]
+
+
+def test_posterior_pass(model, golden):
+    activations = model.encoder(golden["images"])
+    for side, activation in activations.items():
+        assert_close(activation, golden[f"expected/activations/{side}"])
+    noise = given(golden, "posterior_noise")
+    run = tf.function(lambda: model.decoder.infer(activations, noise, keep_latents=True))
+    decoded = run()
+    for index, latent in enumerate(decoded.latents):
+        assert_close(latent, golden[f"expected/latent/{index:03d}"])
+    assert_close(decoded.rate_per_level, golden["expected/rate_per_level_nats"])
+    assert_close(decoded.features, golden["expected/features"])
+    params = model.head(decoded.features)
+    assert_close(params, golden["expected/head_params"])
+
+    target = units.images_from_levels(units.levels_from_signed(golden["target"], 8), 8)
+    np.testing.assert_allclose(
+        units.signed_from_levels(target, 8), golden["target"], atol=1e-6, rtol=0
+    )
+    nll = units.nats_per_dim(model.head.negative_log_likelihood(params, target), (16, 16, 3))
+    assert_close(nll, golden["expected/nll_nats_per_dim"])
+    rate = units.nats_per_dim(tf.reduce_sum(decoded.rate_per_level, axis=1), (16, 16, 3))
+    assert_close(tf.reduce_mean(rate), golden["expected/rate_nats_per_dim"])
+    assert_close(tf.reduce_mean(nll + rate), golden["expected/negative_elbo_nats_per_dim"])
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_prior_pass(model, golden, temperature):
+    noise = given(golden, "prior_noise")
+    temperatures = np.full(model.num_levels, temperature, np.float32)
+    run = tf.function(lambda: model.decoder.generate(2, noise, temperatures))
+    assert_close(run().features, golden[f"expected/prior_features/t{temperature}"])
+
+
+def test_every_weight_has_one_name(model, golden):
+    sizes = {
+        name: part.variable[0].numpy().size
+        if part.index is not None
+        else np.prod(part.variable.shape)
+        for name, part in reference_names(model).items()
+    }
+    assert sizes == {name: array.size for name, array in weights_of(golden).items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop("decoder.gain"), "missing decoder.gain"),
+        (lambda w: w.update(extra=np.zeros(1)), "unexpected extra"),
+        (
+            lambda w: w.update({"decoder.dec_blocks.3.z_proj.weight": np.zeros((24, 5, 1, 1))}),
+            r"decoder\.dec_blocks\.3\.z_proj\.weight has shape .*expected \(1, 1, 4, 24\)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_named_and_nothing_is_loaded(golden, change, message):
+    model = build(golden)
+    before = [weight.numpy() for weight in model.weights]
+    weights = {name: array + 1.0 for name, array in weights_of(golden).items()}
+    change(weights)
+    with pytest.raises(UserError, match=message):
+        load_reference_weights(model, weights)
+    for old, weight in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(old, weight.numpy())
