@@ -28,21 +28,21 @@ class LikelihoodEvaluation:
         self.batch_size = self.local_batch_size * replicas
         self._evaluate = tf.function(self._distributed, autograph=False)
 
-    def __call__(self, images, seed=0, on_progress=None):
+    def __call__(self, images, seed=0, progress=None):
         """Evaluates images.
 
         Args:
             images: uint8 array-like [num_images, height, width, channels].
             seed: integer.
-            on_progress: None, or a function of (images done, images in all).
+            progress: None, or a function that wraps the list of batches it iterates over.
 
         Returns:
             A dict of the keys of ``results/evaluation.json``: means with ``_stderr``, the standard
             error of the mean over images.
         """
-        seed, num_images = make_seed(seed), len(images)
-        parts = []
-        for start in range(0, num_images, self.batch_size):
+        seed, parts = make_seed(seed), []
+        starts = range(0, len(images), self.batch_size)
+        for start in progress(starts) if progress else starts:
             batch = np.asarray(images[start : start + self.batch_size])
             valid = len(batch)
             if valid < self.batch_size:
@@ -50,8 +50,6 @@ class LikelihoodEvaluation:
                 batch = np.concatenate([batch, padding])
             values = self._evaluate(self._distribute(batch, start), seed)
             parts.append({name: value.numpy()[:valid] for name, value in values.items()})
-            if on_progress:
-                on_progress(start + valid, num_images)
         values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return summarise(values, self.model.image_shape)
 
@@ -106,6 +104,23 @@ def summarise(values, image_shape):
     record |= _mean("distortion_mse", values["mse"])
     record |= _mean("psnr_db", psnr_db)
     return record
+
+
+def headline(record):
+    """Returns the main numbers of a record in one line, with standard errors."""
+
+    def number(name, digits):
+        value, error = record[name], record[f"{name}_stderr"]
+        text = "not finite" if value is None else f"{value:.{digits}f}"
+        return text if error is None else f"{text} +- {error:.{digits}f}"
+
+    parts = [f"mse {number('distortion_mse', 5)}", f"psnr {number('psnr_db', 2)} dB"]
+    rate = f"rate {number('rate_bits_per_dim', 4)}"
+    if "nll_bits_per_dim" in record:
+        total = number("negative_elbo_bits_per_dim", 4)
+        nll = f"nll {number('nll_bits_per_dim', 4)}"
+        return f"negative ELBO {total} bits/dim ({nll}, {rate}), {', '.join(parts)}"
+    return f"{rate} bits/dim, {', '.join(parts)}"
 
 
 def _mean(name, values):

@@ -17,6 +17,11 @@ from pcvae.errors import UserError
 class Inference:
     """Batched, seeded inference; mixed into a model with encoder, decoder and head."""
 
+    @property
+    def named_weights(self):
+        """{name: variable} of all weights; the names do not depend on the name of the model."""
+        return {weight.path.split("/", 1)[1]: weight for weight in self.weights}
+
     def sample(self, num_samples, temperature=1.0, seed=0, batch_size=64, first_sample=0):
         """Draws images from the model.
 

@@ -53,18 +53,13 @@ def read_model(path):
         raise UserError(f"{path}: the arguments of {name} do not fit: {error}") from error
 
 
-def named_weights(model):
-    """Returns {name: variable} of a model's weights; names do not depend on the model's name."""
-    return {weight.path.split("/", 1)[1]: weight for weight in model.weights}
-
-
 def load_weights(model, weights):
     """Assigns {name: array} to a model.
 
     Raises:
         UserError: names or shapes differ; nothing is assigned then.
     """
-    variables = named_weights(model)
+    variables = model.named_weights
     problems = [f"missing {name}" for name in variables.keys() - weights.keys()]
     problems += [f"unexpected {name}" for name in weights.keys() - variables.keys()]
     for name in variables.keys() & weights.keys():

@@ -88,7 +88,9 @@ class VDVAE(Inference, keras.Model):
             name="decoder",
             **shared,
         )
-        self.head = make_head(head, channels, bit_depth, num_mixtures, dtype=self.dtype_policy)
+        self.head = make_head(
+            head, channels, bit_depth, num_mixtures, dtype=self.dtype_policy, name="head"
+        )
         side = self.encoder.image_size
         self.image_shape = tuple(map(int, image_shape or (side, side, channels)))
         _check_shapes(self)

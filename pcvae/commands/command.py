@@ -1,0 +1,200 @@
+"""The frame of every command: flags, help, errors of one line, exit codes.
+
+Exit codes: 0; 2 for what the user can mend, with one line ``pcvae: error: ...`` on standard error;
+128 + n after signal n (130 for Ctrl-C, 143 for SIGTERM); 1 for an error of the program.
+"""
+
+import os
+import re
+import signal
+import sys
+import traceback
+
+from absl import flags
+
+from pcvae import gin_utils
+from pcvae.errors import Interrupted, UserError
+
+_HELP = ("--help", "-help", "-h", "--helpfull")
+
+
+class Command:
+    """A command: its help text, its flags, and what it does with their values.
+
+    Args:
+        name: the command's name, such as ``train``.
+        help_text: what ``--help`` prints above the flags.
+        define_flags: called with an ``absl.flags.FlagValues`` of the command's own, defines flags
+            on it.
+        run: called with the parsed flags. It imports what is slow to import, TensorFlow above all.
+    """
+
+    def __init__(self, name, help_text, define_flags, run):
+        """Keeps the parts; flags are defined anew for each call of `main`."""
+        self.name = name
+        self._help_text = help_text
+        self._define_flags = define_flags
+        self._run = run
+
+    def main(self, argv=None):
+        """Runs the command and returns its exit code; raises nothing.
+
+        Args:
+            argv: the arguments without the program's name; by default those of the process.
+        """
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        argv = list(sys.argv[1:] if argv is None else argv)
+        debug = "--debug" in argv
+        try:
+            values = flags.FlagValues()
+            self._define_flags(values)
+            flags.DEFINE_bool(
+                "debug", False, "Print the traceback of an error too.", flag_values=values
+            )
+            if any(argument in _HELP for argument in argv):
+                print(self.help(values))
+            else:
+                self._run(parse_flags(values, argv))
+            sys.stdout.flush()
+            return 0
+        except BrokenPipeError:
+            # The reader of a pipe is gone: nothing is left to say, and nothing to flush at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
+        except KeyboardInterrupt:
+            print("pcvae: interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
+        except Interrupted as error:
+            print(f"pcvae: {one_line(error)}", file=sys.stderr)
+            return 128 + error.signal_number
+        except Exception as error:
+            return self._report(error, debug)
+
+    def help(self, values):
+        """Returns the help text: the command's own, then each flag with default and meaning."""
+        own = values.flags_by_module_dict()
+        found = {flag.name: flag for group in own.values() for flag in group}
+        lines = [self._help_text.strip(), "", "Flags:"]
+        for name, flag in found.items():
+            default = "" if flag.default in (None, [], False) else f" (default: {flag.default})"
+            lines.append(f"  --{name}{'' if flag.boolean else '=VALUE'}{default}")
+            lines.append(f"      {' '.join(flag.help.split())}")
+        if "gin_bindings" in values:
+            lines += ["  --gin.NAME=VALUE", "      Sets a macro or a parameter. May repeat."]
+        return "\n".join(lines)
+
+    def _report(self, error, debug):
+        if isinstance(error, UserError | OSError) or _is_resource_error(error):
+            if debug:
+                traceback.print_exception(error)
+            print(f"pcvae: error: {one_line(error)}", file=sys.stderr)
+            return 2
+        traceback.print_exception(error)
+        print(
+            f"pcvae: {self.name} failed: this is an error of pcvae, not of its use; please report "
+            "it with the lines above",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def parse_flags(values, argv):
+    """Parses arguments into flags; returns the flags.
+
+    Raises:
+        UserError: for an unknown flag, with the nearest one, a bad value, or a leftover argument.
+    """
+    if "gin_bindings" in values:
+        argv = gin_utils.rewrite_gin_args(argv)
+    try:
+        leftovers = values(["pcvae", *argv])[1:]
+    except flags.UnrecognizedFlagError as error:
+        raise UserError(
+            f"no flag --{error.flagname}{_nearest_flag(error.flagname, values)}"
+        ) from error
+    except (flags.Error, ValueError) as error:
+        raise UserError(str(error)) from error
+    if leftovers:
+        raise UserError(f"unexpected argument '{leftovers[0]}': flags are written --NAME=VALUE")
+    return values
+
+
+def define_gin_flags(values):
+    """Defines the flags of a command that reads a gin configuration."""
+    flags.DEFINE_multi_string(
+        "gin_file",
+        [],
+        "A gin file: a path, or a file that comes with pcvae, such as experiments/quickstart.gin. "
+        "May repeat; a later file overrides an earlier one.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_bindings",
+        [],
+        "A gin statement, 'NAME = VALUE'; --gin.NAME=VALUE is the short form. May repeat.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_search_path",
+        [],
+        "A further folder in which gin files and their includes are looked up. May repeat.",
+        flag_values=values,
+    )
+
+
+def define_run_dir(values):
+    """Defines --run_dir of a command that works on a finished run."""
+    flags.DEFINE_string("run_dir", None, "The run directory of pcvae-train.", flag_values=values)
+
+
+def require_run(run_dir):
+    """Returns the run directory, if a run is there.
+
+    Raises:
+        UserError: if the flag is missing or the directory holds no run.
+    """
+    if not run_dir:
+        raise UserError("--run_dir is missing: the run directory of pcvae-train")
+    if not os.path.isdir(run_dir):
+        raise UserError(f"--run_dir={run_dir}: there is no such directory")
+    if not os.path.isfile(os.path.join(run_dir, "model.json")):
+        raise UserError(f"--run_dir={run_dir}: no run of pcvae-train: it holds no model.json")
+    return run_dir
+
+
+def require_picture_output(output, suffixes=(".png", ".npz")):
+    """Returns the path of an output file, if its suffix says what to write.
+
+    Raises:
+        UserError: for another suffix, or a directory.
+    """
+    if not output.lower().endswith(suffixes):
+        raise UserError(f"--output={output}: expected a file name in {' or '.join(suffixes)}")
+    if os.path.isdir(output):
+        raise UserError(f"--output={output}: this is a directory, expected a file name")
+    return output
+
+
+def one_line(error):
+    """Returns the message of an error as one line, without what gin appends to it."""
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(name) for name in (error.filename, error.filename2) if name]
+        return ": ".join([*names, error.strerror])
+    message = str(error).partition("\n  In call to configurable")[0]
+    message = re.sub(r"^\[Errno \d+\] ", "", " ".join(message.split()))
+    return message or type(error).__name__
+
+
+def _nearest_flag(name, values):
+    return gin_utils.nearest(name, [f for f in values if f != "gin_bindings"]).replace(
+        "did you mean ", "did you mean --"
+    )
+
+
+def _is_resource_error(error):
+    """Says whether TensorFlow met a full disk, a missing permission or the end of memory."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None:
+        return isinstance(error, MemoryError)
+    kinds = (tensorflow.errors.PermissionDeniedError, tensorflow.errors.ResourceExhaustedError)
+    return isinstance(error, (MemoryError, *kinds))

@@ -1,0 +1,52 @@
+"""Encodes images and decodes them from the first levels of their latents.
+
+Usage:
+  pcvae-reconstruct --run_dir=runs/quickstart --images=PATH --output=reconstructions.png
+  pcvae-reconstruct --run_dir=runs/quickstart --images=digits.npz --num_levels=8
+
+PATH is a folder of pictures, one picture, or a file of arrays (.npy, .npz). A .png shows originals
+and reconstructions, a .npz keeps them as arrays. Without --num_levels every level is used.
+"""
+
+import os
+
+from absl import flags
+
+from pcvae.commands import command
+from pcvae.errors import UserError
+
+
+def define_flags(values):
+    """Defines the flags of pcvae-reconstruct."""
+    command.define_run_dir(values)
+    text = "A folder of pictures, one picture, or a file of arrays."
+    flags.DEFINE_string("images", None, text, flag_values=values)
+    text = "How many levels come from the image, coarsest first (default: all)."
+    flags.DEFINE_integer("num_levels", None, text, lower_bound=0, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
+    text = "FILE.png or FILE.npz (default: images/reconstructions.png in the run directory)."
+    flags.DEFINE_string("output", None, text, flag_values=values)
+
+
+def run(values):
+    """Checks the flags, then reconstructs."""
+    run_dir = command.require_run(values.run_dir)
+    if not values.images:
+        raise UserError("--images is missing: a folder of pictures, a picture, or an arrays file")
+    if not os.path.exists(values.images):
+        raise UserError(f"--images={values.images}: there is no such file or folder")
+    default = os.path.join(run_dir, "images", "reconstructions.png")
+    output = command.require_picture_output(values.output or default)
+    from pcvae import runs
+
+    runs.reconstruct(
+        run_dir=run_dir,
+        images=values.images,
+        num_levels=values.num_levels,
+        seed=values.seed,
+        output=output,
+    )
+    print(f"wrote {output}")
+
+
+main = command.Command("reconstruct", __doc__, define_flags, run).main

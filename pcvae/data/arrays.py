@@ -1,0 +1,156 @@
+"""Images in a NumPy file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
+from pcvae.data.decode import fit_array
+from pcvae.data.numpy_files import load_array, read_headers
+from pcvae.data.progress import report, with_progress
+from pcvae.data.splits import held_out_count, split_by_name
+from pcvae.errors import UserError
+
+ROWS_PER_CHUNK = 256
+WANTED_VALUES = "expected whole numbers in 0..255 or floats in [0, 1]"
+REMEDY = "scale them to 0..255 and save as uint8"
+
+
+class ArrayImages(ImageDataset):
+    """Images from a ``.npy`` or ``.npz`` file: [n, height, width, channels] or [n, height, width].
+
+    Values are whole numbers in 0..255, of any integer type, or floats in [0, 1], which are
+    multiplied by 255 and rounded (so is bool). 1 to 4 channels.
+
+    An ``.npz`` may name its arrays ``train``, ``test`` and ``validation``. A missing
+    ``validation`` is then the end of ``train``: 5,000 images, or a tenth where that is less.
+    Otherwise the array ``images``, or the only one that can hold images, is split 80/10/10 by a
+    hash of the index of each image (``splits``), so appending images never moves others.
+    """
+
+    def __init__(self, path, image_size=None, cache_dir=None):
+        """Reads the header of the file; reading the images waits for the first use.
+
+        Args:
+            path: the file.
+            image_size: side in pixels; None keeps the size of square images. Others are cropped to
+                their centred square and resized (``decode.fit``).
+            cache_dir: see ``ImageDataset``.
+
+        Raises:
+            UserError: if the file is missing or holds no images.
+        """
+        self._path = Path(path).expanduser()
+        headers = read_headers(self._path)
+        self._keys = _choose_keys(headers, path)
+        shapes = {_image_shape(headers[key], key, path) for key in self._keys.values()}
+        if len(shapes) > 1:
+            found = " and ".join(str(shape) for shape in sorted(shapes))
+            raise UserError(f"the arrays in {str(path)!r} hold images of different shapes: {found}")
+        height, width, channels = shapes.pop()
+        if image_size is None and height != width:
+            raise UserError(
+                f"the images in {str(path)!r} are {height}x{width} (height x width), not square; "
+                f"set image_size, for example to {min(height, width)}, to crop and resize them"
+            )
+        side = check_image_size(height if image_size is None else image_size)
+        self._must_fit = (height, width) != (side, side)
+        stat = self._path.stat()
+        content = {
+            "file": str(self._path.resolve()),
+            "stat": [stat.st_size, stat.st_mtime_ns],
+            "keys": self._keys,
+        }
+        super().__init__(f"arrays:{path}", (side, side, channels), content, cache_dir)
+
+    def _prepare(self, writers):
+        arrays, convert = {}, {}
+        for key in set(self._keys.values()):
+            arrays[key] = load_array(self._path, key)
+            convert[key] = _conversion(arrays[key], self.name)
+        rows = self._rows({key: len(array) for key, array in arrays.items()})
+        images = (
+            (split, convert[key](image))
+            for split, (key, indices) in rows.items()
+            for image in _in_chunks(arrays[key], indices)
+        )
+        total = sum(len(indices) for _, indices in rows.values())
+        side, _, channels = self.image_shape
+        for split, image in with_progress(images, total, f"{self.name}: reading images"):
+            image = image.reshape(*image.shape[:2], channels)
+            writers[split].write(fit_array(image, side) if self._must_fit else image)
+
+    def _rows(self, num_images):
+        """Returns a dict from split to (key of its array, indices of its rows)."""
+        if "images" in self._keys:
+            key = self._keys["images"]
+            names = [str(index) for index in range(num_images[key])]
+            members = split_by_name(names, f"the file {str(self._path)!r}")
+            return {split: (key, np.array(indices)) for split, indices in members.items()}
+        rows = {split: (key, np.arange(num_images[key])) for split, key in self._keys.items()}
+        if "validation" not in rows:
+            key, indices = rows["train"]
+            rest = len(indices) - max(1, held_out_count(len(indices)))
+            rows["train"], rows["validation"] = (key, indices[:rest]), (key, indices[rest:])
+        return {split: rows[split] for split in SPLITS}
+
+
+def _choose_keys(headers, path):
+    """Returns which array serves which split, or {"images": key} for one array to be split."""
+    if "train" in headers and "test" in headers:
+        return {split: split for split in SPLITS if split in headers}
+    if "images" in headers:
+        return {"images": "images"}
+    candidates = [key for key, (shape, _) in headers.items() if len(shape) in (3, 4)]
+    if len(headers) == 1 or len(candidates) == 1:
+        return {"images": (candidates or list(headers))[0]}
+    found = ", ".join(f"{key} {shape}" for key, (shape, _) in headers.items()) or "none"
+    raise UserError(
+        f"cannot tell which arrays in {str(path)!r} are the images: expected 'train' and 'test' "
+        f"(and 'validation'), or 'images', found {found}"
+    )
+
+
+def _image_shape(header, key, path):
+    """Returns (height, width, channels) of an array of images, or says what is wrong with it."""
+    shape, dtype = header
+    what = f"the array {key!r} in {str(path)!r}" if key else f"the array in {str(path)!r}"
+    if dtype.kind not in "buif":
+        raise UserError(f"{what} has the type {dtype}; {WANTED_VALUES}; {REMEDY}")
+    fits = len(shape) == 3 or (len(shape) == 4 and 1 <= shape[3] <= 4)
+    if not fits or 0 in shape:
+        channels_first = len(shape) == 4 and 1 <= shape[1] <= 4
+        hint = "; the channels must come last" if channels_first else ""
+        raise UserError(
+            f"{what} has the shape {shape}; expected [n, height, width, channels] with 1 to 4 "
+            f"channels, or [n, height, width]{hint}"
+        )
+    return (*shape[1:3], shape[3] if len(shape) == 4 else 1)
+
+
+def _conversion(array, name):
+    """Returns the function that takes values to uint8, after a look at their range."""
+    if array.dtype == bool:
+        return lambda image: image.astype(np.uint8) * np.uint8(255)
+    low, high = array.min(), array.max()  # NaN if any value is
+    if array.dtype.kind == "f":
+        if not (low >= 0.0 and high <= 1.0):
+            raise UserError(
+                f"{name} holds {array.dtype} values from {low:g} to {high:g}; {WANTED_VALUES}; "
+                f"{REMEDY}"
+            )
+        report(f"{name}: floats in [0, 1] are multiplied by 255 and rounded")
+        return lambda image: np.rint(image.astype(np.float64) * 255.0).astype(np.uint8)
+    if low < 0 or high > 255:
+        raise UserError(
+            f"{name} holds {array.dtype} values from {low} to {high}; {WANTED_VALUES}; {REMEDY}"
+        )
+    if high < 64:
+        report(f"{name}: warning: no value is above {high} of 255, so all images are dark")
+    return lambda image: image.astype(np.uint8)
+
+
+def _in_chunks(array, indices):
+    """Yields the rows of an array (or memory map) at sorted indices."""
+    for start in range(0, len(indices), ROWS_PER_CHUNK):
+        yield from array[indices[start : start + ROWS_PER_CHUNK]]

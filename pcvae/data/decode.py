@@ -1,0 +1,123 @@
+"""From image files and arrays to uint8 [side, side, channels].
+
+Every picture is cropped to its largest centred square (or a given box) and resized by Pillow,
+whose filters widen when they shrink, so nothing aliases: Lanczos to shrink, bicubic to enlarge.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image, ImageOps
+
+PICTURES_PER_ROUND = 256
+
+
+def fit(image, image_size, box=None):
+    """Crops a Pillow image to a square and resizes it.
+
+    Args:
+        image: a Pillow image of one 8-bit mode.
+        image_size: side of the result in pixels.
+        box: (left, top, right, bottom) in pixels; by default the largest centred square.
+
+    Returns:
+        A Pillow image of that size.
+    """
+    if box is None:
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+    square = image.crop(box)  # first, so that the filter sees nothing beyond the box
+    if square.size == (image_size, image_size):
+        return square
+    shrinks = square.width > image_size
+    kernel = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
+    return square.resize((image_size, image_size), kernel)
+
+
+def fit_array(array, image_size, box=None):
+    """Crops and resizes uint8 [height, width, channels], each channel on its own."""
+    channels = [
+        np.asarray(fit(Image.fromarray(np.ascontiguousarray(array[..., i])), image_size, box))
+        for i in range(array.shape[-1])
+    ]
+    return np.stack(channels, axis=-1)
+
+
+def decode_file(file, image_size, channels):
+    """Decodes an image file, upright, to uint8 [image_size, image_size, channels].
+
+    The orientation that a camera wrote (EXIF) is applied. Transparent pictures are laid on white,
+    16-bit grey is scaled to 8 bits, palettes, CMYK and the like become colours; of an animation
+    the first frame counts.
+
+    Args:
+        file: a path or a binary file.
+        image_size: side in pixels.
+        channels: 1 (luminance) or 3 (RGB).
+
+    Raises:
+        Exception: whatever Pillow raises for a file that is no whole picture.
+    """
+    with Image.open(file) as image:
+        # JPEG can be decoded at a fraction of its size; four times ours loses nothing to see.
+        image.draft(None, (4 * image_size, 4 * image_size))
+        image.load()
+        upright = _upright(image)
+        array = np.asarray(fit(_to_channels(upright, channels), image_size))
+    return array.reshape(image_size, image_size, channels)
+
+
+def _upright(image):
+    """Turns a picture as its EXIF asks; EXIF that cannot be read asks for nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def _to_channels(image, channels):
+    """Converts a Pillow image of any mode to L or RGB."""
+    mode = {1: "L", 3: "RGB"}[channels]
+    if image.mode.startswith("I"):  # the file formats we read hold 16 bits there
+        return _grey_from_16_bits(image).convert(mode)
+    has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
+    if has_alpha or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == mode else image.convert("RGB").convert(mode)
+
+
+def _grey_from_16_bits(image):
+    values = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def decode_in_threads(items, decode):
+    """Decodes items by several threads (Pillow works outside Python's lock), keeping their order.
+
+    Args:
+        items: an iterable of items.
+        decode: a function from an item to an array.
+
+    Yields:
+        (item, array, None), or (item, None, error) where decoding raised.
+    """
+
+    def attempt(item):
+        try:
+            return item, decode(item), None
+        # Pillow raises nearly every kind of exception for damaged files, bombs included.
+        except Exception as error:
+            return item, None, error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        batch = []
+        for item in items:
+            batch.append(item)
+            if len(batch) == PICTURES_PER_ROUND:
+                yield from pool.map(attempt, batch)
+                batch = []
+        yield from pool.map(attempt, batch)

@@ -1,0 +1,86 @@
+"""NumPy's files, without pickles: headers and arrays of ``.npy`` and ``.npz``."""
+
+import zipfile
+
+import numpy as np
+
+from pcvae.errors import UserError
+
+ZIP_MAGIC = b"PK\x03\x04"
+
+
+def read_headers(path):
+    """Reads the shape and type of every array in a file; the values are not touched.
+
+    Args:
+        path: a ``pathlib.Path`` of an ``.npy`` or ``.npz`` file.
+
+    Returns:
+        A dict from the array's name ("" in an ``.npy``) to (shape, dtype).
+
+    Raises:
+        UserError: if the file is missing, damaged, of another kind, or holds pickled objects.
+    """
+    if not path.exists():
+        raise UserError(f"no such file: {str(path)!r}")
+    if path.is_dir():
+        raise UserError(f"expected a .npy or .npz file, but {str(path)!r} is a folder")
+    try:
+        with path.open("rb") as file:
+            if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
+                file.seek(0)
+                headers = {"": _read_header(file)}
+            else:
+                with zipfile.ZipFile(path) as archive:
+                    headers = {
+                        name.removesuffix(".npy"): _read_header(archive.open(name))
+                        for name in archive.namelist()
+                        if name.endswith(".npy")
+                    }
+    # Damaged files make zipfile, NumPy and the tokenizer inside it raise nearly anything.
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    for name, (_, dtype) in headers.items():
+        if dtype.hasobject:
+            raise UserError(
+                f"{str(path)!r} holds pickled Python objects ({name or 'array'}), which are never "
+                "loaded; save a plain uint8 array instead"
+            )
+    return headers
+
+
+def load_array(path, name):
+    """Loads one array: a memory map from an ``.npy``, an array in memory from an ``.npz``.
+
+    Args:
+        path: a ``pathlib.Path`` that ``read_headers`` accepted.
+        name: a name that ``read_headers`` gave.
+
+    Raises:
+        UserError: if the values cannot be read.
+    """
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not name:
+            return loaded
+        with loaded:
+            return loaded[name]
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from error
+
+
+def _read_header(file):
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in read:
+        raise ValueError(f"NumPy file format {version[0]}.{version[1]} holds no plain numbers")
+    shape, _, dtype = read[version](file)
+    return shape, dtype
+
+
+def _unreadable(path, error):
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"cannot read {str(path)!r} as a .npy or .npz file: {reason}")

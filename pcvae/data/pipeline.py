@@ -1,0 +1,94 @@
+"""Batches: an endless, seekable stream for training, and every image once for evaluation."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae.data.order import slice_indices
+from pcvae.errors import UserError
+
+
+class EvaluationBatch(NamedTuple):
+    """A batch of consecutive images; the last one is filled up to the full size."""
+
+    images: np.ndarray  # uint8 [batch_size, height, width, channels]
+    first_example: int  # index of the first image in the split
+    num_valid: int  # how many images count; the rest repeat the last one
+
+
+def training_batches(
+    images, batch_size, seed, first_step=0, num_steps=None, input_context=None
+) -> tf.data.Dataset:
+    """Returns the training batches from a step on, shuffled by ``order``.
+
+    Under a strategy, give ``input_context`` (from ``strategy.distribute_datasets_from_function``):
+    each pipeline then yields, step after step, the slices of its own replicas. Together they are
+    the batch of one device, for any number of replicas and pipelines.
+
+    Args:
+        images: uint8 array or memory map [num_images, height, width, channels].
+        batch_size: images in the global batch, over all replicas.
+        seed: a Python int; the order is a function of it and of the step.
+        first_step: the first step to yield, 0 for a new run. Seeking costs nothing.
+        num_steps: how many steps to yield; None for no end.
+        input_context: a ``tf.distribute.InputContext``, or None for one replica.
+
+    Returns:
+        A ``tf.data.Dataset`` of dicts: ``images`` uint8 [local_batch, height, width, channels],
+        local_batch = batch_size / replicas, and ``first_example`` int64 [], the place of the first
+        of them in the global batch.
+
+    Raises:
+        UserError: if the batch cannot be shared equally by the replicas.
+    """
+    replicas = input_context.num_replicas_in_sync if input_context else 1
+    pipelines = input_context.num_input_pipelines if input_context else 1
+    pipeline = input_context.input_pipeline_id if input_context else 0
+    if batch_size < 1 or batch_size % replicas:
+        raise UserError(
+            f"batch_size is the global batch size, a multiple of the {replicas} replicas; "
+            f"got {batch_size}"
+        )
+    local_batch, own_replicas = batch_size // replicas, replicas // pipelines
+    num_images, image_shape = len(images), images.shape[1:]
+
+    def read(step, first_example):
+        first_position = int(step) * batch_size + int(first_example)
+        indices = slice_indices(seed, first_position, local_batch, num_images)
+        return np.ascontiguousarray(images[indices])
+
+    def slice_at(count):
+        step = first_step + count // own_replicas
+        first_example = (pipeline * own_replicas + count % own_replicas) * local_batch
+        # Through Python, so that a memory map stays on disk and out of the graph.
+        batch = tf.numpy_function(read, [step, first_example], tf.uint8, stateful=False)
+        return {
+            "images": tf.ensure_shape(batch, (local_batch, *image_shape)),
+            "first_example": first_example,
+        }
+
+    count = tf.int64.max if num_steps is None else num_steps * own_replicas
+    slices = tf.data.Dataset.range(count)
+    slices = slices.map(slice_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return slices.prefetch(2 * own_replicas)
+
+
+def evaluation_batches(images, batch_size):
+    """Yields every image once, in order, in batches of one size.
+
+    Args:
+        images: uint8 array or memory map [num_images, height, width, channels].
+        batch_size: images in a batch.
+
+    Yields:
+        ``EvaluationBatch``. A ragged last batch is filled up with its last image, and
+        ``num_valid`` says how many count.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+    for first in range(0, len(images), batch_size):
+        batch = np.array(images[first : first + batch_size])
+        num_valid = len(batch)
+        filling = np.repeat(batch[-1:], batch_size - num_valid, axis=0)
+        yield EvaluationBatch(np.concatenate([batch, filling]), first, num_valid)

@@ -1,0 +1,37 @@
+"""Progress of a preparation: plain lines with a rate and a time left, few of them."""
+
+import sys
+import time
+
+SECONDS_BETWEEN_LINES = 3.0
+
+
+def report(line):
+    """Prints one line for the person who waits (standard error, so that results stay clean)."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def with_progress(items, total, label):
+    """Yields the items and prints how far it is, with the time left, every few seconds.
+
+    Work that ends before the first line is due prints one line only, at its end.
+
+    Args:
+        items: an iterable.
+        total: how many items will come.
+        label: what is being done, for example ``"synthetic: drawing images"``.
+
+    Yields:
+        The items, one by one.
+    """
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES and done < total:
+            last = now
+            left = (now - start) / done * (total - done)
+            report(f"{label}: {done:,} of {total:,} ({100 * done // total}%), {left:.0f} s left")
+    report(f"{label}: {done:,} done in {time.monotonic() - start:.1f} s")

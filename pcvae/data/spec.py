@@ -1,0 +1,77 @@
+"""A dataset from one string, as the command line and gin name it."""
+
+import inspect
+
+from pcvae.data.arrays import ArrayImages
+from pcvae.data.folder import FolderImages
+from pcvae.data.lsun import LSUNImages
+from pcvae.data.synthetic import SyntheticImages
+from pcvae.data.tfds_images import TFDSImages
+from pcvae.errors import UserError
+
+# kind -> (constructor, what follows the colon)
+KINDS = {
+    "synthetic": (SyntheticImages, None),
+    "folder": (FolderImages, "PATH"),
+    "arrays": (ArrayImages, "FILE"),
+    "tfds": (TFDSImages, "NAME"),
+    "lsun": (LSUNImages, "PATH"),
+}
+
+
+def from_spec(
+    spec,
+    image_size=None,
+    *,
+    channels=None,
+    num_train_images=None,
+    skip_unreadable=None,
+    data_dir=None,
+    cache_dir=None,
+):
+    """Returns the dataset that a string names.
+
+    Args:
+        spec: ``synthetic``, ``folder:PATH``, ``arrays:FILE``, ``tfds:NAME`` or ``lsun:PATH``. ``~``
+            is the home folder.
+        image_size: side in pixels; None for the source's own default.
+        channels: 1 or 3 (folder, tfds).
+        num_train_images: size of the training split (synthetic), or its limit (lsun).
+        skip_unreadable: whether to leave out damaged files with a warning (folder).
+        data_dir: where TensorFlow Datasets keeps its files (tfds).
+        cache_dir: where prepared images are kept; see ``ImageDataset``.
+
+    Returns:
+        An ``ImageDataset``.
+
+    Raises:
+        UserError: if the kind is unknown, what follows it is missing, or an option does not apply
+            to it.
+    """
+    forms = ", ".join(
+        kind if wanted is None else f"{kind}:{wanted}" for kind, (_, wanted) in KINDS.items()
+    )
+    kind, colon, rest = str(spec).partition(":")
+    if kind not in KINDS:
+        raise UserError(f"unknown dataset {spec!r}; expected one of {forms}")
+    source, wanted = KINDS[kind]
+    if wanted is None and colon:
+        raise UserError(f"{kind!r} takes nothing after it, got {spec!r}")
+    if wanted is not None and not rest.strip():
+        raise UserError(f"{spec!r} lacks what to read; expected {kind}:{wanted}")
+    options = {
+        "image_size": image_size,
+        "channels": channels,
+        "num_train_images": num_train_images,
+        "skip_unreadable": skip_unreadable,
+        "data_dir": data_dir,
+        "cache_dir": cache_dir,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    accepted = inspect.signature(source).parameters
+    for name in options:
+        if name not in accepted:
+            raise UserError(f"the option {name} does not apply to {kind!r} datasets")
+    dataset = source(**options) if wanted is None else source(rest, **options)
+    dataset.origin = {"spec": str(spec), **options}
+    return dataset

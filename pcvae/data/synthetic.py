@@ -1,0 +1,191 @@
+"""Pictures drawn by the program: coloured street numbers, in the manner of SVHN.
+
+Every picture shows one to three digits on a wall or a plate. Large structure (colours of wall,
+plate and digits, light from one side, layout, number of digits) and fine detail (edges, blur,
+light noise) both matter, so both coarse and fine levels of a hierarchical model find work.
+"""
+
+import colorsys
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
+from pcvae.data.progress import with_progress
+from pcvae.errors import UserError
+
+DRAWING_VERSION = 1
+OVERSAMPLING = 2  # shapes are drawn at this multiple of the size and averaged down
+DIGIT_HEIGHT = 0.71  # height of the bundled font's digits, as a share of the font size
+HEIGHT_FACTOR = {1: 1.0, 2: 0.8, 3: 0.58}  # more digits are smaller, so that they fit
+
+
+class SyntheticImages(ImageDataset):
+    """Seeded street-number pictures [image_size, image_size, 3].
+
+    Each picture is a pure function of (seed, split, index, image_size): a longer set starts with
+    the shorter one, and no two splits share a stream of random numbers.
+    """
+
+    def __init__(
+        self,
+        image_size=32,
+        num_train_images=20_000,
+        num_validation_images=1_000,
+        num_test_images=2_000,
+        seed=0,
+        cache_dir=None,
+    ):
+        """Describes the set; drawing waits for the first use.
+
+        Args:
+            image_size: side in pixels, 16 to 256.
+            num_train_images: size of the training split.
+            num_validation_images: size of the validation split.
+            num_test_images: size of the test split.
+            seed: a whole number, 64 bits of it count; another seed gives another set.
+            cache_dir: see ``ImageDataset``.
+
+        Raises:
+            UserError: if an argument is out of range.
+        """
+        check_image_size(image_size)
+        if not 16 <= image_size <= 256:
+            raise UserError(
+                f"synthetic pictures are 16 to 256 pixels wide, got image_size={image_size}"
+            )
+        counts = (num_train_images, num_validation_images, num_test_images)
+        if any(not isinstance(count, int) or count < 1 for count in counts):
+            raise UserError(f"each split of synthetic needs 1 image or more, got {counts}")
+        if not isinstance(seed, int):
+            raise UserError(f"the seed of synthetic must be a whole number, got {seed!r}")
+        self._counts = dict(zip(SPLITS, counts, strict=True))
+        self._seed = seed
+        content = {"version": DRAWING_VERSION, "seed": seed, "counts": self._counts}
+        super().__init__("synthetic", (image_size, image_size, 3), content, cache_dir)
+
+    def num_images(self, split):
+        """Returns the number of images in a split; draws nothing."""
+        return self._counts[split] if split in self.splits else super().num_images(split)
+
+    def _prepare(self, writers):
+        size = self.image_shape[0]
+        tasks = ((split, index) for split in self.splits for index in range(self._counts[split]))
+        total = sum(self._counts.values())
+        for split, index in with_progress(tasks, total, f"synthetic: drawing {size}x{size} images"):
+            writers[split].write(draw_image(self._seed, split, index, size))
+
+
+def draw_image(seed, split, index, image_size):
+    """Draws one picture.
+
+    Args:
+        seed: a whole number; 64 bits of it count.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        index: number of the picture within the split.
+        image_size: side in pixels.
+
+    Returns:
+        uint8 [image_size, image_size, 3].
+    """
+    # Philox counts blocks: each picture owns a range of 2^128 of them.
+    key = np.array([seed % 2**64, SPLITS.index(split) * 2**32 + image_size], np.uint64)
+    rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, index, 0]))
+    wall, plate, ink = _colours(rng)
+    digits, plate_mask = _shapes(rng, image_size, has_plate=plate is not None)
+    picture = wall if plate is None else wall + plate_mask[..., None] * (plate - wall)
+    picture = picture + digits[..., None] * (ink - picture)
+    picture = picture * _light(rng, image_size)[..., None]
+    picture = _blurred(picture, rng.uniform(0.0, 0.022) * image_size)
+    noise = rng.standard_normal(picture.shape, np.float32) * rng.uniform(1.0, 3.0)
+    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+
+
+def _colours(rng):
+    """Draws the colours of wall, plate (or None) and ink, each float32 [3] in [0, 255].
+
+    Ink is light on dark ground and dark on light ground.
+    """
+    hue, value = rng.uniform(), rng.uniform(0.2, 0.85)
+    wall = _rgb(hue, rng.uniform(0.1, 0.65), value)
+    plate = None
+    if rng.uniform() < 0.35:
+        step = rng.uniform(0.12, 0.3)
+        value += step if value < 0.5 else -step
+        plate = _rgb(hue + rng.uniform(-0.15, 0.15), rng.uniform(0.05, 0.6), value)
+    ground = wall if plate is None else plate
+    light_ink = ground @ np.float32([0.299, 0.587, 0.114]) < rng.uniform(98, 138)
+    ink_value = rng.uniform(0.88, 1.0) if light_ink else rng.uniform(0.0, 0.16)
+    ink = _rgb(rng.uniform(), rng.uniform(0.0, 0.25 if light_ink else 0.7), ink_value)
+    return wall, plate, ink
+
+
+def _rgb(hue, saturation, value):
+    return 255.0 * np.float32(colorsys.hsv_to_rgb(hue % 1.0, saturation, value))
+
+
+def _shapes(rng, image_size, has_plate):
+    """Draws the masks of digits and plate (or None), float32 [image_size, image_size] in [0, 1]."""
+    side = image_size * OVERSAMPLING
+    count = int(rng.choice(3, p=[0.4, 0.4, 0.2])) + 1
+    height = side * rng.uniform(0.62, 0.85) * HEIGHT_FACTOR[count]
+    x, y = side * rng.uniform(0.45, 0.55, 2)
+    text = "".join(str(digit) for digit in rng.integers(0, 10, count))
+    font = _font(round(height / DIGIT_HEIGHT))
+    width = font.getlength(text)
+    digits = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(digits)
+    stroke = rng.uniform(0.0, 0.035) * height
+    pen.text((x, y), text, 255, font, anchor="mm", stroke_width=stroke)
+    if rng.uniform() < 0.3:  # part of a number beside it, cut by the border
+        away = rng.choice([-1, 1]) * (width + height * rng.uniform(0.95, 1.4)) / 2
+        pen.text((x + away, y), str(rng.integers(0, 10)), 255, font, anchor="mm")
+    motion = _turn_and_slant(rng, side)
+    plate = None
+    if has_plate:
+        plate = Image.new("L", (side, side))
+        half_x, half_y = np.array([width, height]) / 2 + side * rng.uniform(0.05, 0.12, 2)
+        box = (x - half_x, y - half_y, x + half_x, y + half_y)
+        ImageDraw.Draw(plate).rectangle(box, 255)
+        plate = _fitted(plate, motion, image_size)
+    return _fitted(digits, motion, image_size), plate
+
+
+def _turn_and_slant(rng, side):
+    """Draws an affine map about the middle, as Pillow takes it: output to input."""
+    turn, slant = math.radians(rng.normal(0.0, 4.5)), rng.normal(0.0, 0.06)
+    a, b = math.cos(turn), math.sin(turn) + slant
+    c, d = -math.sin(turn), math.cos(turn)
+    mid = side / 2
+    return (a, b, mid - a * mid - b * mid, c, d, mid - c * mid - d * mid)
+
+
+def _fitted(mask, matrix, image_size):
+    turned = mask.transform(mask.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    small = turned.resize((image_size, image_size), Image.Resampling.BOX)
+    return np.asarray(small, np.float32) / 255.0
+
+
+_FONTS = {}
+
+
+def _font(size):
+    """Returns the scalable font that comes with Pillow."""
+    if size not in _FONTS:
+        _FONTS[size] = ImageFont.load_default(size)
+    return _FONTS[size]
+
+
+def _light(rng, image_size):
+    """Draws light from one side: float32 [image_size, image_size], about 1."""
+    angle, strength = rng.uniform(0.0, 2.0 * math.pi), rng.uniform(0.05, 0.35)
+    at = np.arange(image_size, dtype=np.float32) * (2.0 / (image_size - 1)) - 1.0
+    ramp = math.cos(angle) * at[None, :] + math.sin(angle) * at[:, None]
+    return 1.0 + np.float32(strength) * ramp
+
+
+def _blurred(picture, radius):
+    """Blurs float [height, width, 3] in [0, 255], rounding to whole values."""
+    image = Image.fromarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32)

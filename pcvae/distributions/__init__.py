@@ -1,0 +1,1 @@
+"""Noise, the latent Gaussian and the mass functions over pixel levels."""

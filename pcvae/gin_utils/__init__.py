@@ -1,0 +1,13 @@
+"""Configuration by gin: flags and files in, arguments of one root function out.
+
+The library itself is plain Python and knows nothing of gin. A command registers its root function,
+reads gin files and ``--gin.NAME=VALUE`` flags, and calls the root; gin supplies the arguments. This
+package and ``pcvae.commands`` are the only importers of gin.
+"""
+
+from pcvae.gin_utils.arguments import binding, rewrite_gin_args
+from pcvae.gin_utils.configuration import Configuration, parse
+from pcvae.gin_utils.lookup import nearest
+from pcvae.gin_utils.reader import shipped_gin_folder
+
+__all__ = ["Configuration", "binding", "nearest", "parse", "rewrite_gin_args", "shipped_gin_folder"]

@@ -1,0 +1,252 @@
+"""A configuration that was read: its arguments, its record, and what in it nobody used."""
+
+import copy
+import inspect
+import os
+import re
+import tokenize
+from pathlib import Path
+
+import gin
+from gin import config_parser
+
+from pcvae.errors import UserError
+from pcvae.gin_utils import lookup
+from pcvae.gin_utils.arguments import WrittenReferences
+from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader, is_macro
+
+
+def parse(root_fns, gin_files, bindings, search_paths=(), imports=()):
+    """Registers root functions and reads a configuration for them.
+
+    gin holds one configuration for the process: this one replaces whatever was read before.
+
+    Args:
+        root_fns: functions whose arguments the configuration supplies. They are registered before
+            anything is read, because gin is locked afterwards.
+        gin_files: file names, looked up in the working directory, then among the shipped files,
+            then in ``search_paths``. A later file overrides an earlier one.
+        bindings: gin statements of the command line; they override the files.
+        search_paths: further folders.
+        imports: import statements for the bindings, beside those of the files.
+
+    Returns:
+        A ``Configuration``.
+
+    Raises:
+        UserError: with its place, for a missing file, broken syntax, an unknown name or parameter,
+            a macro that is not set, a required one that is missing, a value of the wrong kind.
+    """
+    gin.clear_config()
+    for root_fn in root_fns:
+        if gin.config._inverse_lookup(root_fn) is None:
+            gin.external_configurable(root_fn)
+    reader = Reader(search_paths)
+    for gin_file in gin_files:
+        reader.read_file(gin_file)
+    for binding in bindings:
+        reader.read_flag(binding, imports)
+    reader.drop_orphans()
+    configuration = Configuration(reader.sources, reader.replaced)
+    configuration.check_macros()
+    gin.finalize()
+    return configuration
+
+
+class Configuration:
+    """What ``parse`` read. The bindings themselves are gin's, one set for the process."""
+
+    def __init__(self, sources, replaced):
+        """Takes the records of a ``Reader``."""
+        self._sources = sources
+        self._replaced = replaced
+
+    def arguments(self, root_fn, names):
+        """Returns those of the named arguments of a root function that are bound, as a dict.
+
+        A reference with parentheses is called here, one without is not.
+        """
+        bound = gin.get_bindings(root_fn, resolve_references=False)
+        return copy.deepcopy({name: bound[name] for name in names if name in bound})
+
+    def call(self, root_fn, **arguments):
+        """Calls a root function; gin supplies the arguments that the caller does not.
+
+        Raises:
+            UserError: for a required argument that is not bound.
+        """
+        bound = gin.get_bindings(root_fn, resolve_references=False)
+        parameters = inspect.signature(root_fn).parameters.values()
+        missing = [
+            f"{root_fn.__name__}.{parameter.name}"
+            for parameter in parameters
+            if parameter.default is parameter.empty
+            and parameter.name not in {*bound, *arguments}
+            and parameter.kind is parameter.KEYWORD_ONLY
+        ]
+        if missing:
+            raise UserError(f"not set by any gin file or flag: {', '.join(missing)}")
+        try:
+            return gin.get_configurable(root_fn)(**arguments)
+        except (TypeError, ValueError) as error:
+            mended = self._argument_error(error)
+            if mended is None:
+                raise
+            raise mended from error
+
+    def check_macros(self):
+        """Refuses macros that are used but not set, required but not set, or a misspelt flag."""
+        config = gin.config._CONFIG
+        references = list(gin.config.iterate_references(config))
+        macros = {"/".join(reference.scopes) for reference in references if is_macro(reference)}
+        names = {scope for scope, selector in config if selector == "gin.macro"}
+        for macro in sorted(macros - names):
+            raise UserError(f"macro %{macro} is used but not set{lookup.nearest(macro, names)}")
+        used = macros | {scope for scope, selector in self._replaced if selector == "gin.macro"}
+        for name, where, place in self._sources.values():
+            if place == PLACE_OF_FLAGS and name in names - used:
+                raise UserError(f"{where}: nothing uses {name}{lookup.nearest(name, used)}")
+        required = [
+            f"{source.name} ({source.where})"
+            for (scope, selector, parameter), source in self._sources.items()
+            if repr(config[scope, selector][parameter]) == "%gin.REQUIRED"
+        ]
+        if required:
+            raise UserError(f"required but not set: {', '.join(required)}: add --gin.NAME=VALUE")
+
+    def unused_bindings(self):
+        """Returns the bindings that were set and never used, each with its place and a reason.
+
+        Call it when the root function has built all its objects. A binding is used when a call
+        took its value, so one that the caller supplies itself counts as unused.
+        """
+        operative = gin.config._OPERATIVE_CONFIG
+        lines = []
+        for key, (name, where, _) in sorted(self._sources.items(), key=lambda item: item[1].place):
+            if self._is_used(key):
+                continue
+            scope, selector, parameter = key
+            calls = [used for (_, called), used in operative.items() if called == selector]
+            if selector == "gin.macro":
+                why = "no binding refers to it" + lookup.nearest(name, self._macros_in_use())
+            elif not calls:
+                why = f"nothing built {selector.rpartition('.')[2]}"
+            elif scope:
+                why = f"no call in scope '{scope}' took it"
+            else:
+                why = f"the program sets '{parameter}' itself"
+            lines.append(f"{name} ({where}: {why})")
+        return lines
+
+    def check_unused(self):
+        """Raises a UserError that lists the unused bindings, if there are any."""
+        unused = self.unused_bindings()
+        if unused:
+            raise UserError(f"set but never used: {', '.join(unused)}")
+
+    def text(self):
+        """Returns all bindings as a normalised gin file."""
+        return gin.config_str()
+
+    def operative_text(self):
+        """Returns the values that were used, defaults included, as a gin file: a record."""
+        return gin.operative_config_str()
+
+    def markdown(self):
+        """Returns both texts as Markdown, for TensorBoard."""
+        texts = {"config.gin": self.text(), "operative_config.gin": self.operative_text()}
+        return "\n\n".join(f"### {name}\n\n{gin.markdown(text)}" for name, text in texts.items())
+
+    def check_unchanged(self, run_dir):
+        """Refuses a run directory that was made with another configuration.
+
+        Raises:
+            UserError: which names the bindings that changed, old -> new.
+        """
+        path = Path(run_dir) / "config.gin"
+        if not path.exists():
+            return
+        old, new = _bindings_in(path.read_text(encoding="utf-8"), path), _bindings_in(self.text())
+        changes = [
+            f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        ]
+        if changes:
+            raise UserError(
+                f"{run_dir} was made with another configuration ({'; '.join(changes)}): "
+                "use another --run_dir, or --allow_config_change to go on with the new one"
+            )
+
+    def record(self, run_dir, allow_change=False):
+        """Writes ``config.gin`` and ``operative_config.gin`` into a run directory.
+
+        Raises:
+            UserError: if the directory was made with another configuration and ``allow_change``
+                is not set.
+        """
+        if not allow_change:
+            self.check_unchanged(run_dir)
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+        _write(Path(run_dir) / "config.gin", self.text())
+        _write(Path(run_dir) / "operative_config.gin", self.operative_text())
+
+    def _is_used(self, key):
+        scope, selector, parameter = key
+        if selector == "gin.macro":
+            return scope in self._macros_in_use()
+        value = gin.config._CONFIG[scope, selector][parameter]
+        return any(
+            called == selector
+            and (not scope or f"{in_scope}/".startswith(f"{scope}/"))
+            and used.get(parameter, _NOTHING) is value
+            for (in_scope, called), used in gin.config._OPERATIVE_CONFIG.items()
+        )
+
+    def _macros_in_use(self):
+        references = gin.config.iterate_references(gin.config._CONFIG)
+        return {"/".join(reference.scopes) for reference in references if is_macro(reference)}
+
+    def _argument_error(self, error):
+        """Returns the UserError for arguments that a call got wrong because of gin, or None."""
+        if isinstance(error, UserError):
+            return None
+        message, _, appended = str(error).partition("\n")
+        missing = re.fullmatch(r"([\w.]+)\(\) missing \d+ required .*arguments?: (.*)", message)
+        built = re.search(r"In call to configurable '(\w+)'", appended)
+        if missing and built and built[1] in missing[1].split("."):
+            return UserError(f"{built[1]} needs {missing[2]}: set it in a gin file or by --gin.")
+        # A function hands its **kwargs on: gin takes any name, and who gets it does not.
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", message)
+        unknown = unknown or re.search(r"Unrecognized keyword arguments.*?\{'(\w+)'", message)
+        for (_, selector, parameter), source in self._sources.items():
+            if unknown and parameter == unknown[1] and selector != "gin.macro":
+                owner = gin.config._REGISTRY[selector].wrapped
+                hint = lookup.nearest(parameter, lookup.parameter_names(owner)[0] - {parameter})
+                return UserError(
+                    f"{source.where}: no parameter '{parameter}' in {source.name}{hint}"
+                )
+        return None
+
+
+_NOTHING = object()
+
+
+def _bindings_in(text, path="the configuration"):
+    """Returns the bindings of a gin text, as name -> value as written."""
+    try:
+        statements = list(config_parser.ConfigParser(text, WrittenReferences()))
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise UserError(f"{path} is damaged: {error.args[0]}: use another --run_dir") from error
+    return {
+        f"{s.scope}/{s.selector}.{s.arg_name}".strip("/.").replace("/.", "."): repr(s.value)
+        for s in statements
+        if isinstance(s, config_parser.BindingStatement)
+    }
+
+
+def _write(path, text):
+    """Writes a file so that it is there whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

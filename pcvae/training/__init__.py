@@ -1,0 +1,28 @@
+"""Training: strategy, optimizers, the update, one step, the loop, checkpoints and summaries."""
+
+from pcvae.training.checkpoints import Checkpoints, read_group
+from pcvae.training.loop import Action, Window, train
+from pcvae.training.optimizers import Adamax, AdamW
+from pcvae.training.schedules import LearningRate
+from pcvae.training.strategy import is_chief, make_strategy
+from pcvae.training.summaries import ScalarLog
+from pcvae.training.trainers import ELBOTrainer
+from pcvae.training.update import GradientUpdate, TrainingDivergedError, UpdateReport
+
+__all__ = [
+    "Action",
+    "AdamW",
+    "Adamax",
+    "Checkpoints",
+    "ELBOTrainer",
+    "GradientUpdate",
+    "LearningRate",
+    "ScalarLog",
+    "TrainingDivergedError",
+    "UpdateReport",
+    "Window",
+    "is_chief",
+    "make_strategy",
+    "read_group",
+    "train",
+]

@@ -1,0 +1,157 @@
+"""The outer loop: steps, what happens every so many steps, and an orderly end on a signal."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae.errors import Interrupted
+
+
+class Window(NamedTuple):
+    """What happened since the last report."""
+
+    step: int  # steps taken in all
+    num_steps: int  # of the whole run
+    metrics: dict  # name -> mean over the window (numpy); the last value for "update"
+    images_per_second: float
+    data_wait_fraction: float
+    seconds_left: float  # at the speed so far, without the first step that traces the graph
+
+
+class Action(NamedTuple):
+    """Something to do every so many steps."""
+
+    every_steps: int
+    run: Callable[[int], None]  # gets the number of steps taken
+    at_end: bool = True  # whether also after the last step, if that is no multiple
+
+
+def train(trainer, batches, num_steps, batch_size, report, report_every_steps, actions=()):
+    """Runs a trainer up to a number of steps.
+
+    SIGINT and SIGTERM end it after the running step: the caller's actions do not run, its
+    `Interrupted` handler does.
+
+    Args:
+        trainer: has ``step(batch)``, ``steps_taken`` and ``update``.
+        batches: iterator over distributed batches, from the step where the trainer stands.
+        num_steps: steps in all, those of earlier processes included.
+        batch_size: global batch size.
+        report: function of a `Window`.
+        report_every_steps: steps between reports.
+        actions: `Action`s, run in their order after the report.
+
+    Raises:
+        Interrupted: a signal came.
+        TrainingDivergedError: gradients were not finite for too long.
+    """
+    clock = _Clock(trainer.steps_taken, num_steps, batch_size)
+    history = []
+    with stop_signals() as received:
+        for step in range(trainer.steps_taken + 1, num_steps + 1):
+            with clock.waiting():
+                batch = next(batches)
+            history.append(trainer.step(batch))
+            if step == clock.first_step + 1:
+                clock.first_step_done(history[-1])
+            last = step == num_steps
+            if step % report_every_steps == 0 or last or step == clock.first_step + 1:
+                metrics = _means(history)
+                report(clock.window(step, metrics, len(history)))
+                trainer.update.raise_if_diverged(metrics["update"])
+                history = []
+            if received:
+                raise Interrupted(received[0])
+            with clock.paused():
+                for action in actions:
+                    if step % action.every_steps == 0 or (last and action.at_end):
+                        action.run(step)
+
+
+def _means(history):
+    """Averages the scalars of some steps; reading them waits for the steps."""
+    means = {
+        name: np.mean([step[name].numpy() for step in history], axis=0)
+        for name in history[0]
+        if name != "update"
+    }
+    report = tf.nest.map_structure(lambda value: value.numpy(), history[-1]["update"])
+    return {**means, "update": report}
+
+
+@contextlib.contextmanager
+def stop_signals():
+    """Notes SIGINT and SIGTERM instead of dying of them; a second one acts at once."""
+    received = []
+
+    def note(number, _frame):
+        if received:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may set handlers
+        return
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Clock:
+    """Measures training alone: no tracing, no evaluation, no writing."""
+
+    def __init__(self, first_step, num_steps, batch_size):
+        self.first_step = first_step
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._start = self._window_start = time.perf_counter()
+        self._timed_from = first_step
+        self._paused = self._window_paused = self._window_waited = 0.0
+
+    @contextlib.contextmanager
+    def waiting(self):
+        start = time.perf_counter()
+        yield
+        self._window_waited += time.perf_counter() - start
+
+    @contextlib.contextmanager
+    def paused(self):
+        start = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        self._paused += seconds
+        self._window_paused += seconds
+
+    def first_step_done(self, result):
+        """Starts the count of time after the step that traced the graph."""
+        tf.nest.map_structure(lambda value: value.numpy(), result)
+        self._start = time.perf_counter()
+        self._timed_from = self.first_step + 1
+        self._paused = 0.0
+
+    def window(self, step, metrics, steps_in_window):
+        now = time.perf_counter()
+        seconds = max(now - self._window_start - self._window_paused, 1e-9)
+        timed = step - self._timed_from
+        per_step = (now - self._start - self._paused) / timed if timed else seconds
+        window = Window(
+            step=step,
+            num_steps=self._num_steps,
+            metrics=metrics,
+            images_per_second=steps_in_window * self._batch_size / seconds,
+            data_wait_fraction=min(1.0, self._window_waited / seconds),
+            seconds_left=per_step * (self._num_steps - step),
+        )
+        self._window_start = now
+        self._window_paused = self._window_waited = 0.0
+        return window

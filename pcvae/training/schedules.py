@@ -1,0 +1,83 @@
+"""The learning rate as a function of the step."""
+
+import math
+
+import tensorflow as tf
+
+from pcvae.errors import UserError
+
+DECAYS = ("constant", "cosine")
+
+
+class LearningRate:
+    """Linear warm-up, then a constant or a half cosine.
+
+    With s the number of steps already taken, the rate is ``peak * min(1, s / warmup_steps)`` as in
+    the published training of the VDVAE (Child 2020), so the very first step moves nothing. The
+    cosine falls from ``peak`` at the end of the warm-up to ``peak * final_fraction`` at step
+    ``decay_steps`` and stays there.
+    """
+
+    def __init__(
+        self, peak, warmup_steps=100, decay="constant", decay_steps=None, final_fraction=0.0
+    ):
+        """Describes a schedule.
+
+        Args:
+            peak: the rate after the warm-up, > 0.
+            warmup_steps: length of the warm-up; 0 for none.
+            decay: "constant" or "cosine".
+            decay_steps: step at which the cosine ends, counted from the start of training.
+            final_fraction: what is left of ``peak`` at the end of the cosine, in [0, 1].
+
+        Raises:
+            UserError: a value outside its range.
+        """
+        if not (math.isfinite(peak) and peak > 0):
+            raise UserError(f"learning_rate: expected a number above 0, got {peak}")
+        if warmup_steps < 0:
+            raise UserError(f"warmup_steps: expected 0 or more, got {warmup_steps}")
+        if decay not in DECAYS:
+            raise UserError(f"decay: expected one of {', '.join(DECAYS)}, got {decay!r}")
+        if decay == "cosine" and (decay_steps is None or decay_steps <= warmup_steps):
+            raise UserError(
+                f"decay_steps: a cosine has to end after the warm-up of {warmup_steps} steps,"
+                f" got {decay_steps}"
+            )
+        if not 0.0 <= final_fraction <= 1.0:
+            raise UserError(f"final_fraction: expected a number in [0, 1], got {final_fraction}")
+        self.peak = float(peak)
+        self.warmup_steps = int(warmup_steps)
+        self.decay = decay
+        self.decay_steps = None if decay_steps is None else int(decay_steps)
+        self.final_fraction = float(final_fraction)
+
+    def __call__(self, step):
+        """Returns the rate at a step.
+
+        Args:
+            step: integer tensor [] or int, the number of steps already taken.
+
+        Returns:
+            float32 [].
+        """
+        step = tf.cast(step, tf.float32)
+        rate = tf.constant(self.peak, tf.float32)
+        if self.warmup_steps:
+            rate *= tf.minimum(step / self.warmup_steps, 1.0)
+        if self.decay == "cosine":
+            length = self.decay_steps - self.warmup_steps
+            progress = tf.clip_by_value((step - self.warmup_steps) / length, 0.0, 1.0)
+            cosine = 0.5 * (1.0 + tf.cos(math.pi * progress))
+            rate *= self.final_fraction + (1.0 - self.final_fraction) * cosine
+        return rate
+
+    def get_config(self):
+        """Returns the arguments that make an equal schedule."""
+        return {
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "decay": self.decay,
+            "decay_steps": self.decay_steps,
+            "final_fraction": self.final_fraction,
+        }

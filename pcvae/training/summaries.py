@@ -1,0 +1,194 @@
+"""What a run writes down: TensorBoard scalars, images and text, and the scalars as JSON lines."""
+
+import json
+import math
+import os
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from pcvae.errors import UserError
+
+RATE_BITS_PER_DIM = "rate/total_bits_per_dim"
+NLL_BITS_PER_DIM = "nll/bits_per_dim"
+NEGATIVE_ELBO_BITS_PER_DIM = "negative_elbo/bits_per_dim"
+DISTORTION_MSE = "distortion/mse"
+LAGRANGE_MULTIPLIER = "lagrange/multiplier"
+CONSTRAINT_GAP = "lagrange/constraint_gap"
+GRADIENT_NORM = "optimizer/gradient_norm"
+SKIPPED_UPDATES = "optimizer/skipped_updates"
+LEARNING_RATE = "optimizer/learning_rate"
+IMAGES_PER_SECOND = "throughput/images_per_second"
+DATA_WAIT_FRACTION = "throughput/data_wait_fraction"
+PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
+CONFIGURATION = "configuration"
+
+
+def rate_of_resolution_tag(resolution):
+    """Returns the tag of the rate of all levels of a resolution: ``rate/resolution_008``."""
+    return f"rate/resolution_{resolution:03d}"
+
+
+def rate_of_level_tag(level):
+    """Returns the tag of the rate of a level in nats per image: ``rate/level_017_nats``."""
+    return f"rate/level_{level:03d}_nats"
+
+
+def samples_tag(temperature):
+    """Returns the tag of the samples at a temperature: ``images/samples_t1.0``."""
+    return f"images/samples_t{float(temperature)}"
+
+
+class ScalarLog:
+    """The summaries of one part of a run, such as "train" or "eval".
+
+    Events go to ``folder/name/``; the scalars also to ``folder/name.jsonl``, one JSON object a
+    step: ``{"step": 100, "nll/bits_per_dim": 3.2, ...}``. A value that is not finite is ``null``
+    there. Every line is on disk when ``scalars`` returns.
+
+    On resuming at a step, what an interrupted run wrote after that step is dropped from the lines,
+    and TensorBoard is told to drop it too, so that no step stands twice.
+    """
+
+    def __init__(self, folder, name, resume_step=0, chief=True):
+        """Opens the log.
+
+        Args:
+            folder: the summaries folder of the run.
+            name: "train" or "eval".
+            resume_step: number of steps taken when this process begins; lines after it are dropped.
+            chief: whether this process writes (``training.is_chief``); if not, nothing happens.
+
+        Raises:
+            UserError: the lines of the run so far cannot be read.
+        """
+        self._lines = None
+        if not chief:
+            return
+        self._path = os.path.join(os.fspath(folder), f"{name}.jsonl")
+        directory = os.path.join(os.fspath(folder), name)
+        os.makedirs(directory, exist_ok=True)
+        records = read_scalar_lines(self._path) if os.path.exists(self._path) else []
+        kept = [record for record in records if record["step"] <= resume_step]
+        self._rewrite(kept)
+        _write_session_start(directory, resume_step + 1)
+        self._writer = tf.summary.create_file_writer(directory)
+
+    def scalars(self, step, values):
+        """Writes scalars.
+
+        Args:
+            step: int, not before the last one written; a second call at one step adds to it.
+            values: dict tag -> number or scalar tensor.
+        """
+        if self._lines is None:
+            return
+        step = int(step)
+        if step < self._last.get("step", 0):
+            raise ValueError(f"step {step} comes after step {self._last['step']}")
+        numbers = {tag: float(value) for tag, value in values.items()}
+        with self._writer.as_default(step=step):
+            for tag, number in numbers.items():
+                tf.summary.scalar(tag, number)
+        record = {tag: x if math.isfinite(x) else None for tag, x in numbers.items()}
+        if step == self._last.get("step"):
+            records = read_scalar_lines(self._path)
+            self._rewrite([*records[:-1], {**self._last, **record}])
+        else:
+            self._append({"step": step, **record})
+
+    def images(self, step, tag, images):
+        """Writes uint8 pictures [height, width, channels] or [count, height, width, channels].
+
+        Channels are 1 (grey), 3 (RGB) or 4 (RGBA).
+        """
+        if self._lines is None:
+            return
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+            raise ValueError(
+                "expected uint8 [height, width, channels] or [count, height, width, channels], got"
+                f" {images.dtype} {list(images.shape)}"
+            )
+        if images.ndim == 3:
+            images = images[None]
+        with self._writer.as_default(step=int(step)):
+            tf.summary.image(tag, images, max_outputs=len(images))
+
+    def text(self, step, tag, text):
+        """Writes a text, which TensorBoard shows as Markdown."""
+        if self._lines is None:
+            return
+        with self._writer.as_default(step=int(step)):
+            tf.summary.text(tag, text)
+
+    def flush(self):
+        """Puts everything on disk."""
+        if self._lines is not None:
+            self._writer.flush()
+
+    def close(self):
+        """Closes the files."""
+        if self._lines is not None:
+            self._writer.close()
+            self._lines.close()
+            self._lines = None
+
+    def _rewrite(self, records):
+        """Replaces the file of lines, in one go, and leaves it open for more."""
+        if self._lines is not None:
+            self._lines.close()
+        with open(f"{self._path}.partial", "w", encoding="utf-8") as file:
+            file.writelines(_line(record) for record in records)
+        os.replace(f"{self._path}.partial", self._path)
+        self._lines = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - until close()
+        self._last = records[-1] if records else {}
+
+    def _append(self, record):
+        self._lines.write(_line(record))
+        self._lines.flush()
+        self._last = record
+
+
+def read_scalar_lines(path):
+    """Reads the scalars of a run.
+
+    Args:
+        path: a file such as ``summaries/train.jsonl``.
+
+    Returns:
+        list of dict, each with "step" and tag -> float or None (not finite), in order of step. A
+        last line that an interrupted run left unfinished is left out.
+
+    Raises:
+        UserError: a line is not a JSON object with a step.
+    """
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    records = []
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
+        try:
+            record = json.loads(line)
+            records.append({**record, "step": int(record["step"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{path}: line {number} is not a JSON object with a 'step'; remove the line"
+            ) from error
+    return records
+
+
+def _line(record):
+    return json.dumps(record, allow_nan=False) + "\n"
+
+
+def _write_session_start(directory, step):
+    """Writes the event at which TensorBoard drops what it has read of this step and later ones.
+
+    It does so from the second start on, so the first one has to be there too.
+    """
+    writer = EventFileWriter(directory, filename_suffix=".start")
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    writer.add_event(event_pb2.Event(step=step, session_log=start))
+    writer.close()

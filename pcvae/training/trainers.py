@@ -1,0 +1,90 @@
+"""One training step: images to gradients to the update, and what it reports."""
+
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
+from pcvae.training import summaries
+from pcvae.training.optimizers import tf_variable
+
+
+class ELBOTrainer:
+    """Trains a model by an objective that is a function of its outputs alone.
+
+    Made inside the scope of the strategy that runs it. The noise of an example is keyed by
+    (seed, step, place in the global batch), and losses are sums over the global batch divided by
+    its size, so that the number of replicas changes nothing.
+
+    Args:
+        model: the model that is trained.
+        averaged_model: a model of the same configuration; its weights hold the moving average.
+        objective: function (output, images, step) -> `ObjectiveTerms`.
+        update: a `GradientUpdate` that is not built yet.
+        seed: integer, of the noise.
+    """
+
+    def __init__(self, model, averaged_model, objective, update, seed=0):
+        self.model = model
+        self.averaged_model = averaged_model
+        self.objective = objective
+        self.update = update
+        self.seed = make_seed(seed)
+        self.strategy = tf.distribute.get_strategy()
+        update.build(model.named_weights, averaged_model.named_weights)
+        self._step = tf.function(self._distributed_step, autograph=False)
+
+    @property
+    def state(self):
+        """All that a checkpoint has to keep: {group: {name: variable}}."""
+        return {"model": self.model.named_weights, **self.update.state}
+
+    @property
+    def steps_taken(self):
+        """Number of steps taken, skipped updates included."""
+        return int(self.update.step.numpy())
+
+    def step(self, batch):
+        """Takes one step.
+
+        Args:
+            batch: {"images": uint8 [local batch, height, width, channels], "first_example": int64
+                []}, distributed over the replicas.
+
+        Returns:
+            {name: tensor}: scalars under their TensorBoard tags, means over the global batch;
+            ``rate_per_level_nats`` [levels]; and the `UpdateReport` under ``update``.
+        """
+        return self._step(batch)
+
+    def _distributed_step(self, batch):
+        results = self.strategy.run(self._replica_step, args=(batch,))
+        # Every replica reports the same: its means are already over the global batch.
+        return tf.nest.map_structure(
+            lambda value: self.strategy.experimental_local_results(value)[0], results
+        )
+
+    def _replica_step(self, batch):
+        context = tf.distribute.get_replica_context()
+        images, step = batch["images"], tf.convert_to_tensor(self.update.step)
+        noise = SeededNoise(fold_in(self.seed, step), batch["first_example"])
+        # The update's own order of the variables, which its slots and averages follow.
+        variables = [tf_variable(variable) for variable in self.update.variables.values()]
+        with tf.GradientTape() as tape:
+            output = self.model(images, noise=noise)
+            terms = self.objective(output, images, step)
+            loss = tf.reduce_mean(terms.loss) / context.num_replicas_in_sync
+        gradients = tape.gradient(loss, variables)
+        report = self.update.apply(gradients)
+        means = context.all_reduce(
+            tf.distribute.ReduceOp.MEAN,
+            {
+                "loss": tf.reduce_mean(terms.loss),
+                summaries.DISTORTION_MSE: tf.reduce_mean(terms.distortion),
+                summaries.RATE_BITS_PER_DIM: tf.reduce_mean(
+                    units.bits_per_dim(terms.rate, images.shape[1:])
+                ),
+                "rate_per_level_nats": tf.reduce_mean(output.rate_per_level, axis=0),
+                **{name: tf.reduce_mean(values) for name, values in terms.metrics.items()},
+            },
+        )
+        return {**means, "update": report}

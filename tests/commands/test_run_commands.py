@@ -1,0 +1,102 @@
+"""The commands on a finished run: what their flags ask of pcvae.runs, and what they refuse."""
+
+import os
+
+import pytest
+
+from pcvae.commands import evaluate, reconstruct, sample
+from pcvae.commands.sample import parse_temperature
+from pcvae.errors import UserError
+
+
+def test_evaluate_hands_on_its_flags(stand_in, run_dir):
+    assert evaluate.main([f"--run_dir={run_dir}"]) == 0
+    argv = ["--split=train", "--num_images=10", "--seed=3", "--data=folder:x", "--batch_size=4"]
+    assert evaluate.main([f"--run_dir={run_dir}", *argv]) == 0
+    names = ("split", "num_images", "seed", "spec", "batch_size")
+    assert [tuple(call[name] for name in names) for call in stand_in.calls] == [
+        ("test", None, 0, None, None),
+        ("train", 10, 3, "folder:x", 4),
+    ]
+    assert {call["run_dir"] for call in stand_in.calls} == {run_dir}
+
+
+def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):
+    assert sample.main([f"--run_dir={run_dir}", "--seed=2"]) == 0
+    default = os.path.join(run_dir, "images", "samples_seed_2.png")
+    assert capsys.readouterr().out == f"wrote {default}\n"
+    argv = ["--num_samples=3", "--temperature=1,0.5", "--output=x.NPZ"]
+    assert sample.main([f"--run_dir={run_dir}", *argv]) == 0
+    assert stand_in.calls == [
+        {
+            "run_dir": run_dir,
+            "num_samples": 64,
+            "temperature": 1.0,
+            "seed": 2,
+            "output": default,
+        },
+        {
+            "run_dir": run_dir,
+            "num_samples": 3,
+            "temperature": (1.0, 0.5),
+            "seed": 0,
+            "output": "x.NPZ",
+        },
+    ]
+
+
+def test_reconstruct_hands_on_its_flags(stand_in, run_dir, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    argv = [f"--run_dir={run_dir}", "--images=pictures", "--num_levels=0", "--output=r.png"]
+    assert reconstruct.main(argv) == 0
+    assert stand_in.calls == [
+        {
+            "run_dir": run_dir,
+            "images": "pictures",
+            "num_levels": 0,
+            "seed": 0,
+            "output": "r.png",
+        }
+    ]
+
+
+@pytest.mark.parametrize("main", [evaluate.main, sample.main, reconstruct.main])
+def test_a_run_must_be_there(stand_in, tmp_path, fails, main):
+    assert "--run_dir is missing" in fails(main)
+    assert "no such directory" in fails(main, "--run_dir=nowhere")
+    assert "holds no model.json" in fails(main, f"--run_dir={tmp_path}")
+    assert not stand_in.calls
+
+
+@pytest.mark.parametrize(
+    ("main", "argv", "says"),
+    [
+        (evaluate.main, ["--split=all"], "split"),
+        (evaluate.main, ["--num_images=0"], "num_images"),
+        (evaluate.main, ["--batch_size=-1"], "batch_size"),
+        (sample.main, ["--num_samples=0"], "num_samples"),
+        (sample.main, ["--seed=x"], "seed"),
+        (sample.main, ["--output=x.jpg"], "expected a file name in .png or .npz"),
+        (sample.main, ["--output=folder.png"], "this is a directory"),
+        (sample.main, ["--temperature=hot"], "expected a number >= 0"),
+        (reconstruct.main, [], "--images is missing"),
+        (reconstruct.main, ["--images=nowhere"], "no such file or folder"),
+        (reconstruct.main, ["--images=exp.gin", "--num_levels=-1"], "num_levels"),
+        (reconstruct.main, ["--images=exp.gin", "--output=x"], "expected a file name"),
+    ],
+)
+def test_mistakes_are_one_line(stand_in, run_dir, tmp_path, fails, main, argv, says):
+    (tmp_path / "folder.png").mkdir()
+    assert says in fails(main, f"--run_dir={run_dir}", *argv)
+    assert not stand_in.calls
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.9", 0.9), ("0", 0.0), ("1,0.5, 0", (1, 0.5, 0))])
+def test_temperature_is_a_number_or_one_a_level(text, value):
+    assert parse_temperature(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1,,2", "nan", "inf", "1,-0.1", "[1]"])
+def test_temperature_must_be_numbers(text):
+    with pytest.raises(UserError, match="temperature"):
+        parse_temperature(text)

@@ -1,0 +1,184 @@
+import os
+import random
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcvae.data import FolderImages
+from pcvae.data.splits import split_by_name
+from pcvae.errors import UserError
+
+SUFFIXES = ("png", "jpg", "jpeg", "webp", "PNG", "JpG")
+
+
+def make_folder(root, count=30, size=(12, 10)):
+    """Makes flat pictures whose red value is their number."""
+    root.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        file = root / f"{i:03d}.{SUFFIXES[i % len(SUFFIXES)]}"
+        Image.new("RGB", size, (i, 255 - i, 100)).save(file, quality=100)
+    return root
+
+
+def all_images(dataset):
+    return np.concatenate([dataset.images(split) for split in dataset.splits])
+
+
+def check_one_line(raised):
+    assert "\n" not in str(raised.value) and len(str(raised.value)) > 20
+
+
+def test_every_picture_is_in_one_split_in_the_order_of_names(tmp_path):
+    dataset = FolderImages(make_folder(tmp_path / "pictures"), image_size=8)
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    members = split_by_name(names, "test")
+    for split in dataset.splits:
+        reds = dataset.images(split)[:, 0, 0, 0].astype(int)
+        assert np.abs(reds - [int(names[i][:3]) for i in members[split]]).max() <= 2
+        assert dataset.num_images(split) == len(reds)
+    assert dataset.image_shape == (8, 8, 3) and len(all_images(dataset)) == 30
+
+
+def test_folders_below_count_and_hidden_or_other_files_do_not(tmp_path):
+    root = make_folder(tmp_path / "pictures", 12)
+    make_folder(root / "a" / "b", 9)
+    make_folder(root / ".thumbnails", 5)
+    (root / "._000.png").write_bytes(b"what a Mac leaves behind")
+    (root / "notes.txt").write_text("not a picture")
+    (root / "folder.png").mkdir()
+    assert len(all_images(FolderImages(root, image_size=4))) == 21
+
+
+def test_links_are_followed_and_circles_are_not(tmp_path):
+    elsewhere = make_folder(tmp_path / "elsewhere", 8)
+    root = make_folder(tmp_path / "pictures", 8)
+    (root / "linked").symlink_to(elsewhere)
+    (root / "circle").symlink_to(root)
+    (root / "broken.png").symlink_to(tmp_path / "nothing.png")
+    assert len(all_images(FolderImages(root, image_size=4))) == 16
+
+
+def test_grey_pictures_have_one_channel(tmp_path):
+    dataset = FolderImages(make_folder(tmp_path / "pictures", 12), image_size=4, channels=1)
+    assert dataset.images("train").shape[1:] == dataset.image_shape == (4, 4, 1)
+
+
+def test_names_of_every_kind_are_read(tmp_path):
+    root = make_folder(tmp_path / "pictures", 12)
+    for name in ("with space.png", "line\nbreak.png", "ünï.png", "[glob]*.png", "-flag.png"):
+        shutil.copy(root / "000.png", root / name)
+    shutil.copy(root / "000.png", os.fsencode(root) + b"/latin-\xe9.png")
+    assert len(all_images(FolderImages(root, image_size=4))) == 18
+
+
+def test_decoding_happens_once_until_the_folder_changes(tmp_path, capsys):
+    root = make_folder(tmp_path / "pictures", 12)
+    before = all_images(FolderImages(root, image_size=4))
+    assert "decoding" in capsys.readouterr().err
+    assert np.array_equal(all_images(FolderImages(root, image_size=4)), before)
+    assert capsys.readouterr().err == ""
+    Image.new("RGB", (9, 9), "white").save(root / "000.png")
+    assert not np.array_equal(all_images(FolderImages(root, image_size=4)), before)
+
+
+def damaged_files(root):
+    """Puts damaged files into a folder of pictures; returns their names."""
+    whole = (root / "001.jpg").read_bytes()
+    contents = {
+        "900.jpg": whole[: len(whole) // 2],
+        "901.png": b"",
+        "902.webp": b"RIFF____WEBPVP8 nonsense",
+        "903.png": b"<html>404</html>",
+    }
+    for name, content in contents.items():
+        (root / name).write_bytes(content)
+    return sorted(contents)
+
+
+def test_damaged_pictures_are_counted_and_the_first_is_named(tmp_path):
+    root = make_folder(tmp_path / "pictures", 12)
+    names = damaged_files(root)
+    dataset = FolderImages(root, image_size=4)
+    with pytest.raises(UserError, match="4 of 16 images .* skip_unreadable=True") as raised:
+        dataset.images("test")
+    assert any(repr(name) in str(raised.value) for name in names)
+    check_one_line(raised)
+
+
+def test_damaged_pictures_can_be_skipped_with_one_warning_each_run(tmp_path, capsys):
+    root = make_folder(tmp_path / "pictures", 40)
+    clean = all_images(FolderImages(root, image_size=4))
+    damaged_files(root)
+    for _ in range(2):
+        capsys.readouterr()
+        dataset = FolderImages(root, image_size=4, skip_unreadable=True)
+        assert sorted(map(bytes, all_images(dataset))) == sorted(map(bytes, clean))
+        assert capsys.readouterr().err.count("skipped 4 of 44 images") == 1
+    with pytest.raises(UserError):
+        FolderImages(root, image_size=4).images("train")
+
+
+def test_a_decompression_bomb_is_unreadable(tmp_path, monkeypatch):
+    root = make_folder(tmp_path / "pictures", 12)
+    Image.new("1", (400, 400)).save(root / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300 * 200)
+    with pytest.raises(UserError, match=r"1 of 13 images .*'bomb.png'"):
+        FolderImages(root, image_size=4).images("train")
+
+
+def test_random_damage_gives_an_image_or_one_line(tmp_path):
+    source = make_folder(tmp_path / "source", 6)
+    for file in source.iterdir():
+        noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(noise).save(file)
+    dice = random.Random(0)
+    root = make_folder(tmp_path / "pictures", 60)
+    for i, file in enumerate(sorted(source.iterdir()) * 40):
+        content = bytearray(file.read_bytes())
+        for _ in range(dice.randrange(1, 30)):
+            content[dice.randrange(len(content))] = dice.randrange(256)
+        (root / f"damaged-{i}{file.suffix}").write_bytes(content[: dice.randrange(len(content))])
+    assert all_images(FolderImages(root, image_size=4, skip_unreadable=True)).shape[0] >= 60
+    with pytest.raises(UserError) as raised:
+        FolderImages(root, image_size=4).images("train")
+    check_one_line(raised)
+
+
+def test_a_missing_folder_a_file_and_a_folder_without_pictures(tmp_path):
+    (tmp_path / "file.png").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("a")
+    cases = {"missing": "no such folder", "file.png": "is a file", "empty": "no images"}
+    for name, message in {**cases, "texts": "found 1 other"}.items():
+        with pytest.raises(UserError, match=message) as raised:
+            FolderImages(tmp_path / name)
+        check_one_line(raised)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image_size": 0},
+        {"image_size": -3},
+        {"image_size": 2.5},
+        {"image_size": "32"},
+        {"image_size": 10**6},
+        {"channels": 2},
+        {"channels": "RGB"},
+        {"test_fraction": 0.0},
+        {"validation_fraction": 0.95},
+    ],
+)
+def test_wrong_arguments_are_explained_in_one_line(tmp_path, options):
+    root = make_folder(tmp_path / "pictures", 12)
+    with pytest.raises(UserError) as raised:
+        FolderImages(root, **options)
+    check_one_line(raised)
+
+
+def test_a_folder_of_two_pictures_is_too_few(tmp_path):
+    with pytest.raises(UserError, match="2 images, too few"):
+        FolderImages(make_folder(tmp_path / "pictures", 2))

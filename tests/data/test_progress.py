@@ -1,0 +1,20 @@
+import re
+
+from pcvae.data import progress
+from pcvae.data.progress import with_progress
+
+
+def test_items_pass_unchanged_and_fast_work_prints_one_line(capsys):
+    assert list(with_progress(iter("abc"), 3, "work")) == ["a", "b", "c"]
+    assert re.fullmatch(r"work: 3 done in \d+\.\d s\n", capsys.readouterr().err)
+
+
+def test_slow_work_prints_its_share_and_the_time_left(capsys, monkeypatch):
+    seconds = iter(range(0, 1000))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(seconds)))
+    list(with_progress(range(10), 10, "work"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "work: 3 of 10 (30%), 7 s left"  # one second for each item
+    assert lines[1] == "work: 6 of 10 (60%), 4 s left"
+    assert lines[2] == "work: 9 of 10 (90%), 1 s left"
+    assert len(lines) == 4

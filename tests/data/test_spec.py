@@ -1,0 +1,105 @@
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcvae import data
+from pcvae.data import from_spec
+from pcvae.errors import UserError
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder with images in it."""
+    (tmp_path / "pictures").mkdir()
+    for i in range(12):
+        Image.new("RGB", (9, 9), (i, i, i)).save(tmp_path / "pictures" / f"{i}.png")
+    np.save(tmp_path / "a:b.npy", np.zeros((30, 6, 6), np.uint8))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_every_kind_gives_its_dataset(home):
+    cases = {
+        "synthetic": (data.SyntheticImages, (32, 32, 3)),
+        f"folder:{home}/pictures": (data.FolderImages, (32, 32, 3)),
+        f"arrays:{home}/a:b.npy": (data.ArrayImages, (6, 6, 1)),
+        "tfds:cifar10": (data.TFDSImages, (32, 32, 3)),
+    }
+    for spec, (kind, shape) in cases.items():
+        dataset = from_spec(spec)
+        assert type(dataset) is kind and dataset.image_shape == shape and dataset.name == spec
+
+
+def test_the_tilde_is_the_home_folder(home):
+    assert from_spec("folder:~/pictures", image_size=4).num_images("train") > 0
+    assert from_spec("arrays:~/a:b.npy").num_images("train") > 0
+
+
+def test_options_reach_the_sources_that_know_them(home):
+    assert from_spec("synthetic", 64, num_train_images=7).num_images("train") == 7
+    assert from_spec("folder:~/pictures", 16, channels=1).image_shape == (16, 16, 1)
+    assert from_spec("arrays:~/a:b.npy", image_size=3).image_shape == (3, 3, 1)
+    (home / "pictures" / "bad.png").write_bytes(b"bad")
+    assert from_spec("folder:~/pictures", skip_unreadable=True).num_images("train") > 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("", "unknown dataset '';.*synthetic, folder:PATH, arrays:FILE, tfds:NAME, lsun:PATH"),
+        ("Synthetic", "unknown dataset"),
+        ("synthetic:3", "takes nothing after it"),
+        ("synthetic:", "takes nothing after it"),
+        ("folder", "expected folder:PATH"),
+        ("folder:", "expected folder:PATH"),
+        ("folder: ", "expected folder:PATH"),
+        ("arrays:", "expected arrays:FILE"),
+        ("tfds", "expected tfds:NAME"),
+        ("lsun:", "expected lsun:PATH"),
+        ("/home/me/pictures", "unknown dataset"),
+        ("folders:x", "unknown dataset"),
+        ("folder:no\nsuch", "no such folder"),
+        ("bad\nkind", "unknown dataset"),
+        (None, "unknown dataset"),
+        (7, "unknown dataset"),
+    ],
+)
+def test_wrong_specs_are_explained_in_one_line(spec, message):
+    with pytest.raises(UserError, match=message) as raised:
+        from_spec(spec)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ("synthetic", {"channels": 1}),
+        ("arrays:x.npy", {"channels": 3}),
+        ("folder:x", {"num_train_images": 5}),
+        ("synthetic", {"skip_unreadable": True}),
+        ("lsun:x", {"data_dir": "x"}),
+    ],
+)
+def test_options_that_do_not_apply_are_refused(spec, options):
+    with pytest.raises(UserError, match=f"option {next(iter(options))} does not apply") as raised:
+        from_spec(spec, **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_every_option_applies_to_some_kind():
+    sources = [source for source, _ in data.spec.KINDS.values()]
+    accepted = {name for source in sources for name in inspect.signature(source).parameters}
+    assert set(inspect.signature(from_spec).parameters) - {"spec"} <= accepted
+
+
+def test_importing_the_package_imports_no_reader():
+    program = (
+        "import sys, pcvae.data; "
+        "print([m for m in ('tensorflow_datasets', 'lmdb', 'scipy.io') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"

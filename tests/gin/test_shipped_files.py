@@ -1,0 +1,105 @@
+"""Every shipped gin file parses; every experiment trains two steps on small synthetic images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcvae import gin_utils, runs
+from pcvae.commands import describe, train
+from pcvae.data.synthetic import draw_image
+
+SHIPPED = gin_utils.shipped_gin_folder()
+FILES = sorted(str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.gin"))
+EXPERIMENTS = [name for name in FILES if Path(name).parts[0] == "experiments"]
+MODELS = [name for name in FILES if Path(name).parts[0] == "models"]
+
+IMAGE_SIZE = 16
+NUM_IMAGES = {"train": 8, "validation": 4, "test": 5}  # a ragged last batch
+
+# Every experiment has these macros.
+SHORT = {"TRAIN_STEPS": 2, "BATCH_SIZE": 4, "IMAGE_SIZE": IMAGE_SIZE}
+# What makes a model small, by the function or class that an experiment refers to.
+SMALL = {
+    "models.small_vdvae": {"width": 8, "latent_width": 2},
+    "models.VDVAE": {
+        "width": 8,
+        "latent_width": 2,
+        "encoder_blocks": "16x1,16d2,8x1,8d2,4x1,4d4,1x1",
+        "decoder_blocks": "1x1,4m1,4x1,8m4,8x1,16m8,16x1",
+    },
+}
+
+
+def _text(name):
+    return (SHIPPED / name).read_text(encoding="utf-8")
+
+
+def _required(name):
+    """Returns the macros that a file by itself leaves to others, bound to something."""
+    lines = _text(name).splitlines()
+    return [f"{line.split()[0]} = 1" for line in lines if line.endswith("%gin.REQUIRED")]
+
+
+def _header(name):
+    """Returns the comment at the top of a file."""
+    lines = _text(name).splitlines()
+    end = next(index for index, line in enumerate(lines) if not line.startswith("#"))
+    return "\n".join(lines[:end])
+
+
+@pytest.fixture(scope="module")
+def synthetic_file(tmp_path_factory):
+    """An arrays file of synthetic pictures."""
+    path = tmp_path_factory.mktemp("data") / "synthetic.npz"
+    splits = {
+        split: np.stack([draw_image(0, split, index, IMAGE_SIZE) for index in range(count)])
+        for split, count in NUM_IMAGES.items()
+    }
+    np.savez(path, **splits)
+    return path
+
+
+def test_the_main_job_is_there():
+    assert train.QUICKSTART in EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file_parses(name):
+    assert _header(name), "the comment at the top says what the file is"
+    assert "from __gin__ import dynamic_registration" in _text(name)
+    gin_utils.parse([runs.train], [name], _required(name))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_header_of_an_experiment_says_command_result_and_time(name):
+    header = _header(name)
+    command = "pcvae-train" if name == train.QUICKSTART else f"pcvae-train --gin_file={name}"
+    assert command in header
+    assert "Expected:" in header
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiment_trains_two_steps(name, synthetic_file, tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    bindings = [f"{macro} = {value}" for macro, value in SHORT.items()]
+    text = gin_utils.parse([runs.train], [name], [*bindings, *_required(name)]).text()
+    for owner, arguments in SMALL.items():
+        if f"= @{owner}\n" in text:
+            bindings += [f"{owner}.{key} = {value!r}" for key, value in arguments.items()]
+    argv = [f"--gin_bindings={binding}" for binding in bindings]
+    argv += [f"--gin_file={name}", f"--data=arrays:{synthetic_file}", f"--run_dir={run_dir}"]
+    assert train.main(argv) == 0, capsys.readouterr().err
+    record = json.loads((run_dir / "results" / "evaluation.json").read_text())
+    assert record["num_images"] == NUM_IMAGES["test"]
+    assert np.isfinite(record["negative_elbo_bits_per_dim"])
+    # What it recorded is a configuration by itself, and the same one.
+    again = gin_utils.parse([runs.train], [str(run_dir / "config.gin")], [])
+    again.check_unchanged(run_dir)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_describe_takes_a_model_file_by_itself(name, capsys):
+    assert describe.main([f"--gin_file={name}"]) == 0
+    assert "resolution" in capsys.readouterr().out

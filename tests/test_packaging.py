@@ -1,0 +1,99 @@
+"""What an installed package holds: modules, gin files, console scripts equal to bin/*."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pcvae
+
+ROOT = Path(__file__).parents[1]
+GIN_FILES = sorted(path.relative_to(ROOT / "gin") for path in (ROOT / "gin").rglob("*.gin"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A copy of the checkout, built as for a wheel; returns the folder of its modules."""
+    folder = tmp_path_factory.mktemp("build")
+    copy = folder / "checkout"
+    for name in ("pcvae", "gin", "bin"):
+        left_out = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, copy / name, ignore=left_out)
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, copy / name)
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", folder / "lib"],
+        cwd=copy,
+        check=True,
+        capture_output=True,
+    )
+    return folder / "lib"
+
+
+def _run(code, cwd, path):
+    """Runs Python with a folder of modules in front, as if it were installed."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def test_the_build_holds_every_module_and_gin_file(built):
+    modules = {path.relative_to(ROOT) for path in (ROOT / "pcvae").rglob("*.py")}
+    expected = modules | {Path("pcvae", "gin", path) for path in GIN_FILES}
+    files = (path for path in built.rglob("*") if path.is_file())
+    assert {path.relative_to(built) for path in files} == expected
+    assert GIN_FILES
+
+
+def test_the_build_finds_its_gin_files_from_anywhere(built, tmp_path):
+    code = (
+        "from pcvae import gin_utils; import gin; print(gin.__file__); "
+        "print(gin_utils.shipped_gin_folder())"
+    )
+    result = _run(code, tmp_path, built)
+    gin_library, gin_folder = result.stdout.splitlines()
+    assert Path(gin_folder) == built / "pcvae" / "gin"
+    assert built not in Path(gin_library).parents
+
+
+def test_the_checkout_finds_its_gin_files():
+    assert pcvae.__file__ == str(ROOT / "pcvae" / "__init__.py")
+    from pcvae import gin_utils
+
+    assert gin_utils.shipped_gin_folder() == ROOT / "gin"
+
+
+def test_a_command_of_the_build_works_from_anywhere(built, tmp_path):
+    code = "import sys; from pcvae.commands.train import main; sys.exit(main(['--help']))"
+    result = _run(code, tmp_path, built)
+    assert result.returncode == 0
+    assert "--run_dir" in result.stdout
+
+
+def test_console_scripts_equal_the_scripts_in_bin():
+    setup = (ROOT / "setup.py").read_text()
+    names = re.search(r"COMMANDS = \((.*?)\)", setup, re.DOTALL)[1]
+    names = re.findall(r'"(\w+)"', names)
+    assert sorted(names) == sorted(path.name for path in (ROOT / "bin").iterdir())
+    for name in names:
+        assert callable(importlib.import_module(f"pcvae.commands.{name}").main)
+        assert f"from pcvae.commands.{name} import main" in (ROOT / "bin" / name).read_text()
+
+
+def test_the_version_stands_in_one_place():
+    result = subprocess.run(
+        [sys.executable, "setup.py", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.stdout.split()[-1] == pcvae.__version__
+
+
+def test_ci_runs_the_command_line_of_the_readme():
+    line = re.search(r"python3 -m venv .*pytest", (ROOT / "README.md").read_text())
+    assert line, "the README lacks the command line that installs and tests"
+    assert line[0] in (ROOT / ".ci" / "run").read_text()
