@@ -107,12 +107,13 @@ class Configuration:
             if place == PLACE_OF_FLAGS and name in names - used:
                 raise UserError(f"{where}: nothing uses {name}{lookup.nearest(name, used)}")
         required = [
-            f"{source.name} ({source.where})"
+            source
             for (scope, selector, parameter), source in self._sources.items()
             if repr(config[scope, selector][parameter]) == "%gin.REQUIRED"
         ]
         if required:
-            raise UserError(f"required but not set: {', '.join(required)}: add --gin.NAME=VALUE")
+            names = ", ".join(f"{name} ({where})" for name, where, _ in required)
+            raise UserError(f"required but not set: {names}: add --gin.{required[0].name}=VALUE")
 
     def unused_bindings(self):
         """Returns the bindings that were set and never used, each with its place and a reason.

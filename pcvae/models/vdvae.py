@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from pcvae import units
-from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
+from pcvae.distributions.noise import SeededNoise, fold_in, make_seed, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.decoder import Decoder
 from pcvae.layers.encoder import Encoder
@@ -221,7 +221,7 @@ def _noise_of_step(step, images):
     """Noise of a step of `fit`: keyed by the place of an image in the global batch."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     first_example = tf.cast(replica, tf.int64) * tf.cast(tf.shape(images)[0], tf.int64)
-    return SeededNoise(tf.random.fold_in(make_seed(0), step), first_example)
+    return SeededNoise(fold_in(make_seed(0), step), first_example)
 
 
 def _check_shapes(model):
