@@ -15,7 +15,7 @@ ARROWS = {
     "commands": {"gin_utils", "runs"},
     "runs": {"training", "evaluation", "export", "data", "models"},
     "training": {"objectives", "outputs", "units", "distributions"},
-    "evaluation": {"models", "objectives", "outputs", "units"},
+    "evaluation": {"models", "objectives", "outputs", "units", "distributions"},
     "export": {"models"},
     "objectives": {"outputs", "units", "distributions"},
     "models": {"layers", "distributions", "outputs", "units"},

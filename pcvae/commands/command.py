@@ -4,10 +4,12 @@ Exit codes: 0; 2 for what the user can mend, with one line ``pcvae: error: ...``
 128 + n after signal n (130 for Ctrl-C, 143 for SIGTERM); 1 for an error of the program.
 """
 
+import importlib
 import os
 import re
 import signal
 import sys
+import tempfile
 import traceback
 
 from absl import flags
@@ -173,6 +175,30 @@ def require_picture_output(output, suffixes=(".png", ".npz")):
     if os.path.isdir(output):
         raise UserError(f"--output={output}: this is a directory, expected a file name")
     return output
+
+
+def import_runs():
+    """Returns the module ``pcvae.runs``, importing it and TensorFlow.
+
+    TensorFlow greets on standard error while it is imported, at any log level: that is dropped,
+    unless the import fails or TF_CPP_MIN_LOG_LEVEL asks for more than errors.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") < "2":
+        return importlib.import_module("pcvae.runs")
+    sys.stderr.flush()
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as greetings:
+        os.dup2(greetings.fileno(), 2)
+        try:
+            runs = importlib.import_module("pcvae.runs")
+        except BaseException:
+            greetings.seek(0)
+            os.write(standard_error, greetings.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+    return runs
 
 
 def one_line(error):

@@ -30,8 +30,7 @@ def run(values):
     if values.run_dir and values.gin_bindings:
         raise UserError("--gin.NAME=VALUE needs --gin_file: a run's model is in its model.json")
     run_dir = command.require_run(values.run_dir) if values.run_dir else None
-    from pcvae import runs
-
+    runs = command.import_runs()
     if run_dir:
         print(runs.describe_run(run_dir=run_dir))
         return

@@ -29,8 +29,7 @@ def define_flags(values):
 def run(values):
     """Checks the flags, then evaluates."""
     run_dir = command.require_run(values.run_dir)
-    from pcvae import runs
-
+    runs = command.import_runs()
     runs.evaluate(
         run_dir=run_dir,
         split=values.split,

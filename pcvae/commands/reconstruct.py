@@ -37,8 +37,7 @@ def run(values):
         raise UserError(f"--images={values.images}: there is no such file or folder")
     default = os.path.join(run_dir, "images", "reconstructions.png")
     output = command.require_picture_output(values.output or default)
-    from pcvae import runs
-
+    runs = command.import_runs()
     runs.reconstruct(
         run_dir=run_dir,
         images=values.images,

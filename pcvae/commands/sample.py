@@ -46,8 +46,7 @@ def run(values):
     temperature = parse_temperature(values.temperature)
     default = os.path.join(run_dir, "images", f"samples_seed_{values.seed}.png")
     output = command.require_picture_output(values.output or default)
-    from pcvae import runs
-
+    runs = command.import_runs()
     runs.sample(
         run_dir=run_dir,
         num_samples=values.num_samples,

@@ -49,8 +49,7 @@ def run(values):
     bindings = list(values.gin_bindings)
     if values.data is not None:
         bindings.append(f"data.from_spec.spec = {values.data!r}")
-    from pcvae import runs
-
+    runs = command.import_runs()
     configuration = gin_utils.parse(
         [runs.train], gin_files, bindings, values.gin_search_path, ["from pcvae import data"]
     )

@@ -15,7 +15,9 @@ def level_table(model):
         latents = side * side * decoder.latent_width
         for level in range(group.first_level, group.first_level + group.num_levels):
             parameters = stack.params_per_level
-            rows.append((str(level), f"{side}x{side}", str(width), f"{latents:,}", f"{parameters:,}"))
+            rows.append(
+                (str(level), f"{side}x{side}", str(width), f"{latents:,}", f"{parameters:,}")
+            )
             total_latents += latents
             total_in_levels += parameters
     total = model.count_params()
@@ -23,7 +25,8 @@ def level_table(model):
     others = total - encoder - head - total_in_levels
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in rows
     ]
     shape = "x".join(map(str, model.image_shape))
     return "\n".join(

@@ -224,9 +224,8 @@ class Configuration:
             if unknown and parameter == unknown[1] and selector != "gin.macro":
                 owner = gin.config._REGISTRY[selector].wrapped
                 hint = lookup.nearest(parameter, lookup.parameter_names(owner)[0] - {parameter})
-                return UserError(
-                    f"{source.where}: no parameter '{parameter}' in {source.name}{hint}"
-                )
+                name = source.name.rpartition(".")[0]
+                return UserError(f"{source.where}: {name} has no parameter '{parameter}'{hint}")
         return None
 
 

@@ -10,19 +10,20 @@ import gin
 from pcvae.errors import UserError
 
 
-def nearest(name, candidates, count=3):
-    """Returns a clause that names the nearest candidates, or an empty string.
+def nearest(name, candidates, last_part=lambda text: text.rpartition(".")[2]):
+    """Returns a clause that names the one or two nearest candidates, or an empty string.
 
     Names are compared as a whole and by their last part, so that ``VDVEA`` finds ``models.VDVAE``.
     """
     candidates = sorted({str(candidate) for candidate in candidates} - {name})
     last_parts = {}
     for candidate in candidates:
-        last_parts.setdefault(candidate.rpartition(".")[2].lower(), candidate)
-    close = difflib.get_close_matches(name, candidates, n=count, cutoff=0.6)
-    last = difflib.get_close_matches(name.rpartition(".")[2].lower(), last_parts, n=count)
-    close += [last_parts[part] for part in last if last_parts[part] not in close]
-    return f"; did you mean {' or '.join(close[:count])}?" if close else ""
+        last_parts.setdefault(last_part(candidate).lower(), candidate)
+    by_last = difflib.get_close_matches(last_part(name).lower(), last_parts, n=2, cutoff=0.7)
+    close = [last_parts[part] for part in by_last]
+    whole = difflib.get_close_matches(name, candidates, n=2, cutoff=0.7)
+    close += [candidate for candidate in whole if candidate not in close]
+    return f"; did you mean {' or '.join(close[:2])}?" if close else ""
 
 
 def find_configurable(selector):
@@ -88,7 +89,12 @@ def _check_attributes(selector, symbols):
     value, path = symbols[first], first
     for name in names:
         if not hasattr(value, name):
-            public = [f"{path}.{other}" for other in dir(value) if not other.startswith("_")]
+            public = [
+                f"{path}.{other}"
+                for other in dir(value)
+                if not other.startswith("_")
+                and (name != names[-1] or callable(getattr(value, other)))
+            ]
             raise UserError(f"{path} has no '{name}'{nearest(f'{path}.{name}', public)}")
         value, path = getattr(value, name), f"{path}.{name}"
     if not callable(value):

@@ -127,7 +127,7 @@ class Reader:
         shipped = shipped_gin_folder()
         known = {str(path.relative_to(shipped)) for path in shipped.rglob("*.gin")}
         where = ", ".join(folder or "the working directory" for folder in folders)
-        hint = lookup.nearest(filename, known) or lookup.nearest(f"{filename}.gin", known)
+        hint = lookup.nearest(filename, known, last_part=lambda name: Path(name).stem)
         raise UserError(f"no gin file '{filename}' in {where}{hint}")
 
     def _apply(self, text, context, label, is_flag=False):

@@ -2,15 +2,13 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from pcvae import units
 from pcvae.distributions import logistic_mixture
+from pcvae.distributions.bernoulli import bernoulli
 from pcvae.distributions.discretized_gaussian import DiscretizedGaussian
 from pcvae.errors import UserError
 from pcvae.layers.residual import convolution
-
-tfd = tfp.distributions
 
 MAX_CHANNELS = 4
 MAX_BIT_DEPTH = 8
@@ -224,7 +222,7 @@ class BernoulliHead(Head):
         return self.channels
 
     def _distribution(self, params):
-        return tfd.Bernoulli(logits=tf.cast(params, tf.float32))
+        return bernoulli(params)
 
     def _sample_levels(self, params, noise):
         uniform = self._uniform(params, noise, VALUE_SITE, self.channels)

@@ -40,30 +40,51 @@ def small_layer_strings(image_size, blocks_per_resolution=1, levels_per_resoluti
 
 def small_vdvae(
     image_shape=(32, 32, 3),
-    width=64,
+    width=24,
+    max_width=96,
     latent_width=8,
-    blocks_per_resolution=1,
-    levels_per_resolution=2,
-    **vdvae_arguments,
+    bottleneck=0.5,
+    blocks_per_resolution=0,
+    levels_per_resolution=1,
+    head="logistic_mixture",
+    num_mixtures=3,
+    bit_depth=8,
 ):
     """Returns a small VDVAE for square images of any side that halves down to 8 or less.
 
+    Its sizes are ours, chosen for training on a few cores: the width doubles with each halving of
+    the side, so that most of the parameters work where pixels are few.
+
     Args:
         image_shape: (height, width, channels).
-        width: channels at every resolution.
+        width: channels at the finest resolution.
+        max_width: the largest width at coarser ones.
         latent_width: channels of each latent.
+        bottleneck: width of a block's bottleneck as a fraction of the width.
         blocks_per_resolution: see `small_layer_strings`.
         levels_per_resolution: see `small_layer_strings`.
-        **vdvae_arguments: further arguments of `VDVAE`.
+        head: see `VDVAE`.
+        num_mixtures: see `VDVAE`.
+        bit_depth: see `VDVAE`.
     """
+    side = image_shape[0]
     encoder_blocks, decoder_blocks = small_layer_strings(
-        image_shape[0], blocks_per_resolution, levels_per_resolution
+        side, blocks_per_resolution, levels_per_resolution
     )
+    sides = [side // 2**halvings for halvings in range(side.bit_length())]
     return VDVAE(
         image_shape=image_shape,
         encoder_blocks=encoder_blocks,
         decoder_blocks=decoder_blocks,
         width=width,
         latent_width=latent_width,
-        **vdvae_arguments,
+        bottleneck=bottleneck,
+        width_per_resolution={
+            coarser: min(max_width, width * 2**halvings)
+            for halvings, coarser in enumerate(sides)
+            if halvings
+        },
+        head=head,
+        num_mixtures=num_mixtures,
+        bit_depth=bit_depth,
     )

@@ -21,7 +21,7 @@ class Window(NamedTuple):
     metrics: dict  # name -> mean over the window (numpy); the last value for "update"
     images_per_second: float
     data_wait_fraction: float
-    seconds_left: float  # at the speed so far, without the first step that traces the graph
+    seconds_left: float | None  # at the speed so far; None at the step that traces the graph
 
 
 class Action(NamedTuple):
@@ -143,14 +143,14 @@ class _Clock:
         now = time.perf_counter()
         seconds = max(now - self._window_start - self._window_paused, 1e-9)
         timed = step - self._timed_from
-        per_step = (now - self._start - self._paused) / timed if timed else seconds
+        per_step = (now - self._start - self._paused) / timed if timed else None
         window = Window(
             step=step,
             num_steps=self._num_steps,
             metrics=metrics,
             images_per_second=steps_in_window * self._batch_size / seconds,
             data_wait_fraction=min(1.0, self._window_waited / seconds),
-            seconds_left=per_step * (self._num_steps - step),
+            seconds_left=per_step and per_step * (self._num_steps - step),
         )
         self._window_start = now
         self._window_paused = self._window_waited = 0.0

@@ -27,7 +27,7 @@ def progress_line(window):
     skipped = int(metrics["update"].skipped_total)
     if skipped:
         parts.append(f"{skipped} updates skipped")
-    if window.step < window.num_steps:
+    if window.seconds_left:
         parts.append(f"{duration(window.seconds_left)} left")
     return " | ".join(parts)
 

@@ -3,7 +3,9 @@
 import sys
 import types
 
+import gin
 import pytest
+from gin import selector_map
 
 import pcvae
 
@@ -107,3 +109,19 @@ def fails(capsys):
         return captured.err
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    """Gives a test gin's registry as it is at first: nothing but gin's own names in it."""
+    registry = selector_map.SelectorMap()
+    inverse = {}
+    for selector, configurable in gin.config._REGISTRY.items():
+        if selector.startswith("gin."):
+            registry[selector] = configurable
+            inverse[configurable.wrapped] = configurable
+    gin.clear_config()
+    monkeypatch.setattr(gin.config, "_REGISTRY", registry)
+    monkeypatch.setattr(gin.config, "_INVERSE_REGISTRY", inverse)
+    yield
+    gin.clear_config()

@@ -160,3 +160,31 @@ def test_a_closed_pipe_is_silent():
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 128 + signal.SIGPIPE
+
+
+def test_importing_tensorflow_says_nothing_unless_asked():
+    code = "from pcvae.commands import command; command.import_runs()"
+    for level, is_silent in ((None, True), ("0", False)):
+        environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+        environment |= {"TF_CPP_MIN_LOG_LEVEL": level} if level else {}
+        result = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (result.stderr == "") is is_silent
+
+
+def test_an_import_that_fails_keeps_what_it_said(monkeypatch, capfd, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import os\nos.write(2, b'no such library')\nimport nowhere_at_all\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module = command.importlib.import_module
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: import_module("broken"))
+    with pytest.raises(ModuleNotFoundError):
+        command.import_runs()
+    assert capfd.readouterr().err == "no such library"

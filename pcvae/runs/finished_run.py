@@ -1,0 +1,114 @@
+"""What is done with a run directory: load, evaluate, sample, reconstruct, describe."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import data, evaluation, models, training
+from pcvae.errors import UserError
+from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
+from pcvae.training import reports
+
+
+def load(run_dir):
+    """Loads the model of a run directory with its averaged (EMA) weights.
+
+    Args:
+        run_dir: a directory that `train` left, finished or not.
+
+    Returns:
+        A `VDVAE`.
+
+    Raises:
+        UserError: the directory holds no run, or one that is damaged.
+    """
+    run_dir = Path(run_dir)
+    model = models.read_model(run_dir / "model.json")
+    models.load_weights(model, training.read_group(run_dir / "checkpoints", "ema"))
+    return model
+
+
+def evaluate(*, run_dir, split="test", num_images=None, seed=0, spec=None, batch_size=None):
+    """Evaluates the averaged weights of a run on a split of its dataset.
+
+    Args:
+        run_dir: a directory that `train` left.
+        split: "train", "validation" or "test".
+        num_images: how many images, the first ones; None for all.
+        seed: integer, of the posterior.
+        spec: another dataset, as `data.from_spec` takes it, or None.
+        batch_size: images at once; None for that of training.
+
+    Returns:
+        The record written to ``results/evaluation.json``.
+    """
+    model, run = load(run_dir), read_run(run_dir)
+    images = run_dataset(run, spec, model.image_shape).images(split)
+    if num_images is not None and num_images > len(images):
+        raise UserError(f"num_images: the {split} split has {len(images)} images, got {num_images}")
+    likelihood = evaluation.LikelihoodEvaluation(model, batch_size or run["batch_size"])
+    record = evaluate_split(likelihood, images[:num_images], split, seed)
+    path = Path(run_dir) / "results" / "evaluation.json"
+    path.parent.mkdir(exist_ok=True)
+    write_json(record, path)
+    dead = reports.dead_levels_line(record["rate_nats_per_level"], model.level_resolutions)
+    print(closing_line(record), dead, f"wrote {path}", sep="\n")
+    return record
+
+
+def sample(*, run_dir, num_samples, temperature, seed, output):
+    """Draws images from a run: a grid (``.png``) or the array ``images`` (``.npz``)."""
+    images = load(run_dir).sample(num_samples, temperature=temperature, seed=seed)
+    _write_pictures_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
+
+
+def reconstruct(*, run_dir, images, num_levels, seed, output):
+    """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``)."""
+    model = load(run_dir)
+    originals = data.read_images(images, model.image_shape)
+    reconstructions = model.reconstruct(originals, num_levels=num_levels, seed=seed)
+
+    def picture():
+        label = f"K = {model.num_levels if num_levels is None else num_levels}"
+        rows = []
+        for start in range(0, len(originals), NUM_IMAGES_SHOWN):
+            part = slice(start, start + NUM_IMAGES_SHOWN)
+            rows += [("original", originals[part]), (label, reconstructions[part])]
+        return evaluation.labelled_rows(rows)
+
+    _write_pictures_or_arrays(output, picture, images=originals, reconstructions=reconstructions)
+
+
+def describe(*, model_fn, image_shape=None):
+    """Returns the level table of a model that is built for this."""
+    return evaluation.level_table(model_fn(**({"image_shape": image_shape} if image_shape else {})))
+
+
+def describe_run(*, run_dir):
+    """Returns the level table of a run's model."""
+    return evaluation.level_table(models.read_model(Path(run_dir) / "model.json"))
+
+
+def evaluate_split(likelihood, images, split, seed):
+    """Returns the record of an evaluation, with progress on the way."""
+
+    def progress(starts):
+        return data.with_progress(starts, len(starts), f"evaluating the {split} split, batches")
+
+    record = likelihood(images, seed=seed, progress=progress)
+    return {"split": split, "seed": seed, "weights": "ema", **record}
+
+
+def closing_line(record):
+    """Returns one line with the numbers of an evaluation."""
+    count, split = record["num_images"], record["split"]
+    return f"{evaluation.headline(record)} on {count:,} images of the {split} split"
+
+
+def _write_pictures_or_arrays(output, picture, **arrays):
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.suffix.lower() == ".npz":
+        np.savez(output, **arrays)
+    else:
+        evaluation.save_png(picture(), output)

@@ -1,0 +1,67 @@
+"""The files of a run directory that are not checkpoints or summaries."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import data, evaluation
+from pcvae.errors import UserError
+from pcvae.training import summaries
+
+SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
+NUM_SAMPLES_SHOWN = 64
+NUM_IMAGES_SHOWN = 8
+
+
+def write_json(record, path):
+    """Writes JSON in one go, so that a reader never sees half of it."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def read_run(run_dir):
+    """Returns the record ``run.json`` of a run directory."""
+    path = Path(run_dir) / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected the record of a run, got: {error}") from error
+
+
+def run_dataset(run, spec, image_shape):
+    """Returns the dataset of a run, or another one at the run's image size."""
+    origin = run["data"] if spec is None else {"spec": spec, "image_size": image_shape[0]}
+    if origin is None:
+        raise UserError("the run's dataset was made in Python: say which with --data=SPEC")
+    dataset = data.from_spec(**origin)
+    if dataset.image_shape != tuple(image_shape):
+        raise UserError(
+            f"{dataset.name} has images of shape {dataset.image_shape}, the run's model takes "
+            f"{tuple(image_shape)}"
+        )
+    return dataset
+
+
+def draw_pictures(model, images, seed):
+    """Returns {tag: grid} of samples at several temperatures and of prefix reconstructions."""
+    pictures = {
+        summaries.samples_tag(temperature): evaluation.image_grid(
+            model.sample(NUM_SAMPLES_SHOWN, temperature, seed=seed)
+        )
+        for temperature in SAMPLE_TEMPERATURES
+    }
+    shown = np.asarray(images[:NUM_IMAGES_SHOWN])
+    pictures[summaries.PREFIX_RECONSTRUCTION] = evaluation.prefix_grid(model, shown, seed=seed)
+    return pictures
+
+
+def write_pictures(model, images, seed, folder):
+    """Writes the pictures as PNG; returns their paths."""
+    paths = []
+    for tag, picture in draw_pictures(model, images, seed).items():
+        paths.append(folder / f"{tag.rsplit('/', 1)[1]}.png")
+        evaluation.save_png(picture, paths[-1])
+    return paths

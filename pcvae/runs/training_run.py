@@ -1,0 +1,184 @@
+"""The training run: assembles the parts, trains, evaluates, leaves the files."""
+
+from pathlib import Path
+
+import keras
+
+from pcvae import data, evaluation, models, training
+from pcvae.errors import Interrupted, UserError
+from pcvae.runs.finished_run import closing_line, evaluate_split
+from pcvae.runs.records import draw_pictures, write_json, write_pictures
+from pcvae.training import reports, summaries
+
+
+def train(
+    *,
+    run_dir,
+    dataset,
+    model_fn,
+    objective_fn,
+    optimizer_fn,
+    update_fn,
+    trainer_fn,
+    steps,
+    batch_size,
+    strategy=None,
+    seed=0,
+    report_every_steps=50,
+    evaluate_every_steps=1000,
+    checkpoint_every_steps=1000,
+    images_every_steps=1000,
+    num_validation_images=1000,
+    max_checkpoints=3,
+    on_assembled=None,
+    on_start=None,
+):
+    """Trains a model, resuming where the directory stands, and evaluates it on the test split.
+
+    Args:
+        run_dir: where everything is kept.
+        dataset: an `ImageDataset`.
+        model_fn: called with image_shape; gives the model.
+        objective_fn: called without arguments; gives the objective.
+        optimizer_fn: called without arguments; gives an `AdamW` or `Adamax`.
+        update_fn: called with optimizer; gives a `GradientUpdate`.
+        trainer_fn: called with model, averaged_model, objective, update and seed.
+        steps: steps in all, those of earlier calls included.
+        batch_size: global batch size, over all replicas.
+        strategy: a `tf.distribute.Strategy`; by default one device.
+        seed: integer, of the initial weights, the order of the data and the noise.
+        report_every_steps: steps between lines of progress and scalars.
+        evaluate_every_steps: steps between evaluations on the validation split.
+        checkpoint_every_steps: steps between checkpoints.
+        images_every_steps: steps between grids of samples and prefix reconstructions.
+        num_validation_images: how many images those evaluations take.
+        max_checkpoints: how many of the newest checkpoints are kept.
+        on_assembled: called when all parts are made; its errors end the run.
+        on_start: called when the images are ready, too, and nothing is written yet; gives a text
+            (Markdown) about the configuration. Its errors end the run.
+
+    Returns:
+        The record of ``results/evaluation.json``.
+
+    Raises:
+        UserError: the parts do not fit together, or not to the directory.
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+    """
+    _check_counts(
+        steps=steps,
+        batch_size=batch_size,
+        report_every_steps=report_every_steps,
+        evaluate_every_steps=evaluate_every_steps,
+        checkpoint_every_steps=checkpoint_every_steps,
+        images_every_steps=images_every_steps,
+        num_validation_images=num_validation_images,
+    )
+    strategy = strategy or training.make_strategy("one_device")
+    chief, run_dir = training.is_chief(strategy), Path(run_dir)
+    with strategy.scope():
+        keras.utils.set_random_seed(seed)
+        model = model_fn(image_shape=dataset.image_shape)
+        averaged_model = type(model).from_config(model.get_config())
+        update = update_fn(optimizer=optimizer_fn())
+        trainer = trainer_fn(
+            model=model,
+            averaged_model=averaged_model,
+            objective=objective_fn(),
+            update=update,
+            seed=seed,
+        )
+        likelihood = evaluation.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
+    if on_assembled:
+        on_assembled()
+    train_images, validation_images = dataset.images("train"), dataset.images("validation")
+    configuration = on_start() if on_start else None
+    if chief:
+        (run_dir / "results").mkdir(parents=True, exist_ok=True)
+        models.write_model(model, run_dir / "model.json")
+        write_json({"data": dataset.origin, "batch_size": batch_size}, run_dir / "run.json")
+    checkpoints = training.Checkpoints(
+        run_dir / "checkpoints", trainer.state, max_to_keep=max_checkpoints, chief=chief
+    )
+    start = checkpoints.restore_newest() or 0
+    _say(chief, _opening_lines(model, dataset, strategy, run_dir, start, steps))
+    train_log, eval_log = (
+        training.ScalarLog(run_dir / "summaries", name, resume_step=start, chief=chief)
+        for name in ("train", "eval")
+    )
+    if configuration:
+        train_log.text(start, summaries.CONFIGURATION, configuration)
+    resolutions = model.level_resolutions
+
+    def report(window):
+        train_log.scalars(window.step, reports.training_scalars(window, resolutions))
+        _say(chief, [reports.progress_line(window)])
+
+    def validate(step):
+        record = likelihood(validation_images[:num_validation_images], seed=seed)
+        eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
+        line = f"validation, averaged weights: {evaluation.headline(record)}"
+        _say(chief, [line, reports.dead_levels_line(record["rate_nats_per_level"], resolutions)])
+
+    def draw(step):
+        for tag, picture in draw_pictures(averaged_model, validation_images, seed).items():
+            eval_log.images(step, tag, picture)
+
+    actions = [
+        training.Action(evaluate_every_steps, validate),
+        training.Action(checkpoint_every_steps, checkpoints.save),
+    ]
+    if chief:
+        actions.insert(1, training.Action(images_every_steps, draw))
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: data.training_batches(
+            train_images, batch_size, seed, first_step=start, input_context=context
+        )
+    )
+    try:
+        training.train(
+            trainer, iter(batches), steps, batch_size, report, report_every_steps, actions
+        )
+    except Interrupted as error:
+        checkpoints.save(trainer.steps_taken)
+        raise Interrupted(
+            error.signal_number,
+            f"interrupted after step {trainer.steps_taken}; checkpoint saved; the same command "
+            "goes on from there",
+        ) from error
+    finally:
+        train_log.close()
+        eval_log.close()
+    record = evaluate_split(likelihood, dataset.images("test"), "test", seed)
+    if chief:
+        write_json(record, run_dir / "results" / "evaluation.json")
+        written = write_pictures(averaged_model, dataset.images("test"), seed, run_dir / "images")
+        _say(chief, [closing_line(record), *(f"wrote {path}" for path in written)])
+    return record
+
+
+def _opening_lines(model, dataset, strategy, run_dir, start, steps):
+    replicas = strategy.num_replicas_in_sync
+    shape = "x".join(map(str, dataset.image_shape))
+    lines = [
+        f"{model.name}: {model.num_levels} levels, {model.count_params():,} parameters; "
+        f"{dataset.name}: {dataset.num_images('train'):,} training images of {shape}; "
+        f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
+        f"run directory: {run_dir}",
+    ]
+    if start:
+        lines.append(f"resuming after step {start} of {steps}")
+    if start < steps:
+        lines.append("tracing the training step; the first one takes a while")
+    return lines
+
+
+def _check_counts(**counts):
+    for name, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{name}: expected an integer of at least 1, got {value!r}")
+
+
+def _say(chief, lines):
+    if chief:
+        for line in lines:
+            print(line, flush=True)

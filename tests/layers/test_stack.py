@@ -1,0 +1,142 @@
+"""A stack is its layers in a row, looped or written out."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcvae.layers import BottleneckBlock, Stack
+
+WIDTH = 6
+
+
+def make_stack(count, unroll=False, **kwargs):
+    block = BottleneckBlock(WIDTH, 4, WIDTH, residual=True, last_scale=1 / 3, name="block")
+    stack = Stack(block, count, unroll=unroll, name="stack", **kwargs)
+    stack.build((None, 5, 5, WIDTH))
+    return stack
+
+
+def copy_weights(source, target):
+    for old, new in zip(source.weights, target.weights, strict=True):
+        new.assign(old)
+
+
+def inputs(seed=0, batch=2):
+    return tf.random.stateless_normal((batch, 5, 5, WIDTH), seed=(seed, 0))
+
+
+def value_and_gradients(stack, x):
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(stack(x) ** 2)
+        return loss, tape.gradient(loss, [x, *(weight.value for weight in stack.weights)])
+
+    return tf.function(run, autograph=False)(x)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_stack_equals_layers_in_a_row(count):
+    stack, x = make_stack(count), inputs()
+    expected = x
+    for level in range(count):
+        block = BottleneckBlock(WIDTH, 4, WIDTH, residual=True)
+        block.build()
+        for name, convolve in block.convolutions.items():
+            convolve.kernel.assign(stack.level_weight(f"{name}_kernel")[level])
+            convolve.bias.assign(stack.level_weight(f"{name}_bias")[level])
+        expected = block(expected)
+    np.testing.assert_allclose(stack(x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_loop_and_unrolled_have_equal_values_and_gradients():
+    looped, unrolled, x = make_stack(4), make_stack(4, unroll=True), inputs()
+    for weight in looped.weights:
+        weight.assign(tf.random.stateless_normal(weight.shape, seed=(1, 2)))
+    copy_weights(looped, unrolled)
+    loss, gradients = value_and_gradients(looped, x)
+    other_loss, other_gradients = value_and_gradients(unrolled, x)
+    np.testing.assert_allclose(loss, other_loss, rtol=1e-6)
+    for gradient, other in zip(gradients, other_gradients, strict=True):
+        assert np.abs(gradient).max() > 0
+        np.testing.assert_allclose(gradient, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def test_xla_gives_equal_values():
+    stack, x = make_stack(3), inputs()
+    compiled = tf.function(stack, jit_compile=True, autograph=False)
+    np.testing.assert_allclose(compiled(x), stack(x), rtol=1e-4, atol=1e-5)
+
+
+def test_scan_slices_inputs_and_stacks_outputs():
+    stack, x = make_stack(4), inputs()
+    scales = tf.constant([1.0, 2.0, 3.0, 4.0])
+
+    def step(block, carry, scale):
+        carry = scale * block(carry)
+        return carry, (tf.reduce_sum(carry, axis=(1, 2, 3)), scale)
+
+    specs = (tf.TensorSpec((2,)), tf.TensorSpec(()))
+    carry, (sums, seen) = stack.scan(step, x, (scales,), specs)
+    np.testing.assert_array_equal(seen, scales)
+    np.testing.assert_allclose(sums[-1], tf.reduce_sum(carry, axis=(1, 2, 3)), rtol=1e-5)
+    assert sums.shape == (4, 2)
+
+
+def test_each_level_starts_from_its_own_draw_with_its_own_fan_in():
+    stack = make_stack(50)
+    kernel = stack.level_weight("c2_kernel").numpy()  # [50, 3, 3, 4, 4]: fan-in 36
+    assert len(np.unique(kernel[:, 0, 0, 0, 0])) == 50
+    limit = np.sqrt(1 / 36)
+    assert np.abs(kernel).max() <= limit
+    np.testing.assert_allclose(kernel.std(), limit / np.sqrt(3), rtol=0.05)
+    last = stack.level_weight("c4_kernel").numpy()  # fan-in 4, scaled by sqrt(1 / 3)
+    np.testing.assert_allclose(np.abs(last).max(), np.sqrt(1 / 4 / 3), rtol=0.05)
+
+
+def test_nodes_of_the_graph_do_not_grow_with_depth():
+    def nodes(count):
+        stack = make_stack(count)
+        function = tf.function(lambda x: value_and_gradients(stack, x), autograph=False)
+        graph = function.get_concrete_function(inputs()).graph.as_graph_def()
+        return len(graph.node) + sum(len(f.node_def) for f in graph.library.function)
+
+    assert nodes(30) == nodes(3)
+
+
+def test_the_template_owns_no_weights_of_the_stack():
+    stack = make_stack(3)
+    assert len(stack.weights) == 8
+    assert stack.count_params() == 3 * stack.params_per_level
+
+
+def test_keras_contract():
+    stack, x = make_stack(3), inputs()
+    config = stack.get_config()
+    again = Stack.from_config(config)
+    again.build((None, 5, 5, WIDTH))
+    assert again.get_config() == stack.get_config()
+    copy_weights(stack, again)
+    np.testing.assert_array_equal(again(x), stack(x))
+    assert stack.compute_output_spec(keras.KerasTensor((2, 5, 5, WIDTH))).shape == (2, 5, 5, WIDTH)
+
+
+def test_saved_in_a_keras_model(tmp_path):
+    model = keras.Sequential([keras.Input((5, 5, WIDTH)), make_stack(3)])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(inputs()), model(inputs()))
+
+
+def test_bfloat16_policy():
+    block = BottleneckBlock(WIDTH, 4, WIDTH, residual=True, dtype="mixed_bfloat16")
+    stack = Stack(block, 3)
+    stack.build((None, 5, 5, WIDTH))
+    assert {weight.dtype for weight in stack.weights} == {"float32"}
+    assert stack(inputs()).dtype == tf.bfloat16
+
+
+def test_count_is_checked():
+    with pytest.raises(ValueError, match="at least 1"):
+        Stack(BottleneckBlock(2, 1, 2), 0)
