@@ -12,7 +12,7 @@ def level_table(model):
     total_latents = total_in_levels = 0
     for group, stack in zip(decoder.groups, decoder.stacks, strict=True):
         side, width = group.resolution, decoder.width_at(group.resolution)
-        latents = side * side * decoder.latent_width
+        latents = side * side * decoder.latent_width if decoder.has_latents(group) else 0
         for level in range(group.first_level, group.first_level + group.num_levels):
             parameters = stack.params_per_level
             rows.append(
@@ -34,7 +34,7 @@ def level_table(model):
             *lines,
             "",
             f"images         {shape}",
-            f"levels         {model.num_levels}",
+            f"levels         {model.num_levels} with latents",
             f"latents        {total_latents:,}",
             f"encoder        {encoder:,} parameters",
             f"levels         {total_in_levels:,} parameters",

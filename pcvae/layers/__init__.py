@@ -5,12 +5,13 @@ from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import HEADS, Head, make_head
 from pcvae.layers.residual import BottleneckBlock
 from pcvae.layers.stack import Stack
-from pcvae.layers.top_down import TopDownLevel
+from pcvae.layers.top_down import DeterministicLevel, TopDownLevel
 
 __all__ = [
     "HEADS",
     "BottleneckBlock",
     "Decoder",
+    "DeterministicLevel",
     "Encoder",
     "Head",
     "Stack",

@@ -12,7 +12,7 @@ from pcvae.layers.levels import (
     widths_notation,
 )
 from pcvae.layers.stack import Stack
-from pcvae.layers.top_down import TopDownLevel
+from pcvae.layers.top_down import DeterministicLevel, TopDownLevel
 from pcvae.outputs import DecoderOutput
 
 
@@ -32,6 +32,8 @@ class Decoder(keras.layers.Layer):
         bottleneck: width of a block's bottleneck as a fraction of the width.
         width_per_resolution: {resolution: width} or ``"64:32,32:48"``.
         no_bias_above: the finest resolution that starts from a learned bias.
+        num_latent_levels: number of levels, coarsest first, that have a latent; the ones after
+            them are deterministic. None for all.
         split_levels: level indices that start a stack of their own, so that the levels before
             them can be frozen.
         unroll: whether stacks are written out instead of looped.
@@ -48,6 +50,7 @@ class Decoder(keras.layers.Layer):
         bottleneck=0.25,
         width_per_resolution="",
         no_bias_above=64,
+        num_latent_levels=None,
         split_levels=(),
         unroll=False,
         **kwargs,
@@ -61,11 +64,16 @@ class Decoder(keras.layers.Layer):
         self.no_bias_above = no_bias_above
         self.split_levels = tuple(split_levels)
         self.unroll = unroll
-        self.groups = parse_decoder_blocks(blocks, self.split_levels)
         self.width_at = width_function(width, self.width_per_resolution)
-        self.resolutions = level_resolutions(self.groups)
-        self.num_levels = len(self.resolutions)
+        total = len(level_resolutions(parse_decoder_blocks(blocks)))
+        if num_latent_levels is not None and not 1 <= num_latent_levels <= total:
+            raise UserError(f"num_latent_levels: expected 1..{total}, got {num_latent_levels}")
+        self.num_levels = total if num_latent_levels is None else num_latent_levels
+        cuts = {*self.split_levels, self.num_levels} - {total}
+        self.groups = parse_decoder_blocks(blocks, sorted(cuts))
+        self.resolutions = level_resolutions(self.groups)[: self.num_levels]
         self.image_size = self.groups[-1].resolution
+        self._total_levels = total
         self._check_widths()
 
     def _check_widths(self):
@@ -77,9 +85,13 @@ class Decoder(keras.layers.Layer):
                     f"{self.width_at(group.resolution)} at {group.resolution}"
                 )
 
+    def has_latents(self, group):
+        """Whether the levels of a group have latents."""
+        return group.first_level < self.num_levels
+
     def build(self, input_shape=None):
         self.biases = {}
-        for resolution in sorted(set(self.resolutions)):
+        for resolution in sorted({group.resolution for group in self.groups}):
             if resolution <= self.no_bias_above:
                 self.biases[str(resolution)] = self.add_weight(
                     shape=(resolution, resolution, self.width_at(resolution)),
@@ -94,15 +106,18 @@ class Decoder(keras.layers.Layer):
 
     def _build_stack(self, group):
         width = self.width_at(group.resolution)
-        level = TopDownLevel(
-            width,
-            self.latent_width,
-            int(width * self.bottleneck),
-            kernel_size=inner_kernel_size(group.resolution),
-            num_levels=self.num_levels,
-            dtype=self.dtype_policy,
-            name="level",
-        )
+        arguments = {
+            "width": width,
+            "middle_width": int(width * self.bottleneck),
+            "kernel_size": inner_kernel_size(group.resolution),
+            "num_levels": self._total_levels,
+            "dtype": self.dtype_policy,
+            "name": "level",
+        }
+        if self.has_latents(group):
+            level = TopDownLevel(latent_width=self.latent_width, **arguments)
+        else:
+            level = DeterministicLevel(**arguments)
         name = f"levels_{group.first_level:03d}"
         stack = Stack(level, group.num_levels, unroll=self.unroll, name=name)
         stack.build((None, group.resolution, group.resolution, width))
@@ -206,6 +221,9 @@ class Decoder(keras.layers.Layer):
         features_at, rates, kept = {}, [], []
         for group, stack in zip(self.groups, self.stacks, strict=True):
             features = self._start(group, features_at, batch_size)
+            if not self.has_latents(group):
+                features_at[group.resolution] = stack(features)
+                continue
             levels = slice(group.first_level, group.first_level + group.num_levels)
             slices = [
                 tf.range(levels.start, levels.stop),
@@ -264,6 +282,7 @@ class Decoder(keras.layers.Layer):
             "bottleneck": self.bottleneck,
             "width_per_resolution": self.width_per_resolution,
             "no_bias_above": self.no_bias_above,
+            "num_latent_levels": self.num_levels,
             "split_levels": list(self.split_levels),
             "unroll": self.unroll,
         }

@@ -104,6 +104,11 @@ def parse_decoder_blocks(string, split_levels=()):
                 f"decoder_blocks: '{resolution}m{mixin}' needs levels at resolution {mixin} "
                 f"before it in {string!r}"
             )
+        if groups and resolution < groups[-1].resolution:
+            raise UserError(
+                "decoder_blocks: levels go from coarse to fine, got resolution "
+                f"{resolution} after {groups[-1].resolution} in {string!r}"
+            )
         if mixin is not None and resolution % mixin:
             raise UserError(f"decoder_blocks: {resolution} is no multiple of {mixin}")
         seen.add(resolution)

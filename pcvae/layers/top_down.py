@@ -62,19 +62,10 @@ class TopDownLevel(keras.layers.Layer):
     @property
     def convolutions(self):
         """The convolutions that hold all weights of the level, by name."""
-        blocks = {
-            "posterior": self.posterior_block,
-            "prior": self.prior_block,
-            "residual": self.residual_block,
-        }
-        return {
-            **{
-                f"{name}_{inner}": convolve
-                for name, block in blocks.items()
-                for inner, convolve in block.convolutions.items()
-            },
-            "latent_projection": self.latent_projection,
-        }
+        blocks = _named_convolutions(
+            posterior=self.posterior_block, prior=self.prior_block, residual=self.residual_block
+        )
+        return {**blocks, "latent_projection": self.latent_projection}
 
     def prior(self, features):
         """Returns p(z_i | z_<i) and the features with the prior's residual added."""
@@ -145,6 +136,74 @@ class TopDownLevel(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "num_levels": self.num_levels,
         }
+
+
+@keras.saving.register_keras_serializable(package="pcvae")
+class DeterministicLevel(keras.layers.Layer):
+    """A top-down level without a latent: the prior's residual, then the residual block.
+
+    Depth and receptive field are those of a `TopDownLevel` (ours: the paper does not say what
+    stands above the last latent of a first stage).
+
+    Args:
+        width: channels of the features.
+        middle_width: channels of the blocks' bottleneck.
+        kernel_size: side of the blocks' inner kernels.
+        num_levels: number of levels of the decoder; see `TopDownLevel`.
+    """
+
+    def __init__(self, width, middle_width, kernel_size=3, num_levels=1, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.middle_width = middle_width
+        self.kernel_size = kernel_size
+        self.num_levels = num_levels
+
+    def build(self, input_shape=None):
+        self.prior_block, self.residual_block = (
+            BottleneckBlock(
+                self.width,
+                self.middle_width,
+                self.width,
+                kernel_size=self.kernel_size,
+                residual=True,
+                last_scale=last_scale,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name, last_scale in (("prior", 0.0), ("residual", 1.0 / self.num_levels))
+        )
+        self.prior_block.build()
+        self.residual_block.build()
+        super().build(input_shape)
+
+    @property
+    def convolutions(self):
+        """The convolutions that hold all weights of the level, by name."""
+        return _named_convolutions(prior=self.prior_block, residual=self.residual_block)
+
+    def call(self, features):
+        return self.residual_block(self.prior_block(features))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "middle_width": self.middle_width,
+            "kernel_size": self.kernel_size,
+            "num_levels": self.num_levels,
+        }
+
+
+def _named_convolutions(**blocks):
+    return {
+        f"{name}_{inner}": convolve
+        for name, block in blocks.items()
+        for inner, convolve in block.convolutions.items()
+    }
 
 
 def _gaussian(mean, log_std):

@@ -4,17 +4,18 @@ from pcvae.errors import UserError
 from pcvae.models.vdvae import VDVAE
 
 
-def small_layer_strings(image_size, blocks_per_resolution=1, levels_per_resolution=2):
-    """Returns layer strings that halve the side down to 4 (or an odd number) and then go to 1.
+def small_layer_strings(image_size, blocks_per_resolution=0, levels_per_resolution=1):
+    """Returns layer strings that halve the side down to 4 (or to an odd number), then go to 1.
 
     Args:
         image_size: side of the images.
-        blocks_per_resolution: encoder blocks at each resolution besides the one that pools.
-        levels_per_resolution: top-down levels at each resolution but the coarsest.
+        blocks_per_resolution: encoder blocks at each resolution besides the one that pools; sides
+            of at most 8, which cost little, get one more.
+        levels_per_resolution: top-down levels at each resolution; sides of at most 8 get one more.
 
     Returns:
-        (encoder_blocks, decoder_blocks), such as ``"8x1,8d2,4x1,4d4,1x1"`` and
-        ``"1x1,4m1,4x1,8m4,8x1"`` for 8 with one block and two levels.
+        (encoder_blocks, decoder_blocks), such as ``"16d2,8x1,8d2,4x1,4d4,1x1"`` and
+        ``"1x2,4m1,4x1,8m4,8x1,16m8"`` for 16.
 
     Raises:
         UserError: the side does not halve down to 8 or less.
@@ -27,15 +28,20 @@ def small_layer_strings(image_size, blocks_per_resolution=1, levels_per_resoluti
             f"image size {image_size} does not halve down to 8 or less: choose a multiple of a "
             "power of two such as 32, 48 or 64, or give layer strings"
         )
-    encoder, decoder = [], [f"1x1,{sides[-1]}m1"]
+
+    encoder, decoder = [], [f"1x{levels_per_resolution + 1}"]
     for side, coarser in zip(sides, [*sides[1:], 1], strict=True):
-        encoder.append(f"{side}x{blocks_per_resolution},{side}d{side // coarser}")
-    for coarser, side in zip([1, *sides[:0:-1]], sides[::-1], strict=True):
-        if coarser > 1:
-            decoder.append(f"{side}m{coarser}")
-        if levels_per_resolution > 1:
-            decoder.append(f"{side}x{levels_per_resolution - 1}")
+        encoder += _repeated(side, blocks_per_resolution)
+        encoder.append(f"{side}d{side // coarser}")
+        levels = [f"{side}m{coarser}", *_repeated(side, levels_per_resolution - 1)]
+        decoder[1:1] = levels
     return ",".join([*encoder, "1x1"]), ",".join(decoder)
+
+
+def _repeated(side, count):
+    """Returns the token of equal blocks, one more where they cost little, or none."""
+    count += side <= 8
+    return [f"{side}x{count}"] if count else []
 
 
 def small_vdvae(

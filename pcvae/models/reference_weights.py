@@ -21,7 +21,13 @@ class WeightSlice(NamedTuple):
 
 
 def reference_names(model):
-    """Returns {name in the reference: `WeightSlice`} for every weight of a `VDVAE`."""
+    """Returns {name in the reference: `WeightSlice`} for every weight of a `VDVAE`.
+
+    Raises:
+        UserError: the model has what the reference has not: levels without latents.
+    """
+    if not all(map(model.decoder.has_latents, model.decoder.groups)):
+        raise UserError("the reference has a latent at every level: set num_latent_levels=None")
     slices = {}
 
     def add_convolution(name, kernel, bias, index=None):

@@ -42,6 +42,8 @@ class VDVAE(Inference, keras.Model):
         bit_depth: bits of a pixel that the likelihood sees, 1 to 8.
         pixel_mean: what is subtracted from the pixels before the encoder, on [0, 255].
         pixel_std: what they are divided by then.
+        num_latent_levels: number of levels, coarsest first, that have a latent; the ones after
+            them are deterministic. None for all, as published.
         split_levels: level indices that start a stack of their own.
         unroll: whether stacks are written out instead of looped.
 
@@ -64,6 +66,7 @@ class VDVAE(Inference, keras.Model):
         bit_depth=8,
         pixel_mean=127.5,
         pixel_std=127.5,
+        num_latent_levels=None,
         split_levels=(),
         unroll=False,
         **kwargs,
@@ -84,6 +87,7 @@ class VDVAE(Inference, keras.Model):
             decoder_blocks,
             latent_width=latent_width,
             no_bias_above=no_bias_above,
+            num_latent_levels=num_latent_levels,
             split_levels=split_levels,
             name="decoder",
             **shared,
@@ -110,6 +114,7 @@ class VDVAE(Inference, keras.Model):
             "bit_depth": bit_depth,
             "pixel_mean": pixel_mean,
             "pixel_std": pixel_std,
+            "num_latent_levels": num_latent_levels,
             "split_levels": list(split_levels),
             "unroll": unroll,
         }
@@ -139,7 +144,8 @@ class VDVAE(Inference, keras.Model):
     @property
     def prefixes(self):
         """{resolution: K}: the prefixes z_1:K at which a resolution is complete."""
-        return last_level_of_resolutions(self.decoder.groups)
+        groups = [group for group in self.decoder.groups if self.decoder.has_latents(group)]
+        return last_level_of_resolutions(groups)
 
     def activations(self, images):
         """The bottom-up pass: uint8 images to {resolution: [batch, r, r, width]}."""
@@ -239,7 +245,7 @@ def _check_shapes(model):
             f"decoder_blocks end at resolution {decoder_side} but encoder_blocks start at {side}"
         )
     known = {group.resolution // (group.pool or 1) for group in model.encoder.groups} | {side}
-    missing = sorted(set(model.decoder.resolutions) - known)
+    missing = sorted({group.resolution for group in model.decoder.groups} - known)
     if missing:
         raise UserError(f"decoder_blocks use resolution {missing[0]}, which encoder_blocks lack")
 

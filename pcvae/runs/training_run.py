@@ -91,15 +91,15 @@ def train(
     if on_assembled:
         on_assembled()
     train_images, validation_images = dataset.images("train"), dataset.images("validation")
+    checkpoints = training.Checkpoints(
+        run_dir / "checkpoints", trainer.state, max_to_keep=max_checkpoints, chief=chief
+    )
+    start = checkpoints.restore_newest() or 0
     configuration = on_start() if on_start else None
     if chief:
         (run_dir / "results").mkdir(parents=True, exist_ok=True)
         models.write_model(model, run_dir / "model.json")
         write_json({"data": dataset.origin, "batch_size": batch_size}, run_dir / "run.json")
-    checkpoints = training.Checkpoints(
-        run_dir / "checkpoints", trainer.state, max_to_keep=max_checkpoints, chief=chief
-    )
-    start = checkpoints.restore_newest() or 0
     _say(chief, _opening_lines(model, dataset, strategy, run_dir, start, steps))
     train_log, eval_log = (
         training.ScalarLog(run_dir / "summaries", name, resume_step=start, chief=chief)

@@ -1,0 +1,133 @@
+"""Sampling, reconstruction, encoding, decoding: seeds, prefixes, temperatures."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcvae.errors import UserError
+from pcvae.models import VDVAE
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = VDVAE(
+        image_shape=(8, 8, 3),
+        encoder_blocks="8d2,4d4,1x1",
+        decoder_blocks="1x1,4m1,4x1,8m4",
+        width=8,
+        latent_width=2,
+        num_mixtures=2,
+    )
+    for index, weight in enumerate(model.weights):
+        weight.assign(0.3 * tf.random.stateless_normal(weight.shape, seed=(index, 1)))
+    return model
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
+
+
+def assert_images_close(actual, expected):
+    """Equal but for rounding at the border between two pixel values."""
+    difference = np.abs(actual.astype(int) - expected.astype(int))
+    assert (difference > 0).mean() < 0.01
+
+
+def test_equal_seeds_give_equal_images_and_others_do_not(model):
+    first, second, other = (model.sample(5, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).mean() > 0.5
+    assert first.dtype == np.uint8
+    assert first.shape == (5, 8, 8, 3)
+
+
+def test_batches_do_not_change_samples(model):
+    whole = model.sample(8, seed=3)
+    assert_images_close(model.sample(8, seed=3, batch_size=3), whole)
+    parts = [model.sample(3, seed=3), model.sample(5, seed=3, first_sample=3)]
+    assert_images_close(np.concatenate(parts), whole)
+    assert model.sample(0).shape == (0, 8, 8, 3)
+
+
+def test_seeds_of_64_bits_differ(model):
+    assert (model.sample(2, seed=1) != model.sample(2, seed=1 + 2**40)).any()
+    assert model.sample(2, seed=-1).shape == (2, 8, 8, 3)
+
+
+def test_temperature_zero_leaves_only_the_noise_of_the_head(model):
+    cold = model.sample(50, temperature=0.0)
+    # Equal latents, so that pixels differ by the head's draws alone.
+    mean_of_images = cold.astype(float).mean(axis=(1, 2, 3)).std()
+    warm = model.sample(50, temperature=3.0).astype(float).mean(axis=(1, 2, 3)).std()
+    assert mean_of_images < warm
+
+
+def test_one_temperature_a_level(model):
+    np.testing.assert_array_equal(
+        model.sample(4, temperature=[0.7] * 4), model.sample(4, temperature=0.7)
+    )
+
+
+@pytest.mark.parametrize("temperature", [-1.0, [1.0, 1.0], float("nan"), [1, 1, 1, -1]])
+def test_bad_temperatures(model, temperature):
+    with pytest.raises(UserError, match="one a level"):
+        model.sample(1, temperature=temperature)
+
+
+def test_decode_of_encode_is_reconstruct(model, images):
+    latents = model.encode(images, seed=5)
+    assert [latent.shape for latent in latents] == [
+        (7, 1, 1, 2),
+        (7, 4, 4, 2),
+        (7, 4, 4, 2),
+        (7, 8, 8, 2),
+    ]
+    np.testing.assert_array_equal(model.decode(latents), model.reconstruct(images, seed=5))
+
+
+def test_decode_of_a_prefix_is_reconstruct_of_a_prefix(model, images):
+    latents = model.encode(images, seed=5)
+    for num_levels in (1, 2, 3):
+        np.testing.assert_array_equal(
+            model.decode(latents[:num_levels]), model.reconstruct(images, num_levels, seed=5)
+        )
+
+
+def test_the_empty_prefix_knows_nothing_of_the_image(model, images):
+    reconstructions = model.reconstruct(images, num_levels=0)
+    np.testing.assert_array_equal(reconstructions, np.repeat(reconstructions[:1], 7, axis=0))
+
+
+def test_batches_change_neither_rates_nor_latents(model, images):
+    np.testing.assert_allclose(
+        model.rate_per_level(images, batch_size=3), model.rate_per_level(images), rtol=1e-4
+    )
+    for part, whole in zip(model.encode(images, batch_size=2), model.encode(images), strict=True):
+        np.testing.assert_allclose(part, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_rates_are_those_of_the_model(model, images):
+    expected = model(images).rate_per_level
+    np.testing.assert_allclose(model.rate_per_level(images, seed=0), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), np.uint8), np.zeros((0, 8, 8, 3), np.uint8)]
+)
+def test_bad_images(model, bad):
+    with pytest.raises(UserError, match=r"expected uint8 \[num_images, 8, 8, 3\]"):
+        model.encode(bad)
+
+
+@pytest.mark.parametrize("num_levels", [-1, 5])
+def test_bad_prefix(model, images, num_levels):
+    with pytest.raises(UserError, match=r"0\.\.4"):
+        model.reconstruct(images, num_levels)
+
+
+def test_bad_latents(model, images):
+    latents = model.encode(images)
+    for bad in ([], latents[::-1], [latents[0][:2], latents[1]], [*latents, latents[-1]]):
+        with pytest.raises(UserError, match="latents: expected"):
+            model.decode(bad)

@@ -1,0 +1,20 @@
+"""Layer strings that follow from the side of the images."""
+
+import pytest
+
+from pcvae.errors import UserError
+from pcvae.models import small_vdvae
+from pcvae.models.presets import small_layer_strings
+
+
+@pytest.mark.parametrize("side", [2, 3, 4, 6, 7, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128])
+def test_a_model_for_every_side_that_halves(side):
+    model = small_vdvae((side, side, 1), width=4, max_width=8)
+    assert model.image_shape == (side, side, 1)
+    assert model.level_resolutions[0] == 1
+
+
+@pytest.mark.parametrize("side", [1, 9, 11, 18, 31, 33, 50])
+def test_other_sides_are_refused_with_the_remedy(side):
+    with pytest.raises(UserError, match="multiple"):
+        small_layer_strings(side)

@@ -1,0 +1,229 @@
+"""The VDVAE: published sizes, arguments, Keras contract, `fit`."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcvae import gin_utils, runs
+from pcvae.distributions.noise import seeded_noise
+from pcvae.errors import UserError
+from pcvae.models import VDVAE
+
+SMALL = {
+    "image_shape": (8, 8, 3),
+    "encoder_blocks": "8x1,8d2,4x1,4d4,1x1",
+    "decoder_blocks": "1x1,4m1,4x1,8m4,8x1",
+    "width": 8,
+    "latent_width": 2,
+    "num_mixtures": 2,
+}
+
+
+def small(**changes):
+    return VDVAE(**{**SMALL, **changes})
+
+
+def random_images(count, shape=(8, 8, 3), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def randomise(model, seed=0):
+    for index, weight in enumerate(model.weights):
+        weight.assign(0.2 * tf.random.stateless_normal(weight.shape, seed=(index, seed)))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("preset", "image_size", "num_params", "num_levels"),
+    [
+        ("cifar10", 32, 39_145_700, 43),
+        ("imagenet32", 32, 119_280_868, 78),
+        ("imagenet64", 64, 125_005_860, 75),
+        ("ffhq256", 256, 114_874_852, 66),
+    ],
+)
+def test_published_presets_have_the_published_size(preset, image_size, num_params, num_levels):
+    configuration = gin_utils.parse([runs.train], [f"models/vdvae_{preset}.gin"], [])
+    model = configuration.arguments(runs.train, ["model_fn"])["model_fn"]()
+    assert model.count_params() == num_params
+    assert model.num_levels == num_levels
+    assert model.image_shape == (image_size, image_size, 3)
+    assert model.head.bit_depth == (5 if preset == "ffhq256" else 8)
+
+
+def test_output_has_the_shapes_of_its_record():
+    output = small()(random_images(3), keep_latents=True)
+    assert output.head_params.shape == (3, 8, 8, 20)
+    assert output.reconstruction.shape == (3, 8, 8, 3)
+    assert [latent.shape[1] for latent in output.latents] == [1, 4, 4, 8, 8]
+    assert output.rate_per_level.shape == (3, 5)
+    assert output.nll.shape == (3,)
+
+
+def test_rates_are_nonnegative_and_zero_at_the_start_of_equal_networks():
+    model = randomise(small())
+    rates = model(random_images(4)).rate_per_level.numpy()
+    assert (rates >= 0).all()
+    assert rates.min() > 0
+
+
+def test_more_levels_in_a_stack_do_not_change_the_graph():
+    def nodes(blocks):
+        model = small(decoder_blocks=blocks)
+
+        def step(images):
+            with tf.GradientTape() as tape:
+                output = model(images)
+                loss = tf.reduce_mean(output.nll) + tf.reduce_mean(output.rate_per_level)
+            return tape.gradient(loss, [weight.value for weight in model.weights])
+
+        graph = tf.function(step, autograph=False).get_concrete_function(random_images(2)).graph
+        definition = graph.as_graph_def()
+        return len(definition.node) + sum(len(f.node_def) for f in definition.library.function)
+
+    assert nodes("1x2,4m1,4x2,8m4,8x20") == nodes("1x2,4m1,4x2,8m4,8x2")
+
+
+@pytest.mark.parametrize("changes", [{"unroll": True}, {"split_levels": (2, 4)}])
+def test_layout_of_stacks_changes_neither_values_nor_gradients(changes):
+    images, noise = random_images(2), seeded_noise(1)
+    models = [randomise(small()), small(**changes)]
+    by_level = [_weights_by_level(model) for model in models]
+    for name, (variable, index) in by_level[1].items():
+        source, at = by_level[0][name]
+        value = variable.numpy()
+        value[index] = source.numpy()[at]
+        variable.assign(value)
+    outputs, gradients = [], []
+    for model, weights in zip(models, by_level, strict=True):
+        with tf.GradientTape() as tape:
+            output = model(images, noise=noise)
+            loss = tf.reduce_sum(output.nll) + tf.reduce_sum(output.rate_per_level)
+        variables = [weight.value for weight in model.weights]
+        found = dict(
+            zip(
+                (weight.path for weight in model.weights),
+                tape.gradient(loss, variables),
+                strict=True,
+            )
+        )
+        outputs.append(output)
+        gradients.append({name: found[v.path].numpy()[i] for name, (v, i) in weights.items()})
+    np.testing.assert_allclose(outputs[1].nll, outputs[0].nll, rtol=1e-5)
+    np.testing.assert_allclose(outputs[1].rate_per_level, outputs[0].rate_per_level, rtol=1e-4)
+    for name, gradient in gradients[0].items():
+        scale = np.abs(gradient).max()
+        np.testing.assert_allclose(gradients[1][name], gradient, rtol=1e-3, atol=1e-4 * scale)
+
+
+def _weights_by_level(model):
+    """{name of a weight of one level or block: (variable, index)}; the rest under ``...``."""
+    found = {}
+    for part, groups in ((model.encoder, "first_block"), (model.decoder, "first_level")):
+        for group, stack in zip(part.groups, part.stacks, strict=True):
+            for name in stack.level_weight_names:
+                for index in range(stack.count):
+                    key = f"{part.name}/{getattr(group, groups) + index}/{name}"
+                    found[key] = (stack.level_weight(name), index)
+    stacked = {id(variable) for variable, _ in found.values()}
+    rest = [weight for weight in model.weights if id(weight) not in stacked]
+    return {**found, **{weight.path: (weight, ...) for weight in rest}}
+
+
+def test_levels_above_the_last_latent_are_deterministic():
+    model = randomise(small(num_latent_levels=3))
+    assert model.level_resolutions == (1, 4, 4)
+    assert model.prefixes == {1: 1, 4: 3}
+    assert model(random_images(2)).rate_per_level.shape == (2, 3)
+    latents = model.encode(random_images(2))
+    assert [latent.shape[1] for latent in latents] == [1, 4, 4]
+    np.testing.assert_array_equal(model.decode(latents), model.reconstruct(random_images(2)))
+
+
+def test_num_latent_levels_equal_to_all_is_the_published_model():
+    assert small(num_latent_levels=5).count_params() == small().count_params()
+
+
+def test_config_round_trip_through_json():
+    model = small(width_per_resolution={4: 10, 1: 12}, bit_depth=5, split_levels=(2,))
+    config = json.loads(json.dumps(model.get_config()))
+    again = VDVAE.from_config(config)
+    assert again.get_config() == model.get_config()
+    assert [w.path for w in again.weights] == [w.path for w in model.weights]
+
+
+def test_saved_and_loaded_as_a_keras_file(tmp_path):
+    model = randomise(small())
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    images = random_images(2)
+    np.testing.assert_array_equal(again(images).nll, model(images).nll)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_low_precision_agrees_with_float32(policy):
+    exact, low = randomise(small()), small(dtype=policy)
+    for old, new in zip(exact.weights, low.weights, strict=True):
+        new.assign(old)
+    images = random_images(4)
+    expected, output = exact(images), low(images)
+    assert output.rate_per_level.dtype == output.nll.dtype == tf.float32
+    np.testing.assert_allclose(output.nll, expected.nll, rtol=0.05)
+    total = tf.reduce_sum(expected.rate_per_level, axis=1)
+    np.testing.assert_allclose(tf.reduce_sum(output.rate_per_level, axis=1), total, rtol=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("head", ["logistic_mixture", "linear", "gaussian"])
+def test_every_head_and_channel_count_works_in_the_model(head, channels):
+    model = small(image_shape=(8, 8, channels), head=head)
+    samples = model.sample(2)
+    assert samples.shape == (2, 8, 8, channels)
+    assert (model(samples).nll is None) == (head == "linear")
+
+
+def test_binary_images():
+    model = small(head="bernoulli", bit_depth=1)
+    assert set(np.unique(model.sample(4))) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_shape": (16, 16, 3)}, "images are 16x16 but encoder_blocks start at"),
+        ({"image_shape": (8, 4, 3)}, "square"),
+        ({"decoder_blocks": "1x1,4m1"}, "decoder_blocks end at resolution 4"),
+        ({"decoder_blocks": "1x1,2m1,8m2"}, "resolution 2, which encoder_blocks lack"),
+        ({"width": 0}, "width: expected an integer"),
+        ({"head": "gauss"}, "logistic_mixture"),
+        ({"bit_depth": 9}, "bit_depth"),
+        ({"num_latent_levels": 9}, "num_latent_levels: expected 1..5, got 9"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_one_line(changes, message):
+    with pytest.raises(UserError, match=message) as error:
+        small(**changes)
+    assert "\n" not in str(error.value)
+
+
+def test_compile_and_fit_minimise_the_negative_elbo():
+    images = np.tile(np.arange(8, dtype=np.uint8)[:, None, None] * 30, (32, 1, 8, 3))
+    model = small()
+    model.compile(optimizer=keras.optimizers.Adamax(3e-3))
+    history = model.fit(images, batch_size=8, epochs=8, verbose=0).history
+    total = history["negative_elbo_bits_per_dim"]
+    parts = np.add(history["nll_bits_per_dim"], history["rate_bits_per_dim"])
+    np.testing.assert_allclose(total, parts, rtol=1e-5)
+    assert total[-1] < 0.8 * total[0]
+    evaluated = model.evaluate(images, batch_size=8, verbose=0, return_dict=True)
+    assert evaluated["negative_elbo_bits_per_dim"] < total[0]
+
+
+def test_fit_with_the_linear_head_names_the_remedy():
+    model = small(head="linear")
+    model.compile(optimizer="adam")
+    with pytest.raises(UserError, match="likelihood"):
+        model.fit(random_images(4), verbose=0)

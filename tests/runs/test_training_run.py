@@ -1,0 +1,238 @@
+"""A training run leaves what it promises, resumes bit by bit, and ends in order on a signal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import pcvae
+from pcvae import data, models, objectives, runs, training
+from pcvae.errors import UserError
+from pcvae.training.summaries import read_scalar_lines
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    generator = np.random.default_rng(0)
+    base = generator.integers(0, 256, (60, 1, 1, 3))
+    noise = generator.integers(-8, 9, (60, 8, 8, 3))
+    np.savez(path, images=np.clip(base + noise, 0, 255).astype(np.uint8))
+    return path
+
+
+def small_vdvae(image_shape):
+    return models.VDVAE(
+        image_shape=image_shape,
+        encoder_blocks="8d2,4d4,1x1",
+        decoder_blocks="1x1,4m1,4x1,8m4",
+        width=8,
+        latent_width=2,
+        num_mixtures=2,
+    )
+
+
+def train(run_dir, arrays, steps, **changes):
+    arguments = {
+        "run_dir": run_dir,
+        "dataset": data.from_spec(f"arrays:{arrays}"),
+        "model_fn": small_vdvae,
+        "objective_fn": objectives.NegativeELBO,
+        "optimizer_fn": lambda: training.AdamW(learning_rate=1e-3, warmup_steps=2),
+        "update_fn": training.GradientUpdate,
+        "trainer_fn": training.ELBOTrainer,
+        "steps": steps,
+        "batch_size": 4,
+        "report_every_steps": 2,
+        "evaluate_every_steps": 3,
+        "checkpoint_every_steps": 3,
+        "images_every_steps": 4,
+    }
+    return runs.train(**{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, arrays):
+    run_dir = tmp_path_factory.mktemp("runs") / "straight"
+    return run_dir, train(run_dir, arrays, 6)
+
+
+def test_the_run_directory_is_complete(finished):
+    run_dir, record = finished
+    assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
+    assert sorted(path.name for path in (run_dir / "images").iterdir()) == [
+        "prefix_reconstruction.png",
+        *(f"samples_t{temperature}.png" for temperature in (0.7, 0.8, 0.9)),
+        "samples_t1.0.png",
+    ]
+    for name in ("train", "eval"):
+        assert list((run_dir / "summaries" / name).glob("*tfevents*"))
+    for name in ("model.json", "run.json"):
+        assert (run_dir / name).exists()
+
+
+def test_the_record_has_the_names_of_the_contract(finished):
+    _, record = finished
+    assert record["weights"] == "ema"
+    for name in (
+        "negative_elbo_bits_per_dim",
+        "nll_bits_per_dim",
+        "rate_bits_per_dim",
+        "rate_nats_per_dim",
+        "rate_nats_per_level",
+        "distortion_mse",
+        "psnr_db",
+    ):
+        assert name in record
+        assert f"{name}_stderr" in record
+    assert len(record["rate_nats_per_level"]) == 4
+
+
+def test_scalars_have_the_tags_of_the_contract(finished):
+    run_dir, _ = finished
+    lines = read_scalar_lines(run_dir / "summaries" / "train.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 4, 6]
+    assert {
+        "rate/total_bits_per_dim",
+        "rate/resolution_004",
+        "rate/level_003_nats",
+        "nll/bits_per_dim",
+        "negative_elbo/bits_per_dim",
+        "distortion/mse",
+        "optimizer/gradient_norm",
+        "optimizer/skipped_updates",
+        "optimizer/learning_rate",
+        "throughput/images_per_second",
+        "throughput/data_wait_fraction",
+    } <= set(lines[-1])
+    evaluations = read_scalar_lines(run_dir / "summaries" / "eval.jsonl")
+    assert [line["step"] for line in evaluations] == [3, 6]
+
+
+def test_load_gives_the_averaged_weights(finished):
+    run_dir, _ = finished
+    averaged = training.read_group(run_dir / "checkpoints", "ema")
+    raw = training.read_group(run_dir / "checkpoints", "model")
+    model = pcvae.load(run_dir)
+    for name, weight in model.named_weights.items():
+        np.testing.assert_array_equal(weight.numpy(), averaged[name])
+    assert any((averaged[name] != raw[name]).any() for name in raw)
+
+
+def test_evaluating_again_gives_the_same_record(finished):
+    run_dir, record = finished
+    assert runs.evaluate(run_dir=run_dir) == pytest.approx(record, rel=1e-6)
+    some = runs.evaluate(run_dir=run_dir, split="train", num_images=5)
+    assert (some["num_images"], some["split"]) == (5, "train")
+    runs.evaluate(run_dir=run_dir)
+    with pytest.raises(UserError, match="test split has"):
+        runs.evaluate(run_dir=run_dir, num_images=10_000)
+
+
+def assert_equal_states(one, other):
+    for group in ("model", "ema", "optimizer", "update"):
+        expected = training.read_group(one / "checkpoints", group)
+        found = training.read_group(other / "checkpoints", group)
+        assert found.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+def test_stopping_and_resuming_changes_no_bit(finished, arrays, tmp_path):
+    straight, record = finished
+    train(tmp_path, arrays, 4)
+    resumed = train(tmp_path, arrays, 6)
+    assert_equal_states(straight, tmp_path)
+    assert resumed == record
+    steps = [line["step"] for line in read_scalar_lines(tmp_path / "summaries" / "train.jsonl")]
+    assert steps == sorted(set(steps))
+
+
+def test_a_finished_run_only_evaluates_again(finished, arrays):
+    run_dir, record = finished
+    assert train(run_dir, arrays, 6) == record
+
+
+def test_nothing_is_written_when_the_configuration_is_refused(arrays, tmp_path):
+    def refuse():
+        raise UserError("refused")
+
+    for hook in ("on_assembled", "on_start"):
+        with pytest.raises(UserError, match="refused"):
+            train(tmp_path / "run", arrays, 2, **{hook: refuse})
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "report_every_steps"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_counts_are_checked(arrays, tmp_path, name, value):
+    arguments = {"steps": 2, name: value}
+    with pytest.raises(UserError, match=f"{name}: expected an integer of at least 1"):
+        train(tmp_path / "run", arrays, **arguments)
+
+
+def test_another_model_in_the_same_directory_is_refused_and_nothing_lost(
+    finished, arrays, tmp_path
+):
+    run_dir, _ = finished
+    before = {path: path.read_bytes() for path in run_dir.rglob("ckpt*")}
+    model_json = (run_dir / "model.json").read_text()
+    with pytest.raises(UserError, match="does not fit"):
+        train(run_dir, arrays, 8, model_fn=lambda image_shape: models.small_vdvae(image_shape))
+    assert {path: path.read_bytes() for path in run_dir.rglob("ckpt*")} == before
+    assert (run_dir / "model.json").read_text() == model_json
+
+
+def test_two_replicas_give_the_run_of_one(finished, arrays, tmp_path):
+    _, record = finished
+    strategy = training.make_strategy("mirrored", ("CPU:0", "CPU:1"))
+    mirrored = train(tmp_path, arrays, 6, strategy=strategy)
+    for name, value in record.items():
+        if isinstance(value, float):
+            assert mirrored[name] == pytest.approx(value, rel=1e-3), name
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from test_training_run import train
+from pcvae.errors import Interrupted
+try:
+    train(sys.argv[1], sys.argv[2], 5000, checkpoint_every_steps=100000,
+          evaluate_every_steps=100000, images_every_steps=100000)
+except Interrupted as error:
+    print(error, flush=True)
+    sys.exit(128 + error.signal_number)
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_saves_a_checkpoint_that_resumes_bit_by_bit(arrays, tmp_path):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(SCRIPT),
+            tmp_path / "killed",
+            arrays,
+            os.path.dirname(__file__),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("step") and not line.split()[1].startswith("1/"):
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait() == 128 + signal.SIGINT
+    assert "checkpoint saved" in rest
+    step = int(rest.split("interrupted after step ")[1].split(";")[0])
+    train(tmp_path / "killed", arrays, step + 2)
+    train(tmp_path / "straight", arrays, step + 2)
+    assert_equal_states(tmp_path / "straight", tmp_path / "killed")

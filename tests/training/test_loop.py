@@ -1,0 +1,95 @@
+"""The loop: when things happen, what windows say, and how a signal ends it."""
+
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcvae.errors import Interrupted
+from pcvae.training import Action, train
+from pcvae.training.update import UpdateReport
+
+
+class CountingTrainer:
+    """Steps that return their own number."""
+
+    def __init__(self, steps_taken=0, on_step=None):
+        self.steps_taken = steps_taken
+        self.update = SimpleNamespace(raise_if_diverged=lambda report: None)
+        self.on_step = on_step
+
+    def step(self, batch):
+        self.steps_taken += 1
+        if self.on_step:
+            self.on_step(self.steps_taken)
+        number = tf.constant(float(self.steps_taken))
+        return {"loss": number, "update": UpdateReport(*[number] * len(UpdateReport._fields))}
+
+
+def run(trainer, num_steps, report_every_steps=3, actions=()):
+    windows = []
+    batches = iter(range(10**9))
+    train(trainer, batches, num_steps, 4, windows.append, report_every_steps, actions)
+    return windows
+
+
+def test_windows_average_the_steps_since_the_last_one():
+    windows = run(CountingTrainer(), 7)
+    assert [window.step for window in windows] == [1, 3, 6, 7]
+    np.testing.assert_allclose([w.metrics["loss"] for w in windows], [1, 2.5, 5, 7])
+    assert windows[-1].metrics["update"].skipped_total == 7
+    assert windows[0].seconds_left is None
+    assert windows[1].seconds_left > 0
+    assert windows[-1].seconds_left == 0
+    assert all(0 <= window.data_wait_fraction <= 1 for window in windows)
+
+
+def test_actions_run_at_their_multiples_and_at_the_end():
+    seen = []
+    actions = [
+        Action(2, lambda step: seen.append(("a", step))),
+        Action(5, lambda step: seen.append(("b", step))),
+        Action(4, lambda step: seen.append(("c", step)), at_end=False),
+    ]
+    run(CountingTrainer(), 7, actions=actions)
+    assert seen == [
+        ("a", 2),
+        ("a", 4),
+        ("c", 4),
+        ("b", 5),
+        ("a", 6),
+        ("a", 7),
+        ("b", 7),
+    ]
+
+
+def test_resumes_after_the_steps_taken_and_does_nothing_when_done():
+    assert [window.step for window in run(CountingTrainer(steps_taken=4), 6)] == [5, 6]
+    assert run(CountingTrainer(steps_taken=6), 6) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_after_the_running_step(number):
+    before = signal.getsignal(number)
+    trainer = CountingTrainer(
+        on_step=lambda step: signal.raise_signal(number) if step == 4 else None
+    )
+    with pytest.raises(Interrupted) as error:
+        run(trainer, 100)
+    assert error.value.signal_number == number
+    assert trainer.steps_taken == 4
+    assert signal.getsignal(number) is before
+
+
+def test_divergence_ends_it():
+    trainer = CountingTrainer()
+
+    def diverged(report):
+        raise ValueError("diverged")
+
+    trainer.update = SimpleNamespace(raise_if_diverged=diverged)
+    with pytest.raises(ValueError, match="diverged"):
+        run(trainer, 10)
+    assert trainer.steps_taken == 1
