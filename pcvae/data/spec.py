@@ -9,7 +9,7 @@ from pcvae.data.synthetic import SyntheticImages
 from pcvae.data.tfds_images import TFDSImages
 from pcvae.errors import UserError
 
-# kind -> (constructor, what follows the colon)
+# kind -> (constructor, what follows the colon; in brackets if it may be left out)
 KINDS = {
     "synthetic": (SyntheticImages, None),
     "folder": (FolderImages, "PATH"),
@@ -32,8 +32,8 @@ def from_spec(
     """Returns the dataset that a string names.
 
     Args:
-        spec: ``synthetic``, ``folder:PATH``, ``arrays:FILE``, ``tfds:NAME`` or ``lsun:PATH``. ``~``
-            is the home folder.
+        spec: ``synthetic`` or ``synthetic:SIZE``, ``folder:PATH``, ``arrays:FILE``, ``tfds:NAME``
+            or ``lsun:PATH``. ``~`` is the home folder.
         image_size: side in pixels; None for the source's own default.
         channels: 1 or 3 (folder, tfds).
         num_train_images: size of the training split (synthetic), or its limit (lsun).
@@ -48,16 +48,16 @@ def from_spec(
         UserError: if the kind is unknown, what follows it is missing, or an option does not apply
             to it.
     """
-    forms = ", ".join(
-        kind if wanted is None else f"{kind}:{wanted}" for kind, (_, wanted) in KINDS.items()
-    )
-    kind, colon, rest = str(spec).partition(":")
+    forms = ", ".join(f"{kind}:{wanted}" for kind, (_, wanted) in KINDS.items())
+    kind, _, rest = str(spec).partition(":")
     if kind not in KINDS:
         raise UserError(f"unknown dataset {spec!r}; expected one of {forms}")
     source, wanted = KINDS[kind]
-    if wanted is None and colon:
-        raise UserError(f"{kind!r} takes nothing after it, got {spec!r}")
-    if wanted is not None and not rest.strip():
+    if kind == "synthetic":
+        image_size, place = _synthetic_size(spec, rest, image_size), ()
+    elif rest.strip():
+        place = (rest,)
+    else:
         raise UserError(f"{spec!r} lacks what to read; expected {kind}:{wanted}")
     options = {
         "image_size": image_size,
@@ -72,6 +72,15 @@ def from_spec(
     for name in options:
         if name not in accepted:
             raise UserError(f"the option {name} does not apply to {kind!r} datasets")
-    dataset = source(**options) if wanted is None else source(rest, **options)
+    dataset = source(*place, **options)
     dataset.origin = {"spec": str(spec), **options}
     return dataset
+
+
+def _synthetic_size(spec, rest, image_size):
+    """Returns the side of synthetic pictures: the option, or else that of ``synthetic:SIZE``."""
+    if ":" not in str(spec):
+        return image_size
+    if not rest.isdecimal():
+        raise UserError(f"expected synthetic or synthetic:SIZE such as synthetic:16, got {spec!r}")
+    return int(rest) if image_size is None else image_size

@@ -1,6 +1,7 @@
 """VDVAEs whose layer strings follow from the side of the images."""
 
 from pcvae.errors import UserError
+from pcvae.layers.levels import parse_decoder_blocks
 from pcvae.models.vdvae import VDVAE
 
 
@@ -46,8 +47,9 @@ def _repeated(side, count):
 
 def small_vdvae(
     image_shape=(32, 32, 3),
-    width=24,
-    max_width=96,
+    width=96,
+    min_width=24,
+    max_width=128,
     latent_width=8,
     bottleneck=0.5,
     blocks_per_resolution=0,
@@ -58,13 +60,14 @@ def small_vdvae(
 ):
     """Returns a small VDVAE for square images of any side that halves down to 8 or less.
 
-    Its sizes are ours, chosen for training on a few cores: the width doubles with each halving of
-    the side, so that most of the parameters work where pixels are few.
+    Its sizes are ours, chosen for training on a few cores: the width falls as the side grows, so
+    that every resolution costs about as much.
 
     Args:
         image_shape: (height, width, channels).
-        width: channels at the finest resolution.
-        max_width: the largest width at coarser ones.
+        width: channels at side 8; at side s they are ``width * 8 / s`` within the next two.
+        min_width: channels at the finest resolutions.
+        max_width: channels at the coarsest resolutions.
         latent_width: channels of each latent.
         bottleneck: width of a block's bottleneck as a fraction of the width.
         blocks_per_resolution: see `small_layer_strings`.
@@ -77,19 +80,16 @@ def small_vdvae(
     encoder_blocks, decoder_blocks = small_layer_strings(
         side, blocks_per_resolution, levels_per_resolution
     )
-    sides = [side // 2**halvings for halvings in range(side.bit_length())]
+    sides = sorted(group.resolution for group in parse_decoder_blocks(decoder_blocks))
+    widths = {s: max(min_width, min(max_width, width * 8 // s)) for s in sides}
     return VDVAE(
         image_shape=image_shape,
         encoder_blocks=encoder_blocks,
         decoder_blocks=decoder_blocks,
-        width=width,
+        width=widths[side],
         latent_width=latent_width,
         bottleneck=bottleneck,
-        width_per_resolution={
-            coarser: min(max_width, width * 2**halvings)
-            for halvings, coarser in enumerate(sides)
-            if halvings
-        },
+        width_per_resolution=widths,
         head=head,
         num_mixtures=num_mixtures,
         bit_depth=bit_depth,

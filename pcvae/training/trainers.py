@@ -56,6 +56,11 @@ class ELBOTrainer:
         """
         return self._step(batch)
 
+    def graph_nodes(self, batch):
+        """Returns the number of graph nodes of a step, those of its functions included."""
+        graph = self._step.get_concrete_function(batch).graph.as_graph_def()
+        return len(graph.node) + sum(len(function.node_def) for function in graph.library.function)
+
     def _distributed_step(self, batch):
         results = self.strategy.run(self._replica_step, args=(batch,))
         # Every replica reports the same: its means are already over the global batch.

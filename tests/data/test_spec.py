@@ -50,10 +50,14 @@ def test_options_reach_the_sources_that_know_them(home):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("", "unknown dataset '';.*synthetic, folder:PATH, arrays:FILE, tfds:NAME, lsun:PATH"),
+        (
+            "",
+            "unknown dataset '';.*folder:PATH, arrays:FILE, tfds:NAME, lsun:PATH",
+        ),
         ("Synthetic", "unknown dataset"),
-        ("synthetic:3", "takes nothing after it"),
-        ("synthetic:", "takes nothing after it"),
+        ("synthetic:3", "16 to 256 pixels"),
+        ("synthetic:x", "synthetic:SIZE"),
+        ("synthetic:", "synthetic:SIZE"),
         ("folder", "expected folder:PATH"),
         ("folder:", "expected folder:PATH"),
         ("folder: ", "expected folder:PATH"),
