@@ -39,11 +39,8 @@ class LearningRate:
             raise UserError(f"warmup_steps: expected 0 or more, got {warmup_steps}")
         if decay not in DECAYS:
             raise UserError(f"decay: expected one of {', '.join(DECAYS)}, got {decay!r}")
-        if decay == "cosine" and (decay_steps is None or decay_steps <= warmup_steps):
-            raise UserError(
-                f"decay_steps: a cosine has to end after the warm-up of {warmup_steps} steps,"
-                f" got {decay_steps}"
-            )
+        if decay == "cosine" and (decay_steps is None or decay_steps < 1):
+            raise UserError(f"decay_steps: a cosine needs its last step, got {decay_steps}")
         if not 0.0 <= final_fraction <= 1.0:
             raise UserError(f"final_fraction: expected a number in [0, 1], got {final_fraction}")
         self.peak = float(peak)
@@ -66,7 +63,8 @@ class LearningRate:
         if self.warmup_steps:
             rate *= tf.minimum(step / self.warmup_steps, 1.0)
         if self.decay == "cosine":
-            length = self.decay_steps - self.warmup_steps
+            # A run that ends within the warm-up never reaches the cosine.
+            length = max(1, self.decay_steps - self.warmup_steps)
             progress = tf.clip_by_value((step - self.warmup_steps) / length, 0.0, 1.0)
             cosine = 0.5 * (1.0 + tf.cos(math.pi * progress))
             rate *= self.final_fraction + (1.0 - self.final_fraction) * cosine
