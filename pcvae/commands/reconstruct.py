@@ -23,6 +23,8 @@ def define_flags(values):
     flags.DEFINE_string("images", None, text, flag_values=values)
     text = "How many levels come from the image, coarsest first (default: all)."
     flags.DEFINE_integer("num_levels", None, text, lower_bound=0, flag_values=values)
+    text = "How many images at most, the first by name or index."
+    flags.DEFINE_integer("num_images", 64, text, lower_bound=1, flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
     text = "FILE.png or FILE.npz (default: images/reconstructions.png in the run directory)."
     flags.DEFINE_string("output", None, text, flag_values=values)
@@ -43,6 +45,7 @@ def run(values):
         images=values.images,
         num_levels=values.num_levels,
         seed=values.seed,
+        num_images=values.num_images,
         output=output,
     )
     print(f"wrote {output}")

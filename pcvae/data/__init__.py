@@ -5,23 +5,23 @@ from pcvae.data.dataset import ImageDataset
 from pcvae.data.folder import FolderImages
 from pcvae.data.lsun import LSUNImages
 from pcvae.data.order import batch_indices
-from pcvae.data.pipeline import EvaluationBatch, evaluation_batches, training_batches
+from pcvae.data.pipeline import training_batches
 from pcvae.data.progress import with_progress
+from pcvae.data.read import read_images
 from pcvae.data.spec import from_spec
 from pcvae.data.synthetic import SyntheticImages
 from pcvae.data.tfds_images import TFDSImages
 
 __all__ = [
     "ArrayImages",
-    "EvaluationBatch",
     "FolderImages",
     "ImageDataset",
     "LSUNImages",
     "SyntheticImages",
     "TFDSImages",
     "batch_indices",
-    "evaluation_batches",
     "from_spec",
+    "read_images",
     "training_batches",
     "with_progress",
 ]

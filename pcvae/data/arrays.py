@@ -154,3 +154,33 @@ def _in_chunks(array, indices):
     """Yields the rows of an array (or memory map) at sorted indices."""
     for start in range(0, len(indices), ROWS_PER_CHUNK):
         yield from array[indices[start : start + ROWS_PER_CHUNK]]
+
+
+def read_array_images(path, image_shape, num_images):
+    """Reads the first images of a file, at the size of a model.
+
+    Args:
+        path: the ``.npy`` or ``.npz`` file; of named splits, ``test`` is read.
+        image_shape: (height, width, channels) wanted; images are cropped and resized if need be.
+        num_images: at most this many.
+
+    Returns:
+        uint8 [n, height, width, channels].
+
+    Raises:
+        UserError: if the file holds no images, or images of another number of channels.
+    """
+    path = Path(path).expanduser()
+    headers = read_headers(path)
+    keys = _choose_keys(headers, path)
+    key = keys.get("test", keys.get("images"))
+    height, width, channels = _image_shape(headers[key], key, path)
+    side, _, wanted = image_shape
+    if channels != wanted:
+        raise UserError(f"{str(path)!r} has {channels} channels, the model takes {wanted}")
+    array = load_array(path, key)
+    convert = _conversion(array, str(path))
+    images = [convert(row).reshape(height, width, channels) for row in array[:num_images]]
+    if (height, width) != (side, side):
+        images = [fit_array(image, side) for image in images]
+    return np.stack(images)

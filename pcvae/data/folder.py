@@ -49,7 +49,7 @@ class FolderImages(ImageDataset):
             raise UserError(f"a folder gives 1 or 3 channels, got channels={channels!r}")
         self._root = Path(path).expanduser()
         self._skip_unreadable = skip_unreadable
-        files = _list_files(self._root)
+        files = list_files(self._root)
         source = f"the folder {str(path)!r}"
         members = split_by_name(list(files), source, validation_fraction, test_fraction)
         names = list(files)
@@ -95,7 +95,7 @@ class FolderImages(ImageDataset):
         return arrays
 
 
-def _list_files(root):
+def list_files(root):
     """Returns a dict from relative path, sorted, to (size, time of change in ns)."""
     if not root.exists():
         raise UserError(f"no such folder: {str(root)!r}")

@@ -1,20 +1,10 @@
-"""Batches: an endless, seekable stream for training, and every image once for evaluation."""
-
-from typing import NamedTuple
+"""Batches for training: an endless stream that seeks to any step at no cost."""
 
 import numpy as np
 import tensorflow as tf
 
 from pcvae.data.order import slice_indices
 from pcvae.errors import UserError
-
-
-class EvaluationBatch(NamedTuple):
-    """A batch of consecutive images; the last one is filled up to the full size."""
-
-    images: np.ndarray  # uint8 [batch_size, height, width, channels]
-    first_example: int  # index of the first image in the split
-    num_valid: int  # how many images count; the rest repeat the last one
 
 
 def training_batches(
@@ -72,23 +62,3 @@ def training_batches(
     slices = tf.data.Dataset.range(count)
     slices = slices.map(slice_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return slices.prefetch(2 * own_replicas)
-
-
-def evaluation_batches(images, batch_size):
-    """Yields every image once, in order, in batches of one size.
-
-    Args:
-        images: uint8 array or memory map [num_images, height, width, channels].
-        batch_size: images in a batch.
-
-    Yields:
-        ``EvaluationBatch``. A ragged last batch is filled up with its last image, and
-        ``num_valid`` says how many count.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
-    for first in range(0, len(images), batch_size):
-        batch = np.array(images[first : first + batch_size])
-        num_valid = len(batch)
-        filling = np.repeat(batch[-1:], batch_size - num_valid, axis=0)
-        yield EvaluationBatch(np.concatenate([batch, filling]), first, num_valid)

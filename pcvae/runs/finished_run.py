@@ -62,10 +62,10 @@ def sample(*, run_dir, num_samples, temperature, seed, output):
     _write_pictures_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
 
 
-def reconstruct(*, run_dir, images, num_levels, seed, output):
+def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64):
     """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``)."""
     model = load(run_dir)
-    originals = data.read_images(images, model.image_shape)
+    originals = data.read_images(images, model.image_shape, num_images)
     reconstructions = model.reconstruct(originals, num_levels=num_levels, seed=seed)
 
     def picture():

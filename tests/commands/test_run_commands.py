@@ -55,6 +55,7 @@ def test_reconstruct_hands_on_its_flags(stand_in, run_dir, tmp_path):
             "images": "pictures",
             "num_levels": 0,
             "seed": 0,
+            "num_images": 64,
             "output": "r.png",
         }
     ]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pcvae.data import batch_indices, evaluation_batches, training_batches
+from pcvae.data import batch_indices, training_batches
 from pcvae.errors import UserError
 
 NUM_IMAGES = 23
@@ -110,25 +110,3 @@ def test_a_batch_that_cannot_be_shared_equally_is_refused(images, batch_size, re
     with pytest.raises(UserError, match="global batch size") as raised:
         training_batches(images, batch_size, seed=0, input_context=context)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("batch_size", [1, 4, 23, 30])
-def test_evaluation_sees_every_image_once_in_order(images, batch_size):
-    batches = list(evaluation_batches(images, batch_size))
-    assert all(batch.images.shape == (batch_size, 4, 4, 3) for batch in batches)
-    valid = np.concatenate([batch.images[: batch.num_valid] for batch in batches])
-    assert np.array_equal(valid, images)
-    assert [batch.first_example for batch in batches] == list(range(0, NUM_IMAGES, batch_size))
-    filling = batches[-1].images[batches[-1].num_valid :]
-    assert (filling == images[-1]).all()
-
-
-def test_evaluation_batches_are_copies_that_may_be_written(images):
-    batch = next(evaluation_batches(images, 4))
-    batch.images[:] = 0
-    assert images[:4].any() and not isinstance(batch.images, np.memmap)
-
-
-def test_an_evaluation_batch_has_a_size(images):
-    with pytest.raises(ValueError, match="batch_size"):
-        next(evaluation_batches(images, 0))

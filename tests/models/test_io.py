@@ -10,7 +10,7 @@ from pcvae.models import VDVAE, load_weights, read_model, small_vdvae, write_mod
 
 
 def small():
-    return small_vdvae((8, 8, 1), width=4, min_width=4, min_width=4, max_width=8)
+    return small_vdvae((8, 8, 1), width=4, min_width=4, max_width=8)
 
 
 def test_round_trip(tmp_path):

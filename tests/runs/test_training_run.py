@@ -134,6 +134,21 @@ def test_evaluating_again_gives_the_same_record(finished):
         runs.evaluate(run_dir=run_dir, num_images=10_000)
 
 
+def test_samples_and_reconstructions_as_pictures_and_arrays(finished, arrays, tmp_path):
+    run_dir, _ = finished
+    for name in ("a.png", "b.npz"):
+        sampling = {"num_samples": 5, "temperature": 0.9, "seed": 3}
+        runs.sample(run_dir=run_dir, output=tmp_path / "new" / name, **sampling)
+        runs.reconstruct(
+            run_dir=run_dir, images=arrays, num_levels=2, seed=0, output=tmp_path / f"r_{name}"
+        )
+    with np.load(tmp_path / "new" / "b.npz") as saved:
+        expected = pcvae.load(run_dir).sample(5, temperature=0.9, seed=3)
+        np.testing.assert_array_equal(saved["images"], expected)
+    with np.load(tmp_path / "r_b.npz") as saved:
+        assert saved["images"].shape == saved["reconstructions"].shape == (60, 8, 8, 3)
+
+
 def assert_equal_states(one, other):
     for group in ("model", "ema", "optimizer", "update"):
         expected = training.read_group(one / "checkpoints", group)

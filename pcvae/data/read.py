@@ -1,0 +1,50 @@
+"""A few images of any source, for looking at: a folder, one picture, or a file of arrays."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcvae.data.arrays import read_array_images
+from pcvae.data.decode import decode_file
+from pcvae.data.folder import SUFFIXES, list_files
+from pcvae.errors import UserError
+
+
+def read_images(path, image_shape, num_images=64):
+    """Reads images at the size that a model takes.
+
+    Args:
+        path: a folder of pictures, a PNG, JPEG or WebP file, or an ``.npy`` or ``.npz`` file.
+        image_shape: (height, width, channels) of the model; pictures are cropped to their centred
+            square and resized.
+        num_images: at most this many, the first by name or index.
+
+    Returns:
+        uint8 [n, height, width, channels].
+
+    Raises:
+        UserError: if there are no images, one cannot be decoded, or the channels differ.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() in (".npy", ".npz"):
+        return read_array_images(path, image_shape, num_images)
+    if path.is_dir():
+        files = [path / name for name in list(list_files(path))[:num_images]]
+    elif path.suffix.lower() in SUFFIXES:
+        files = [path]
+    else:
+        raise UserError(
+            f"expected a folder, a PNG, JPEG or WebP file, or .npy or .npz, got {str(path)!r}"
+        )
+    side, _, channels = image_shape
+    if channels not in (1, 3):
+        raise UserError(f"pictures give 1 or 3 channels, the model takes {channels}: use .npz")
+    return np.stack([_decode(file, side, channels) for file in files])
+
+
+def _decode(file, side, channels):
+    try:
+        return decode_file(file, side, channels)
+    # Pillow raises nearly every kind of exception for damaged files.
+    except Exception as error:
+        raise UserError(f"{str(file)!r} cannot be decoded as a picture: {error}") from error

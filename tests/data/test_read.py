@@ -1,0 +1,54 @@
+"""A few images for looking at, from every kind of path."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcvae.data import read_images
+from pcvae.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index, name in enumerate(("b.png", "a.png", "c.png")):
+        Image.new("RGB", (20, 10), (index, 0, 0)).save(tmp_path / name)
+    return tmp_path
+
+
+def test_a_folder_by_name_and_up_to_a_number(folder):
+    images = read_images(folder, (8, 8, 3), num_images=2)
+    assert images.shape == (2, 8, 8, 3)
+    assert [image[0, 0, 0] for image in images] == [1, 0]
+
+
+def test_one_picture(folder):
+    assert read_images(folder / "c.png", (8, 8, 1)).shape == (1, 8, 8, 1)
+
+
+def test_arrays_at_their_own_size_and_resized(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", array)
+    np.testing.assert_array_equal(
+        read_images(tmp_path / "images.npy", (8, 8, 1), 3)[..., 0], array[:3]
+    )
+    assert read_images(tmp_path / "images.npy", (16, 16, 1)).shape == (5, 16, 16, 1)
+    np.savez(tmp_path / "splits.npz", train=array[:3], test=array[3:])
+    np.testing.assert_array_equal(
+        read_images(tmp_path / "splits.npz", (8, 8, 1))[..., 0], array[3:]
+    )
+
+
+def test_what_cannot_be_read_is_one_line(folder):
+    (folder / "bad.png").write_bytes(b"no picture")
+    (folder / "text.txt").write_text("text")
+    np.save(folder / "rgb.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    for name, shape, message in (
+        ("bad.png", (8, 8, 3), "cannot be decoded"),
+        ("text.txt", (8, 8, 3), "expected a folder"),
+        ("missing", (8, 8, 3), "expected a folder"),
+        ("a.png", (8, 8, 4), "1 or 3 channels"),
+        ("rgb.npy", (8, 8, 1), "has 3 channels, the model takes 1"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            read_images(folder / name, shape)
+        assert "\n" not in str(error.value)
