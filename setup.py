@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-COMMANDS = ("train", "evaluate", "sample", "reconstruct", "describe")
+COMMANDS = ("train", "evaluate", "sample", "reconstruct", "describe", "rate_distortion")
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})
 # Read, not imported: the build has none of the dependencies.
@@ -57,6 +57,8 @@ setup(
         "test": ["pytest>=8", "ruff>=0.6", "dill", "scikit-learn>=1.5"],
     },
     entry_points={
-        "console_scripts": [f"pcvae-{name} = pcvae.commands.{name}:main" for name in COMMANDS]
+        "console_scripts": [
+            f"pcvae-{name.replace('_', '-')} = pcvae.commands.{name}:main" for name in COMMANDS
+        ]
     },
 )

@@ -29,6 +29,9 @@ class VDVAEOutput(NamedTuple):
     latents: tuple  # one [batch, side, side, latent_width] for each level; empty if not kept
     rate_per_level: tf.Tensor  # [batch, levels] nats
     nll: tf.Tensor | None  # [batch] nats; None for a head without a likelihood
+    # {K: float32 [batch, height, width, channels] in [-1, 1]}, what the decoder d_K of each prefix
+    # makes of z_1:K; empty for a model that has none.
+    prefix_reconstructions: dict = {}
 
 
 class ObjectiveTerms(NamedTuple):
@@ -38,3 +41,4 @@ class ObjectiveTerms(NamedTuple):
     rate: tf.Tensor  # [batch] nats
     distortion: tf.Tensor  # [batch] mean squared error on [-1, 1]
     metrics: dict  # name with unit -> [batch]
+    constraint_gaps: tf.Tensor | None = None  # [batch, constraints] value - target, own units

@@ -50,6 +50,11 @@ def psnr_db(mse):
     return 10.0 * tf.math.log(4.0 / mse) / math.log(10.0)
 
 
+def mse_from_psnr_db(psnr_db):
+    """Converts a PSNR in decibels to a mean squared error on [-1, 1]."""
+    return 4.0 / 10.0 ** (psnr_db / 10.0)
+
+
 def max_level(bit_depth):
     """Returns the largest pixel level of a bit depth, 2^b - 1."""
     return 2**bit_depth - 1

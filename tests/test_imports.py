@@ -13,11 +13,11 @@ MAX_LINES = 300
 ARROWS = {
     "__init__": {"runs"},
     "commands": {"gin_utils", "runs"},
-    "runs": {"training", "evaluation", "export", "data", "models"},
-    "training": {"objectives", "outputs", "units", "distributions"},
+    "runs": {"training", "evaluation", "export", "data", "models", "objectives"},
+    "training": {"objectives", "outputs", "units", "distributions", "variables"},
     "evaluation": {"models", "objectives", "outputs", "units", "distributions"},
     "export": {"models"},
-    "objectives": {"outputs", "units", "distributions"},
+    "objectives": {"outputs", "units", "distributions", "variables"},
     "models": {"layers", "distributions", "outputs", "units"},
     "layers": {"distributions", "outputs", "units"},
     "distributions": {"units"},
@@ -25,6 +25,7 @@ ARROWS = {
     "gin_utils": set(),
     "outputs": set(),
     "units": set(),
+    "variables": set(),
     "errors": set(),
 }
 GIN_ROOMS = {"gin_utils", "commands"}

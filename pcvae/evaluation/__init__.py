@@ -1,15 +1,24 @@
 """Numbers and pictures that say how good a hierarchical VAE is."""
 
-from pcvae.evaluation.grids import image_grid, labelled_rows, prefix_grid, save_png
+from pcvae.evaluation.constraints import constraint_results
+from pcvae.evaluation.grids import image_grid, labelled_rows, prefix_grid, refit_grid, save_png
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
+from pcvae.evaluation.plots import rate_by_resolution_plot, rate_distortion_plot
+from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
 
 __all__ = [
     "LikelihoodEvaluation",
+    "constraint_results",
     "headline",
     "image_grid",
     "labelled_rows",
     "level_table",
     "prefix_grid",
+    "rate_by_resolution",
+    "rate_by_resolution_plot",
+    "rate_distortion_curve",
+    "rate_distortion_plot",
+    "refit_grid",
     "save_png",
 ]

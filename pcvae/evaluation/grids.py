@@ -89,6 +89,33 @@ def prefix_grid(model, images, seed=0):
     return labelled_rows(rows)
 
 
+def refit_grid(refitted, images, rows, seed=0):
+    """Shows images as decoders fitted to prefixes tell them, with the price of each prefix.
+
+    Args:
+        refitted: a `RefittedPrefixes`.
+        images: uint8 [columns, height, width, channels].
+        rows: what `rate_distortion_curve` gives for them; rate and PSNR go into the labels.
+        seed: integer, of the posterior.
+
+    Returns:
+        uint8 [grid height, grid width, 3]: the originals, then a row for each prefix.
+    """
+    reconstructions = refitted.reconstruct(images, seed=seed)
+    by_prefix = {row["num_levels"]: row for row in rows if row["decoder"] == "refit"}
+    labelled = [("original", images)]
+    for num_levels, reconstruction in reconstructions.items():
+        row = by_prefix[num_levels]
+        side, rate, psnr = row["resolution"], row["rate_bits_per_dim"], row["psnr_db"]
+        lines = (
+            f"{side}x{side}, K = {num_levels}",
+            f"{rate:.3g} bits/dim" if rate is not None else "rate not finite",
+            f"{psnr:.1f} dB" if psnr is not None else "no error",
+        )
+        labelled.append(("\n".join(lines), reconstruction))
+    return labelled_rows(labelled)
+
+
 def save_png(image, path):
     """Writes an array uint8 [height, width, 1 or 3] as PNG; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

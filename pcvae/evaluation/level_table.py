@@ -22,7 +22,8 @@ def level_table(model):
             total_in_levels += parameters
     total = model.count_params()
     encoder, head = model.encoder.count_params(), model.head.count_params()
-    others = total - encoder - head - total_in_levels
+    for_prefixes = sum(decoder.count_params() for decoder in model.prefix_decoders)
+    others = total - encoder - head - total_in_levels - for_prefixes
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
@@ -40,6 +41,7 @@ def level_table(model):
             f"levels         {total_in_levels:,} parameters",
             f"biases, gain   {others:,} parameters",
             f"head           {head:,} parameters",
+            *([f"prefixes       {for_prefixes:,} parameters"] if for_prefixes else []),
             f"total          {total:,} parameters",
         ]
     )

@@ -40,6 +40,10 @@ class LikelihoodEvaluation:
             A dict of the keys of ``results/evaluation.json``: means with ``_stderr``, the standard
             error of the mean over images.
         """
+        return summarise(self.per_image(images, seed, progress), self.model.image_shape)
+
+    def per_image(self, images, seed=0, progress=None):
+        """Returns {name: array over images} of what `__call__` summarises; see there."""
         seed, parts = make_seed(seed), []
         starts = range(0, len(images), self.batch_size)
         for start in progress(starts) if progress else starts:
@@ -50,8 +54,7 @@ class LikelihoodEvaluation:
                 batch = np.concatenate([batch, padding])
             values = self._evaluate(self._distribute(batch, start), seed)
             parts.append({name: value.numpy()[:valid] for name, value in values.items()})
-        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return summarise(values, self.model.image_shape)
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _distribute(self, batch, start):
         def local(context):
@@ -89,21 +92,28 @@ def summarise(values, image_shape):
     """
     values = {name: array.astype(np.float64) for name, array in values.items()}
     rate = values["rate_per_level"].sum(axis=1)
-    with np.errstate(divide="ignore"):
-        psnr_db = 10.0 * np.log10(4.0 / values["mse"])
     record = {"num_images": len(rate)}
     if "nll" in values:
         negative_elbo = values["nll"] + rate
-        record |= _mean(
+        record |= mean_with_error(
             "negative_elbo_bits_per_dim", units.bits_per_dim(negative_elbo, image_shape)
         )
-        record |= _mean("nll_bits_per_dim", units.bits_per_dim(values["nll"], image_shape))
-    record |= _mean("rate_bits_per_dim", units.bits_per_dim(rate, image_shape))
-    record |= _mean("rate_nats_per_dim", units.nats_per_dim(rate, image_shape))
-    record |= _mean("rate_nats_per_level", values["rate_per_level"])
-    record |= _mean("distortion_mse", values["mse"])
-    record |= _mean("psnr_db", psnr_db)
-    return record
+        record |= mean_with_error(
+            "nll_bits_per_dim", units.bits_per_dim(values["nll"], image_shape)
+        )
+    record |= mean_with_error("rate_bits_per_dim", units.bits_per_dim(rate, image_shape))
+    record |= mean_with_error("rate_nats_per_dim", units.nats_per_dim(rate, image_shape))
+    record |= mean_with_error("rate_nats_per_level", values["rate_per_level"])
+    return record | distortion_means(values["mse"])
+
+
+def distortion_means(mse_per_image):
+    """Returns the mean of an mse [n] on [-1, 1] and of the PSNR, each with ``_stderr``."""
+    mse_per_image = mse_per_image.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        psnr_db = 10.0 * np.log10(4.0 / mse_per_image)
+    means = mean_with_error("distortion_mse", mse_per_image)
+    return means | mean_with_error("psnr_db", psnr_db)
 
 
 def headline(record):
@@ -123,8 +133,11 @@ def headline(record):
     return f"{rate} bits/dim, {', '.join(parts)}"
 
 
-def _mean(name, values):
-    """Mean and its standard error over the first axis; the error of one value is unknown."""
+def mean_with_error(name, values):
+    """Returns {name: mean, name_stderr: its standard error} over the first axis, for JSON.
+
+    The error of one value is unknown, None, and so is what is not finite.
+    """
     count = len(values)
     error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else values[0] * np.nan
     return {name: _plain(values.mean(axis=0)), f"{name}_stderr": _plain(error)}

@@ -3,6 +3,7 @@
 from pcvae.layers.decoder import Decoder
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import HEADS, Head, make_head
+from pcvae.layers.prefix_decoder import GivenLatentLevel, PrefixDecoder
 from pcvae.layers.residual import BottleneckBlock
 from pcvae.layers.stack import Stack
 from pcvae.layers.top_down import DeterministicLevel, TopDownLevel
@@ -13,7 +14,9 @@ __all__ = [
     "Decoder",
     "DeterministicLevel",
     "Encoder",
+    "GivenLatentLevel",
     "Head",
+    "PrefixDecoder",
     "Stack",
     "TopDownLevel",
     "make_head",

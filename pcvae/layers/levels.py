@@ -147,6 +147,45 @@ def last_level_of_resolutions(groups):
     return {group.resolution: group.first_level + group.num_levels for group in groups}
 
 
+def prefix_length(prefix, resolutions, what="prefix"):
+    """Returns the number of levels K of a prefix z_1:K.
+
+    Args:
+        prefix: K itself, or a resolution such as ``"4x4"``: all levels up to and with it.
+        resolutions: resolution of each level, coarsest first.
+        what: what the number is for, in the message of an error.
+
+    Raises:
+        UserError: there is no such prefix; the message lists what there is.
+    """
+    total = len(resolutions)
+    by_name = {f"{side}x{side}": level for level, side in enumerate(resolutions, start=1)}
+    if isinstance(prefix, str):
+        length = by_name.get(prefix.replace(" ", ""))
+    else:
+        is_integer = isinstance(prefix, int) and not isinstance(prefix, bool)
+        length = prefix if is_integer and 1 <= prefix <= total else None
+    if length is None:
+        names = ", ".join(f"'{name}' = {level}" for name, level in by_name.items())
+        raise UserError(f"{what}: expected 1..{total}, got {prefix!r}; by resolution: {names}")
+    return length
+
+
+def prefix_lengths(prefixes, resolutions, what="prefixes"):
+    """Returns the numbers of levels of several prefixes, ascending; see `prefix_length`.
+
+    Raises:
+        UserError: there is no such prefix, or one stands twice.
+    """
+    if isinstance(prefixes, int | str):
+        prefixes = (prefixes,)
+    lengths = sorted(prefix_length(prefix, resolutions, what) for prefix in prefixes)
+    twice = [length for length, next_ in zip(lengths, lengths[1:], strict=False) if length == next_]
+    if twice:
+        raise UserError(f"{what}: the prefix of {twice[0]} levels stands twice in {prefixes!r}")
+    return tuple(lengths)
+
+
 def widths_notation(width_per_resolution):
     """Returns widths in the published notation: {64: 32, 32: 48} or the string -> "64:32,32:48".
 

@@ -14,13 +14,18 @@ from pcvae.distributions.noise import SeededNoise, make_seed
 from pcvae.errors import UserError
 
 
+def weights_by_name(model):
+    """Returns {name: variable} of all weights; the names do not depend on that of the model."""
+    return {weight.path.split("/", 1)[1]: weight for weight in model.weights}
+
+
 class Inference:
     """Batched, seeded inference; mixed into a model with encoder, decoder and head."""
 
     @property
     def named_weights(self):
         """{name: variable} of all weights; the names do not depend on the name of the model."""
-        return {weight.path.split("/", 1)[1]: weight for weight in self.weights}
+        return weights_by_name(self)
 
     def sample(self, num_samples, temperature=1.0, seed=0, batch_size=64, first_sample=0):
         """Draws images from the model.

@@ -4,16 +4,18 @@ Reading executes nothing: the class comes from a fixed table, its arguments are 
 are arrays read by name.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
 from pcvae.errors import UserError
+from pcvae.models.prefix_decoders import PrefixDecoders
 from pcvae.models.vdvae import VDVAE
 
 FORMAT_VERSION = 1
-MODEL_CLASSES = {"VDVAE": VDVAE}
+MODEL_CLASSES = {"VDVAE": VDVAE, "PrefixDecoders": PrefixDecoders}
 
 
 def write_model(model, path):
@@ -70,3 +72,13 @@ def load_weights(model, weights):
         raise UserError(f"weights do not fit the model: {'; '.join(sorted(problems)[:8])}")
     for name, variable in variables.items():
         variable.assign(weights[name])
+
+
+def weights_sha256(model):
+    """Returns the SHA-256 of all weights of a model, their names, types and shapes included."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.named_weights.items()):
+        array = np.ascontiguousarray(weight.numpy())
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

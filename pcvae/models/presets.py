@@ -57,6 +57,8 @@ def small_vdvae(
     head="logistic_mixture",
     num_mixtures=3,
     bit_depth=8,
+    num_latent_levels=None,
+    prefix_decoders=(),
 ):
     """Returns a small VDVAE for square images of any side that halves down to 8 or less.
 
@@ -75,6 +77,8 @@ def small_vdvae(
         head: see `VDVAE`.
         num_mixtures: see `VDVAE`.
         bit_depth: see `VDVAE`.
+        num_latent_levels: see `VDVAE`.
+        prefix_decoders: see `VDVAE`.
     """
     side = image_shape[0]
     encoder_blocks, decoder_blocks = small_layer_strings(
@@ -93,4 +97,6 @@ def small_vdvae(
         head=head,
         num_mixtures=num_mixtures,
         bit_depth=bit_depth,
+        num_latent_levels=num_latent_levels,
+        prefix_decoders=prefix_decoders,
     )

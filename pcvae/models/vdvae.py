@@ -9,7 +9,8 @@ from pcvae.errors import UserError
 from pcvae.layers.decoder import Decoder
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import make_head
-from pcvae.layers.levels import last_level_of_resolutions
+from pcvae.layers.levels import last_level_of_resolutions, prefix_lengths
+from pcvae.layers.prefix_decoder import PrefixDecoder
 from pcvae.models.inference import Inference
 from pcvae.outputs import VDVAEOutput
 
@@ -42,8 +43,12 @@ class VDVAE(Inference, keras.Model):
         bit_depth: bits of a pixel that the likelihood sees, 1 to 8.
         pixel_mean: what is subtracted from the pixels before the encoder, on [0, 255].
         pixel_std: what they are divided by then.
-        num_latent_levels: number of levels, coarsest first, that have a latent; the ones after
-            them are deterministic. None for all, as published.
+        num_latent_levels: the levels, coarsest first, that have a latent: a number, or a
+            resolution such as ``"4x4"`` for all up to it; the ones after them are deterministic.
+            None for all, as published.
+        prefix_decoders: prefixes of the latents, as numbers or resolutions, each with a
+            `PrefixDecoder` of its own that is trained together with the model. The prefix of all
+            levels is not among them: the model itself decodes it.
         split_levels: level indices that start a stack of their own.
         unroll: whether stacks are written out instead of looped.
 
@@ -69,6 +74,7 @@ class VDVAE(Inference, keras.Model):
         num_latent_levels=None,
         split_levels=(),
         unroll=False,
+        prefix_decoders=(),
         **kwargs,
     ):
         kwargs.setdefault("name", "vdvae")
@@ -83,15 +89,27 @@ class VDVAE(Inference, keras.Model):
             "dtype": self.dtype_policy,
         }
         self.encoder = Encoder(encoder_blocks, channels=channels, name="encoder", **shared)
+        shared_by_decoders = {
+            **shared,
+            "blocks": decoder_blocks,
+            "latent_width": latent_width,
+            "no_bias_above": no_bias_above,
+        }
         self.decoder = Decoder(
-            decoder_blocks,
-            latent_width=latent_width,
-            no_bias_above=no_bias_above,
             num_latent_levels=num_latent_levels,
             split_levels=split_levels,
             name="decoder",
-            **shared,
+            **shared_by_decoders,
         )
+        self.prefix_decoders = [
+            PrefixDecoder(
+                num_latent_levels=length,
+                channels=channels,
+                name=f"prefix_decoder_{length:03d}",
+                **shared_by_decoders,
+            )
+            for length in _inner_prefixes(prefix_decoders, self.decoder.resolutions)
+        ]
         self.head = make_head(
             head, channels, bit_depth, num_mixtures, dtype=self.dtype_policy, name="head"
         )
@@ -117,6 +135,7 @@ class VDVAE(Inference, keras.Model):
             "num_latent_levels": num_latent_levels,
             "split_levels": list(split_levels),
             "unroll": unroll,
+            "prefix_decoders": [decoder.num_levels for decoder in self.prefix_decoders],
         }
         self._metrics_in_bits_per_dim = {
             name: keras.metrics.Mean(name=f"{name}_bits_per_dim")
@@ -130,6 +149,8 @@ class VDVAE(Inference, keras.Model):
             self.encoder.build((None, *self.image_shape))
             self.decoder.build()
             self.head.build((None, side, side, self.decoder.width_at(side)))
+            for prefix_decoder in self.prefix_decoders:
+                prefix_decoder.build()
 
     @property
     def num_levels(self):
@@ -146,6 +167,11 @@ class VDVAE(Inference, keras.Model):
         """{resolution: K}: the prefixes z_1:K at which a resolution is complete."""
         groups = [group for group in self.decoder.groups if self.decoder.has_latents(group)]
         return last_level_of_resolutions(groups)
+
+    @property
+    def decoded_prefixes(self):
+        """Numbers of levels K of the prefixes that the model decodes; the last holds all levels."""
+        return (*(decoder.num_levels for decoder in self.prefix_decoders), self.num_levels)
 
     def activations(self, images):
         """The bottom-up pass: uint8 images to {resolution: [batch, r, r, width]}."""
@@ -164,15 +190,20 @@ class VDVAE(Inference, keras.Model):
             A `VDVAEOutput`.
         """
         noise = seeded_noise(0) if noise is None else noise
-        decoded = self.decoder.infer(self.activations(images), noise, keep_latents)
+        decoded = self.decoder.infer(
+            self.activations(images), noise, keep_latents or bool(self.prefix_decoders)
+        )
         params = self.head(decoded.features)
         likely = self.head.has_likelihood
         return VDVAEOutput(
             head_params=params,
             reconstruction=self.head.mean(params),
-            latents=decoded.latents,
+            latents=decoded.latents if keep_latents else (),
             rate_per_level=decoded.rate_per_level,
             nll=self.head.negative_log_likelihood(params, images) if likely else None,
+            prefix_reconstructions={
+                decoder.num_levels: decoder(decoded.latents) for decoder in self.prefix_decoders
+            },
         )
 
     def train_step(self, images):
@@ -228,6 +259,17 @@ def _noise_of_step(step, images):
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     first_example = tf.cast(replica, tf.int64) * tf.cast(tf.shape(images)[0], tf.int64)
     return SeededNoise(fold_in(make_seed(0), step), first_example)
+
+
+def _inner_prefixes(prefixes, resolutions):
+    """Returns the lengths of the prefixes that get a decoder, ascending."""
+    lengths = prefix_lengths(prefixes, resolutions, "prefix_decoders")
+    if lengths and lengths[-1] == len(resolutions):
+        raise UserError(
+            f"prefix_decoders: expected prefixes of less than all {len(resolutions)} levels, whose "
+            f"decoder is the model itself; got {prefixes!r}"
+        )
+    return lengths
 
 
 def _check_shapes(model):

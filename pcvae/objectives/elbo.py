@@ -36,6 +36,10 @@ class NegativeELBO:
         self.kl_warmup_steps = kl_warmup_steps
         self.free_bits_nats_per_level = free_bits_nats_per_level
 
+    def constraints(self, decoded_prefixes):
+        """Returns the constraints: none."""
+        return ()
+
     def rate_weight(self, step):
         """Returns the weight of the rate at a step: beta times the warm-up."""
         if not self.kl_warmup_steps:

@@ -13,6 +13,19 @@ from pcvae.runs.finished_run import (
     reconstruct,
     sample,
 )
+from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
+from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.training_run import train
 
-__all__ = ["describe", "describe_run", "evaluate", "load", "reconstruct", "sample", "train"]
+__all__ = [
+    "describe",
+    "describe_run",
+    "evaluate",
+    "fit_prefix_decoders",
+    "load",
+    "load_prefix_decoders",
+    "rate_distortion",
+    "reconstruct",
+    "sample",
+    "train",
+]

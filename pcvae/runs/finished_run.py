@@ -48,11 +48,17 @@ def evaluate(*, run_dir, split="test", num_images=None, seed=0, spec=None, batch
         raise UserError(f"num_images: the {split} split has {len(images)} images, got {num_images}")
     likelihood = evaluation.LikelihoodEvaluation(model, batch_size or run["batch_size"])
     record = evaluate_split(likelihood, images[:num_images], split, seed)
+    constraints = run.get("constraints", [])
+    if constraints:
+        state = training.read_group(Path(run_dir) / "checkpoints", "lagrange")
+        record["constraints"] = evaluation.constraint_results(
+            constraints, record, model.image_shape, state["values"]
+        )
     path = Path(run_dir) / "results" / "evaluation.json"
     path.parent.mkdir(exist_ok=True)
     write_json(record, path)
     dead = reports.dead_levels_line(record["rate_nats_per_level"], model.level_resolutions)
-    print(closing_line(record), dead, f"wrote {path}", sep="\n")
+    print(*closing_lines(record), dead, f"wrote {path}", sep="\n")
     return record
 
 
@@ -99,10 +105,13 @@ def evaluate_split(likelihood, images, split, seed):
     return {"split": split, "seed": seed, "weights": "ema", **record}
 
 
-def closing_line(record):
-    """Returns one line with the numbers of an evaluation."""
+def closing_lines(record):
+    """Returns a line with the numbers of an evaluation, and one for each constraint."""
     count, split = record["num_images"], record["split"]
-    return f"{evaluation.headline(record)} on {count:,} images of the {split} split"
+    return [
+        f"{evaluation.headline(record)} on {count:,} images of the {split} split",
+        *(constraint["statement"] for constraint in record.get("constraints", ())),
+    ]
 
 
 def _write_pictures_or_arrays(output, picture, **arrays):

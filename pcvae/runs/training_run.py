@@ -6,7 +6,7 @@ import keras
 
 from pcvae import data, evaluation, models, training
 from pcvae.errors import Interrupted, UserError
-from pcvae.runs.finished_run import closing_line, evaluate_split
+from pcvae.runs.finished_run import closing_lines, evaluate_split
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
 from pcvae.training import reports, summaries
 
@@ -88,6 +88,7 @@ def train(
             seed=seed,
         )
         likelihood = evaluation.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
+    constraints = [constraint._asdict() for constraint in trainer.constraints]
     if on_assembled:
         on_assembled()
     train_images, validation_images = dataset.images("train"), dataset.images("validation")
@@ -99,7 +100,14 @@ def train(
     if chief:
         (run_dir / "results").mkdir(parents=True, exist_ok=True)
         models.write_model(model, run_dir / "model.json")
-        write_json({"data": dataset.origin, "batch_size": batch_size}, run_dir / "run.json")
+        run = {
+            "data": dataset.origin,
+            "batch_size": batch_size,
+            "steps": steps,
+            "seed": seed,
+            "constraints": constraints,
+        }
+        write_json(run, run_dir / "run.json")
     _say(chief, _opening_lines(model, dataset, strategy, run_dir, start, steps))
     train_log, eval_log = (
         training.ScalarLog(run_dir / "summaries", name, resume_step=start, chief=chief)
@@ -113,11 +121,21 @@ def train(
         train_log.scalars(window.step, reports.training_scalars(window, resolutions))
         _say(chief, [reports.progress_line(window)])
 
+    def with_constraints(record):
+        if not constraints:
+            return record
+        multipliers = trainer.multiplier.values.numpy()
+        results = evaluation.constraint_results(
+            constraints, record, model.image_shape, multipliers
+        )
+        return {**record, "constraints": results}
+
     def validate(step):
-        record = likelihood(validation_images[:num_validation_images], seed=seed)
+        record = with_constraints(likelihood(validation_images[:num_validation_images], seed=seed))
         eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
-        line = f"validation, averaged weights: {evaluation.headline(record)}"
-        _say(chief, [line, reports.dead_levels_line(record["rate_nats_per_level"], resolutions)])
+        lines = [f"validation, averaged weights: {evaluation.headline(record)}"]
+        lines += [constraint["statement"] for constraint in record.get("constraints", ())]
+        _say(chief, [*lines, reports.dead_levels_line(record["rate_nats_per_level"], resolutions)])
 
     def draw(step):
         for tag, picture in draw_pictures(averaged_model, validation_images, seed).items():
@@ -148,11 +166,11 @@ def train(
     finally:
         train_log.close()
         eval_log.close()
-    record = evaluate_split(likelihood, dataset.images("test"), "test", seed)
+    record = with_constraints(evaluate_split(likelihood, dataset.images("test"), "test", seed))
     if chief:
         write_json(record, run_dir / "results" / "evaluation.json")
         written = write_pictures(averaged_model, dataset.images("test"), seed, run_dir / "images")
-        _say(chief, [closing_line(record), *(f"wrote {path}" for path in written)])
+        _say(chief, [*closing_lines(record), *(f"wrote {path}" for path in written)])
     return record
 
 

@@ -6,7 +6,7 @@ from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.schedules import LearningRate
 from pcvae.training.strategy import is_chief, make_strategy
 from pcvae.training.summaries import ScalarLog
-from pcvae.training.trainers import ELBOTrainer
+from pcvae.training.trainers import ConstrainedTrainer, ELBOTrainer, Trainer
 from pcvae.training.update import GradientUpdate, TrainingDivergedError, UpdateReport
 
 __all__ = [
@@ -14,10 +14,12 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Checkpoints",
+    "ConstrainedTrainer",
     "ELBOTrainer",
     "GradientUpdate",
     "LearningRate",
     "ScalarLog",
+    "Trainer",
     "TrainingDivergedError",
     "UpdateReport",
     "Window",

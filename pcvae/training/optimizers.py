@@ -10,41 +10,11 @@ decay of 0, betas of 1, and gradients multiplied by a 0 that also swallows NaN a
 
 import math
 
-import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
 from pcvae.training.schedules import LearningRate
-
-
-def local_handle(variable):
-    """Returns the resource of a ``keras.Variable`` or ``tf.Variable`` on the current replica.
-
-    In replica context the handle of a mirrored variable is the one of the replica's own copy, so
-    operations on it need neither an aggregation nor a merge call. All replicas have to write equal
-    values.
-    """
-    return tf_variable(variable).handle
-
-
-def assign_local(variable, value):
-    """Assigns on the current replica, in replica context or without a strategy."""
-    tf.raw_ops.AssignVariableOp(resource=local_handle(variable), value=value)
-
-
-def state_variable(name, initial_value):
-    """Creates a variable that training keeps beside the weights, in the strategy scope.
-
-    Args:
-        name: name of the variable.
-        initial_value: function without arguments.
-    """
-    return tf.Variable(
-        initial_value,
-        trainable=False,
-        name=name.replace("/", "_"),
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-    )
+from pcvae.variables import assign_local, local_handle, state_variable, tf_variable
 
 
 def named_variables(variables):
@@ -66,11 +36,6 @@ def named_variables(variables):
         if not in_scope(tf_variable(variable)):
             raise ValueError(f"build inside the strategy scope that made the variable {name!r}")
     return dict(variables)
-
-
-def tf_variable(variable):
-    """Returns the ``tf.Variable`` of a ``keras.Variable``, or the variable itself."""
-    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 class FusedOptimizer:

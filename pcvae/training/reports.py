@@ -19,8 +19,9 @@ def progress_line(window):
             f"+ rate {metrics[summaries.RATE_BITS_PER_DIM]:.3f})"
         )
     else:
-        parts.append(f"rate {metrics[summaries.RATE_BITS_PER_DIM]:.3f} bits/dim")
+        parts.append(f"rate {metrics[summaries.RATE_BITS_PER_DIM]:.4f} bits/dim")
     parts.append(f"mse {metrics[summaries.DISTORTION_MSE]:.4f}")
+    parts += _constraint_parts(metrics)
     parts.append(f"{window.images_per_second:.0f} images/s")
     if window.data_wait_fraction > 0.1:
         parts.append(f"{window.data_wait_fraction:.0%} of the time waiting for data")
@@ -30,6 +31,18 @@ def progress_line(window):
     if window.seconds_left:
         parts.append(f"{duration(window.seconds_left)} left")
     return " | ".join(parts)
+
+
+def _constraint_parts(metrics):
+    """Returns the relative gap and the multiplier of each constraint, as a progress line has it."""
+    parts = []
+    for tag in sorted(name for name in metrics if name.startswith(summaries.CONSTRAINT_GAP)):
+        suffix = tag.removeprefix(summaries.CONSTRAINT_GAP)
+        relative = metrics[tag] / metrics[summaries.CONSTRAINT_TARGET + suffix]
+        multiplier = metrics[summaries.LAGRANGE_MULTIPLIER + suffix]
+        prefix = suffix.replace("_prefix_", " K=")
+        parts.append(f"gap{prefix} {relative:+.1%} (multiplier {multiplier:.3g})")
+    return parts
 
 
 def duration(seconds):
@@ -75,6 +88,9 @@ def evaluation_scalars(record, resolutions):
         "distortion_mse": summaries.DISTORTION_MSE,
     }
     scalars = {tag: _number(record[name]) for name, tag in tags.items() if name in record}
+    for constraint in record.get("constraints", ()):
+        tag = summaries.constraint_tag(summaries.CONSTRAINT_GAP, constraint["num_levels"])
+        scalars[tag] = _number(constraint["constraint_gap"])
     return {**scalars, **rate_scalars(record["rate_nats_per_level"], resolutions)}
 
 

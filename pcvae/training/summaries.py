@@ -17,6 +17,7 @@ NEGATIVE_ELBO_BITS_PER_DIM = "negative_elbo/bits_per_dim"
 DISTORTION_MSE = "distortion/mse"
 LAGRANGE_MULTIPLIER = "lagrange/multiplier"
 CONSTRAINT_GAP = "lagrange/constraint_gap"
+CONSTRAINT_TARGET = "lagrange/target"
 GRADIENT_NORM = "optimizer/gradient_norm"
 SKIPPED_UPDATES = "optimizer/skipped_updates"
 LEARNING_RATE = "optimizer/learning_rate"
@@ -34,6 +35,11 @@ def rate_of_resolution_tag(resolution):
 def rate_of_level_tag(level):
     """Returns the tag of the rate of a level in nats per image: ``rate/level_017_nats``."""
     return f"rate/level_{level:03d}_nats"
+
+
+def constraint_tag(tag, num_levels=None):
+    """Returns the tag of one of several constraints: ``lagrange/multiplier_prefix_004``."""
+    return tag if num_levels is None else f"{tag}_prefix_{num_levels:03d}"
 
 
 def samples_tag(temperature):

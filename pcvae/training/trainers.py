@@ -1,14 +1,18 @@
 """One training step: images to gradients to the update, and what it reports."""
 
+import functools
+
 import tensorflow as tf
 
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
+from pcvae.errors import UserError
+from pcvae.objectives import LagrangeMultiplier
 from pcvae.training import summaries
-from pcvae.training.optimizers import tf_variable
+from pcvae.variables import tf_variable
 
 
-class ELBOTrainer:
+class Trainer:
     """Trains a model by an objective that is a function of its outputs alone.
 
     Made inside the scope of the strategy that runs it. The noise of an example is keyed by
@@ -28,6 +32,7 @@ class ELBOTrainer:
         self.averaged_model = averaged_model
         self.objective = objective
         self.update = update
+        self.constraints = objective.constraints(model.decoded_prefixes)
         self.seed = make_seed(seed)
         self.strategy = tf.distribute.get_strategy()
         update.build(model.named_weights, averaged_model.named_weights)
@@ -77,7 +82,7 @@ class ELBOTrainer:
         with tf.GradientTape() as tape:
             output = self.model(images, noise=noise)
             terms = self.objective(output, images, step)
-            loss = tf.reduce_mean(terms.loss) / context.num_replicas_in_sync
+            loss = self._total(terms) / context.num_replicas_in_sync
         gradients = tape.gradient(loss, variables)
         report = self.update.apply(gradients)
         means = context.all_reduce(
@@ -92,4 +97,82 @@ class ELBOTrainer:
                 **{name: tf.reduce_mean(values) for name, values in terms.metrics.items()},
             },
         )
-        return {**means, "update": report}
+        return {**means, **self._moved_multipliers(terms, context), "update": report}
+
+    def _total(self, terms):
+        """Returns what is minimised, the mean over the replica's part of the batch."""
+        return tf.reduce_mean(terms.loss)
+
+    def _moved_multipliers(self, terms, context):
+        """Moves what hangs on the constraints; returns what to report of it."""
+        return {}
+
+
+class ELBOTrainer(Trainer):
+    """Trains by an objective without constraints, such as `objectives.NegativeELBO`.
+
+    Raises:
+        UserError: the objective has constraints.
+    """
+
+    def __init__(self, model, averaged_model, objective, update, seed=0):
+        super().__init__(model, averaged_model, objective, update, seed)
+        if self.constraints:
+            raise UserError(
+                f"ELBOTrainer got the objective {type(objective).__name__}, which has constraints: "
+                "train it by training.ConstrainedTrainer (include 'runs/constrained.gin')"
+            )
+
+
+class ConstrainedTrainer(Trainer):
+    """Trains by a constrained objective, with a Lagrange multiplier for each constraint.
+
+    Minimises (loss + sum_j multiplier_j * gap_j) / (1 + sum_j multiplier_j) and then moves the
+    multipliers by the relative gaps, averaged over the global batch. Dividing moves no optimum; it
+    keeps gradients of one size while a multiplier travels over orders of magnitude (ours).
+
+    Args:
+        model: see `Trainer`.
+        averaged_model: see `Trainer`.
+        objective: see `Trainer`; its terms have ``constraint_gaps``.
+        update: see `Trainer`.
+        seed: see `Trainer`.
+        multiplier: a `LagrangeMultiplier` that is not built yet; by default the ``geco`` rule.
+
+    Raises:
+        UserError: the objective has no constraints.
+    """
+
+    def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
+        super().__init__(model, averaged_model, objective, update, seed)
+        if not self.constraints:
+            raise UserError(
+                f"ConstrainedTrainer got the objective {type(objective).__name__}, which has no "
+                "constraints: train it by training.ELBOTrainer (include 'runs/elbo.gin')"
+            )
+        self.multiplier = LagrangeMultiplier() if multiplier is None else multiplier
+        self.multiplier.build(len(self.constraints))
+
+    @property
+    def state(self):
+        """All that a checkpoint has to keep: {group: {name: variable}}."""
+        return {**super().state, "lagrange": self.multiplier.state}
+
+    def _total(self, terms):
+        multipliers = tf.convert_to_tensor(self.multiplier.values)
+        penalty = tf.linalg.matvec(terms.constraint_gaps, multipliers)
+        return tf.reduce_mean(terms.loss + penalty) / (1.0 + tf.reduce_sum(multipliers))
+
+    def _moved_multipliers(self, terms, context):
+        gaps = context.all_reduce(
+            tf.distribute.ReduceOp.MEAN, tf.reduce_mean(terms.constraint_gaps, axis=0)
+        )
+        targets = [constraint.target for constraint in self.constraints]
+        multipliers = self.multiplier.update(gaps / targets)
+        results = {}
+        for index, constraint in enumerate(self.constraints):
+            tag = functools.partial(summaries.constraint_tag, num_levels=constraint.num_levels)
+            results[tag(summaries.LAGRANGE_MULTIPLIER)] = multipliers[index]
+            results[tag(summaries.CONSTRAINT_GAP)] = gaps[index]
+            results[tag(summaries.CONSTRAINT_TARGET)] = tf.constant(constraint.target)
+        return results

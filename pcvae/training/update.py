@@ -9,12 +9,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.training.optimizers import (
-    assign_local,
-    local_handle,
-    named_variables,
-    state_variable,
-)
+from pcvae.training.optimizers import named_variables
+from pcvae.variables import assign_local, local_handle, state_variable
 
 MIN_NORMS_FOR_MEDIAN = 20
 

@@ -75,6 +75,31 @@ def test_split_levels_lie_inside(index):
         levels.parse_decoder_blocks("1x2,4m1,4x3,8m4", split_levels=(index,))
 
 
+@pytest.mark.parametrize(
+    ("prefix", "length"), [(1, 1), (5, 5), ("1x1", 2), (" 4x4", 4), ("8x8", 5)]
+)
+def test_a_prefix_is_a_number_of_levels_or_a_resolution(prefix, length):
+    assert levels.prefix_length(prefix, (1, 1, 4, 4, 8)) == length
+
+
+@pytest.mark.parametrize("prefix", [0, 6, -1, True, 2.0, None, "2x2", "4", "4x8", ""])
+def test_an_unknown_prefix_is_one_line_that_lists_what_there_is(prefix):
+    with pytest.raises(UserError) as error:
+        levels.prefix_length(prefix, (1, 1, 4, 4, 8), "num_latent_levels")
+    message = str(error.value)
+    assert message.startswith(f"num_latent_levels: expected 1..5, got {prefix!r}")
+    assert "'1x1' = 2, '4x4' = 4, '8x8' = 5" in message
+    assert "\n" not in message
+
+
+def test_several_prefixes_ascend_and_none_stands_twice():
+    assert levels.prefix_lengths(("8x8", 1, "4x4"), (1, 1, 4, 4, 8)) == (1, 4, 5)
+    assert levels.prefix_lengths("4x4", (1, 1, 4, 4, 8)) == (4,)
+    assert levels.prefix_lengths((), (1, 1, 4, 4, 8)) == ()
+    with pytest.raises(UserError, match="prefix of 4 levels stands twice"):
+        levels.prefix_lengths(("4x4", 4), (1, 1, 4, 4, 8))
+
+
 def test_widths_in_both_notations():
     assert levels.widths_notation({64: 32, 32: 48}) == "64:32,32:48"
     assert levels.widths_notation(" 64:32, 32:48") == "64:32,32:48"

@@ -14,6 +14,12 @@ def test_a_model_for_every_side_that_halves(side):
     assert model.level_resolutions[0] == 1
 
 
+def test_prefixes_go_through():
+    model = small_vdvae((8, 8, 1), width=4, num_latent_levels="4x4", prefix_decoders=("1x1",))
+    assert model.level_resolutions[-1] == 4
+    assert [decoder.num_levels for decoder in model.prefix_decoders] == [model.prefixes[1]]
+
+
 @pytest.mark.parametrize("side", [1, 9, 11, 18, 31, 33, 50])
 def test_other_sides_are_refused_with_the_remedy(side):
     with pytest.raises(UserError, match="multiple"):

@@ -147,8 +147,72 @@ def test_num_latent_levels_equal_to_all_is_the_published_model():
     assert small(num_latent_levels=5).count_params() == small().count_params()
 
 
+def test_num_latent_levels_by_resolution():
+    by_name, by_number = small(num_latent_levels="4x4"), small(num_latent_levels=3)
+    assert [w.path for w in by_name.weights] == [w.path for w in by_number.weights]
+    assert by_name.get_config()["num_latent_levels"] == "4x4"
+    again = VDVAE.from_config(json.loads(json.dumps(by_name.get_config())))
+    assert again.num_levels == 3
+
+
+def test_prefix_decoders_see_their_prefix_alone():
+    model = randomise(small(prefix_decoders=("4x4", 1)))
+    images = random_images(3)
+    output = model(images, keep_latents=True)
+    assert list(output.prefix_reconstructions) == [1, 3]
+    for decoder in model.prefix_decoders:
+        reconstruction = output.prefix_reconstructions[decoder.num_levels]
+        assert reconstruction.shape == (3, 8, 8, 3)
+        prefix = output.latents[: decoder.num_levels]
+        np.testing.assert_array_equal(reconstruction, decoder(prefix))
+    assert model(images).latents == ()
+
+
+def test_prefix_decoders_change_nothing_else():
+    plain, model = randomise(small()), small(prefix_decoders=(3,))
+    for name, weight in plain.named_weights.items():
+        model.named_weights[name].assign(weight)
+    output, expected = model(random_images(2)), plain(random_images(2))
+    assert expected.prefix_reconstructions == {}
+    np.testing.assert_array_equal(output.nll, expected.nll)
+    np.testing.assert_array_equal(output.rate_per_level, expected.rate_per_level)
+    new = model.named_weights.keys() - plain.named_weights.keys()
+    assert new and all(name.startswith("prefix_decoder_003/") for name in new)
+
+
+def test_a_prefix_decoder_trains_the_levels_of_its_prefix_alone():
+    model = randomise(small(prefix_decoders=(1,)))
+    with tf.GradientTape() as tape:
+        reconstruction = model(random_images(2)).prefix_reconstructions[1]
+        loss = tf.reduce_mean(tf.square(reconstruction))
+    names = list(model.named_weights)
+    variables = [model.named_weights[name].value for name in names]
+    reached = {
+        name
+        for name, gradient in zip(names, tape.gradient(loss, variables), strict=True)
+        if gradient is not None
+    }
+    parts = {"/".join(name.split("/")[:2]) for name in reached if name.startswith("decoder/")}
+    assert parts == {"decoder/bias_001", "decoder/levels_000"}
+    assert {name for name in names if name.startswith("prefix_decoder_001/")} <= reached
+
+
+def test_the_output_with_prefixes_passes_through_a_graph():
+    model = small(prefix_decoders=(1, 3))
+    output = tf.function(model, autograph=False)(random_images(2))
+    assert list(output.prefix_reconstructions) == [1, 3]
+
+
+def test_a_config_of_before_prefix_decoders_still_loads():
+    config = small().get_config()
+    del config["prefix_decoders"]
+    assert VDVAE.from_config(config).prefix_decoders == []
+
+
 def test_config_round_trip_through_json():
-    model = small(width_per_resolution={4: 10, 1: 12}, bit_depth=5, split_levels=(2,))
+    model = small(
+        width_per_resolution={4: 10, 1: 12}, bit_depth=5, split_levels=(2,), prefix_decoders="4x4"
+    )
     config = json.loads(json.dumps(model.get_config()))
     again = VDVAE.from_config(config)
     assert again.get_config() == model.get_config()
@@ -156,11 +220,14 @@ def test_config_round_trip_through_json():
 
 
 def test_saved_and_loaded_as_a_keras_file(tmp_path):
-    model = randomise(small())
+    model = randomise(small(prefix_decoders=(1, 3)))
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     images = random_images(2)
-    np.testing.assert_array_equal(again(images).nll, model(images).nll)
+    output, expected = again(images), model(images)
+    np.testing.assert_array_equal(output.nll, expected.nll)
+    for length, reconstruction in expected.prefix_reconstructions.items():
+        np.testing.assert_array_equal(output.prefix_reconstructions[length], reconstruction)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -201,6 +268,11 @@ def test_binary_images():
         ({"head": "gauss"}, "logistic_mixture"),
         ({"bit_depth": 9}, "bit_depth"),
         ({"num_latent_levels": 9}, "num_latent_levels: expected 1..5, got 9"),
+        ({"num_latent_levels": "2x2"}, "num_latent_levels: expected .* '4x4' = 3"),
+        ({"prefix_decoders": ("2x2",)}, "prefix_decoders: expected 1..5, got '2x2'"),
+        ({"prefix_decoders": (1, "8x8")}, "less than all 5 levels"),
+        ({"prefix_decoders": (1, 3), "num_latent_levels": 3}, "less than all 3 levels"),
+        ({"prefix_decoders": ("4x4", 3)}, "stands twice"),
     ],
 )
 def test_arguments_that_do_not_fit_are_one_line(changes, message):

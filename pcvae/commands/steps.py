@@ -1,0 +1,54 @@
+"""Commands made of other commands: each step runs as the program that a user would start."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from pcvae.errors import Interrupted, UserError
+
+
+def run_step(command, arguments):
+    """Runs another command of pcvae in a process of its own, after printing its line.
+
+    A process for each step frees all memory, the GPU's too, and makes a step the same run as the
+    printed line typed by hand. SIGINT and SIGTERM go on to the step, which saves its checkpoint.
+
+    Args:
+        command: name of a module in `pcvae.commands`, such as ``train``.
+        arguments: its arguments.
+
+    Raises:
+        UserError: the step failed; it has said why.
+        Interrupted: a signal came.
+    """
+    print(f"$ pcvae-{command.replace('_', '-')} {' '.join(map(str, arguments))}", flush=True)
+    code = (
+        f"import sys; from pcvae.commands.{command} import main; sys.argv[0] = 'pcvae'; "
+        "sys.exit(main())"
+    )
+    package_parent = str(Path(__file__).resolve().parents[2])
+    paths = [package_parent, os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    received = []
+
+    def pass_on(number, _frame):
+        received.append(number)
+        # Ctrl-C at a terminal reaches the whole foreground group, the step included.
+        if not (number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty()):
+            process.send_signal(number)
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], env=environment
+    )
+    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        returned = process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if received:
+        raise Interrupted(received[0], "interrupted; the same command goes on from there")
+    if returned:
+        raise UserError(f"the step 'pcvae-{command}' ended with exit code {returned}, see above")

@@ -1,0 +1,101 @@
+"""Table 1 of the paper: is a prefix of an ELBO-trained model a good code? Three steps for each seed.
+
+Usage:
+  pcvae-table1
+  pcvae-table1 --dataset=synthetic --seeds=0,1,2 --run_dir=runs/table1-synthetic
+  pcvae-table1 --dataset=lsun64 --data=lsun:PATH
+
+1. Trains a VDVAE by the ELBO (experiments/table1_DATASET_elbo.gin) and measures the rate R_K of
+   the prefix z_1:K. 2. Freezes its posterior and fits a fresh decoder for the prefix: D_K. 3. Trains
+a model with the rate target R_K (experiments/table1_DATASET_rate.gin): R*, D*. With
+--capacity_check, 4. trains that model without a rate target: how far rate is what limits D*.
+
+The same command goes on where it stopped. Prints the table and writes RUN_DIR/results/table1.json,
+RUN_DIR/images/table1.png and RUN_DIR/images/reconstructions_seed_*.png (figure 1).
+"""
+
+import os
+
+from absl import flags
+
+from pcvae.commands import command, steps
+from pcvae.errors import UserError
+
+DATASETS = ("synthetic", "svhn", "celeba64", "lsun64")
+# K, by resolution: 8 times smaller than the image, as in the paper; for 16x16 what there is.
+PREFIXES = {"synthetic": "4x4", "svhn": "4x4", "celeba64": "8x8", "lsun64": "8x8"}
+# Larger than any rate: nothing is bounded.
+NO_RATE_LIMIT_NATS_PER_DIM = 1e6
+
+
+def define_flags(values):
+    """Defines the flags of pcvae-table1."""
+    text = "Whose experiments to run: experiments/table1_DATASET_{elbo,rate}.gin."
+    flags.DEFINE_enum("dataset", "synthetic", DATASETS, text, flag_values=values)
+    text = "Where the runs are kept (default: runs/table1-DATASET)."
+    flags.DEFINE_string("run_dir", None, text, flag_values=values)
+    flags.DEFINE_list("seeds", ["0"], "The seeds, one table row for each.", flag_values=values)
+    text = "The prefix: a resolution such as 4x4 or a number of levels (default: as the dataset)."
+    flags.DEFINE_string("prefix", None, text, flag_values=values)
+    text = "Steps of the fit of the fresh decoder (default: as many as the ELBO run has)."
+    flags.DEFINE_integer("refit_steps", None, text, lower_bound=1, flag_values=values)
+    text = "Also train without a rate target."
+    flags.DEFINE_bool("capacity_check", False, text, flag_values=values)
+    text = "Other images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
+    flags.DEFINE_string("data", None, text, flag_values=values)
+    text = "A gin statement for every run, 'NAME = VALUE'; --gin.NAME=VALUE is the short form."
+    flags.DEFINE_multi_string("gin_bindings", [], text, flag_values=values)
+
+
+def run(values):
+    """Runs the steps for each seed, then makes the table."""
+    seeds = _seeds(values.seeds)
+    folder = values.run_dir or os.path.join("runs", f"table1-{values.dataset}")
+    prefix = values.prefix or PREFIXES[values.dataset]
+    runs = command.import_runs()
+    shared = [f"--gin_bindings={binding}" for binding in values.gin_bindings]
+    if values.data is not None:
+        shared.append(f"--data={values.data}")
+    finished = {}
+    for seed in seeds:
+        place = os.path.join(folder, f"seed_{seed}")
+        elbo, rate, free = (os.path.join(place, name) for name in ("elbo", "rate", "no_limit"))
+
+        def train(run_dir, kind, *bindings, seed=seed):
+            experiment = f"experiments/table1_{values.dataset}_{kind}.gin"
+            bindings = [f"--gin.{name}={value}" for name, value in bindings]
+            arguments = [f"--run_dir={run_dir}", f"--gin_file={experiment}", f"--gin.SEED={seed}"]
+            steps.run_step("train", [*arguments, *bindings, *shared])
+
+        train(elbo, "elbo")
+        refit_steps = values.refit_steps or runs.read_run(elbo)["steps"]
+        refit = [f"--prefixes={prefix}", f"--refit_steps={refit_steps}", f"--seed={seed}"]
+        steps.run_step("rate_distortion", [f"--run_dir={elbo}", *refit])
+        target = runs.measured_rate_nats_per_dim(run_dir=elbo, prefix=prefix)
+        latents = ("NUM_LATENT_LEVELS", _gin_value(prefix))
+        train(rate, "rate", latents, ("RATE_TARGET_NATS_PER_DIM", target))
+        finished[seed] = {"elbo": elbo, "rate": rate}
+        if values.capacity_check:
+            limit = ("RATE_TARGET_NATS_PER_DIM", NO_RATE_LIMIT_NATS_PER_DIM)
+            train(free, "rate", latents, limit, ("MULTIPLIER_INITIAL", 1e-6))
+            finished[seed]["no_limit"] = free
+        runs.summarise_table1(
+            folder=folder, dataset=values.dataset, prefix=prefix, run_dirs=finished
+        )
+
+
+def _seeds(texts):
+    try:
+        seeds = [int(text) for text in texts]
+    except ValueError as error:
+        raise UserError(f"--seeds: expected whole numbers, got {','.join(texts)}") from error
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds: expected different numbers, got {','.join(texts)}")
+    return seeds
+
+
+def _gin_value(prefix):
+    return prefix if prefix.isdigit() else repr(prefix)
+
+
+main = command.Command("table1", __doc__, define_flags, run).main

@@ -1,0 +1,158 @@
+"""Plots of rates and distortions, as arrays: for PNG files and for TensorBoard."""
+
+import itertools
+import math
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+# decoder of a row -> (what the legend says, marker, size, line)
+_DECODERS = {
+    "refit": ("decoder refitted, q frozen", "o", 7, "-"),
+    "own": ("own decoder", "*", 12, "none"),
+    "prior": ("prior's means below K (upper bound)", ".", 5, ":"),
+}
+_DPI = 110
+# Rates of coarse prefixes span orders of magnitude and may be zero: the axis is linear up to the
+# first of these that leaves something below it, and logarithmic beyond.
+_LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def rate_distortion_plot(curves):
+    """Plots distortion against rate: the mean squared error at the left, the PSNR at the right.
+
+    The colour tells the curve, marker and line tell the decoder; bars are standard errors.
+
+    Args:
+        curves: {label: rows of `rate_distortion_curve`}.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    figure = Figure(figsize=(11, 5), dpi=_DPI, layout="constrained")
+    axes = figure.subplots(1, 2)
+    used = set()
+    for (label, rows), colour in zip(curves.items(), itertools.cycle(_COLOURS), strict=False):
+        for decoder in _DECODERS:
+            points = [row for row in rows if row["decoder"] == decoder]
+            if points:
+                used.add(decoder)
+                for axis, name in zip(axes, ("distortion_mse", "psnr_db"), strict=True):
+                    _draw_points(axis, points, name, decoder, colour)
+        axes[0].plot([], [], color=colour, linewidth=5, label=label)
+    for decoder in (name for name in _DECODERS if name in used):
+        text, marker, size, line = _DECODERS[decoder]
+        axes[0].plot([], [], color="0.35", marker=marker, ms=size, linestyle=line, label=text)
+    rates = [row["rate_bits_per_dim"] or 0.0 for rows in curves.values() for row in rows]
+    for axis in axes:
+        _rate_axis(axis, rates)
+        axis.set_xlabel("rate of the prefix $R_K$ (bits/dim)")
+        axis.grid(True, which="major", color="0.88")
+        axis.set_axisbelow(True)
+    axes[0].set_ylabel("mean squared error on [-1, 1]")
+    axes[0].set_yscale("log")
+    axes[0].yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axes[0].yaxis.set_minor_locator(NullLocator())
+    axes[0].yaxis.set_major_formatter(FuncFormatter(_short))
+    axes[1].set_ylabel("PSNR (dB, mean over images)")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return _pixels(figure)
+
+
+def rate_by_resolution_plot(rates):
+    """Plots how many bits each resolution of levels carries, one group of bars a resolution.
+
+    Args:
+        rates: {label: what `rate_by_resolution` gives}.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    figure = Figure(figsize=(7.5, 4.5), dpi=_DPI, layout="constrained")
+    axis = figure.subplots()
+    sides = sorted({side for by_side in rates.values() for side in by_side})
+    width = 0.8 / len(rates)
+    for index, (label, by_side) in enumerate(rates.items()):
+        places = np.arange(len(sides)) + (index - (len(rates) - 1) / 2) * width
+        values = [by_side.get(side, {}) for side in sides]
+        heights = [_number(value.get("rate_bits_per_dim", 0.0)) for value in values]
+        errors = [_error(value, "rate_bits_per_dim") for value in values]
+        bars = axis.bar(
+            places,
+            heights,
+            width,
+            yerr=errors,
+            capsize=3,
+            label=label,
+            color=_COLOURS[index % len(_COLOURS)],
+        )
+        if len(rates) <= 2:
+            axis.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=9)
+    axis.margins(y=0.12)
+    axis.set_ylim(bottom=0.0)
+    axis.set_xticks(range(len(sides)), [f"{side}x{side}" for side in sides])
+    axis.set_xlabel("resolution of the latents")
+    axis.set_ylabel("rate (bits/dim of the image)")
+    axis.grid(True, axis="y", color="0.88")
+    axis.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return _pixels(figure)
+
+
+def _draw_points(axis, rows, name, decoder, colour):
+    """Draws the rows of one decoder with error bars; a value that is not finite is left out."""
+    _, marker, size, line = _DECODERS[decoder]
+    rows = [row for row in rows if row[name] is not None and row["rate_bits_per_dim"] is not None]
+    axis.errorbar(
+        [row["rate_bits_per_dim"] for row in rows],
+        [row[name] for row in rows],
+        xerr=[_error(row, "rate_bits_per_dim") for row in rows],
+        yerr=[_error(row, name) for row in rows],
+        color=colour,
+        marker=marker,
+        markersize=size,
+        linestyle=line,
+        linewidth=1.3,
+        elinewidth=1.0,
+        capsize=2,
+    )
+
+
+def _rate_axis(axis, rates):
+    """Chooses a linear rate axis, or one that is linear at zero and logarithmic beyond."""
+    positive = [rate for rate in rates if rate > 0.0]
+    top = max(positive, default=1.0)
+    inner = sorted(rate for rate in positive if rate > 1e-3 * top)
+    if len(inner) < 2 or inner[-1] < 20 * inner[0]:
+        axis.set_xlim(left=0.0)
+        return
+    threshold = next((limit for limit in _LINEAR_UP_TO if limit >= inner[0]), _LINEAR_UP_TO[-1])
+    axis.set_xscale("symlog", linthresh=threshold, linscale=0.6)
+    axis.set_xlim(-0.05 * threshold, 1.25 * top)  # room for a marker at zero
+    decades = range(round(math.log10(threshold)), math.ceil(math.log10(1.25 * top)))
+    ticks = [0.0, *(c * 10.0**d for d in decades for c in (1, 2, 5) if c * 10.0**d <= 1.25 * top)]
+    axis.set_xticks(ticks)
+    axis.xaxis.set_major_formatter(FuncFormatter(_short))
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+def _short(value, _position=None):
+    return f"{value:.3g}"
+
+
+def _number(value):
+    return math.nan if value is None else value
+
+
+def _error(row, name):
+    """The standard error of a mean, 0 where it is unknown."""
+    return row.get(f"{name}_stderr") or 0.0
+
+
+def _pixels(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,237 @@
+"""The refit: decoders of prefixes, fitted to the latents of a run whose weights stay as they are.
+
+``RUN_DIR/prefix_decoders/`` holds ``model.json``, ``checkpoints/``, ``summaries/`` and
+``fit.json``: what was asked for, and the SHA-256 of the frozen weights before and after.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import keras
+
+from pcvae import data, models, objectives, training
+from pcvae.errors import Interrupted, UserError
+from pcvae.runs.finished_run import load
+from pcvae.runs.records import read_run, run_dataset, write_json
+from pcvae.training import reports
+
+FOLDER = "prefix_decoders"
+BEFORE, AFTER = "frozen_weights_sha256_before", "frozen_weights_sha256_after"
+
+
+def fit_prefix_decoders(
+    *,
+    run_dir,
+    steps,
+    prefixes=None,
+    batch_size=None,
+    learning_rate=2e-3,
+    warmup_steps=30,
+    ema_decay=0.99,
+    seed=0,
+    spec=None,
+    strategy=None,
+    from_scratch=False,
+    report_every_steps=100,
+    checkpoint_every_steps=500,
+):
+    """Fits a decoder to each of several prefixes of a run, all in one run over shared latents.
+
+    Minimises the sum over prefixes of the mean squared error, on posterior samples of the averaged
+    (EMA) weights, by AdamW with a cosine that ends at the last step (ours). The same call goes on
+    where it was stopped, and does nothing once it is done.
+
+    Args:
+        run_dir: a directory that `train` left. Nothing in it changes outside of its folder
+            ``prefix_decoders``.
+        steps: steps of the whole fit.
+        prefixes: numbers of levels, or resolutions such as ``"4x4"``; None for those of the fit
+            that is there, else every prefix at which a resolution is complete.
+        batch_size: global batch size; None for that of training.
+        learning_rate: the highest of the cosine.
+        warmup_steps: steps over which it is reached.
+        ema_decay: decay of the average of the decoders' weights.
+        seed: integer, of the initial weights, the order of the data and the noise.
+        spec: another dataset, as `data.from_spec` takes it, whose training split is taken; None
+            for that of the run.
+        strategy: a `tf.distribute.Strategy`; by default one device.
+        from_scratch: whether a fit that is there is removed first.
+        report_every_steps: steps between lines of progress and scalars.
+        checkpoint_every_steps: steps between checkpoints.
+
+    Returns:
+        The record of ``fit.json``.
+
+    Raises:
+        UserError: an argument is out of range, or the folder holds another fit.
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+    """
+    run, folder = read_run(run_dir), Path(run_dir) / FOLDER
+    batch_size = run["batch_size"] if batch_size is None else batch_size
+    _check_counts(steps=steps, batch_size=batch_size, report_every_steps=report_every_steps)
+    existing = None if from_scratch else read_fit(run_dir)
+    if prefixes is None and existing:
+        prefixes = existing["prefixes"]
+    strategy = strategy or training.make_strategy("one_device")
+    chief = training.is_chief(strategy)
+    with strategy.scope():
+        frozen = load(run_dir)
+        keras.utils.set_random_seed(seed)
+        decoders, averaged = (models.PrefixDecoders.for_model(frozen, prefixes) for _ in range(2))
+        optimizer = training.AdamW(
+            learning_rate=learning_rate,
+            warmup_steps=warmup_steps,
+            decay="cosine",
+            decay_steps=steps,
+        )
+        trainer = training.Trainer(
+            model=models.RefittedPrefixes(frozen, decoders),
+            averaged_model=models.RefittedPrefixes(frozen, averaged),
+            objective=objectives.PrefixDistortion(),
+            update=training.GradientUpdate(optimizer, ema_decay=ema_decay),
+            seed=seed,
+        )
+    dataset = run_dataset(run, spec, frozen.image_shape)
+    fit = {
+        "prefixes": list(decoders.prefixes),
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "warmup_steps": warmup_steps,
+        "ema_decay": ema_decay,
+        "seed": seed,
+        "data": dataset.origin,
+        BEFORE: models.weights_sha256(frozen),
+    }
+    if existing:
+        _check_same(fit, existing, folder)
+        if existing[AFTER]:
+            return existing
+    images = dataset.images("train")
+    if chief:
+        if from_scratch:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+        write_json({**fit, AFTER: None}, folder / "fit.json")
+        models.write_model(decoders, folder / "model.json")
+    _run(trainer, folder, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps)
+    fit[AFTER] = models.weights_sha256(frozen)
+    if fit[AFTER] != fit[BEFORE]:
+        raise RuntimeError("the fit changed the weights of the frozen model")
+    if chief:
+        write_json(fit, folder / "fit.json")
+    return fit
+
+
+def read_fit(run_dir):
+    """Returns the record ``fit.json`` of the refit of a run, or None if there was none."""
+    path = Path(run_dir) / FOLDER / "fit.json"
+    if not path.exists():
+        return None
+    try:
+        fit = json.loads(path.read_text(encoding="utf-8"))
+        return {**fit, AFTER: fit[AFTER], BEFORE: fit[BEFORE]}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{path}: expected the record of a fit, got: {error}; --refit_from_scratch fits anew"
+        ) from error
+
+
+def load_prefix_decoders(run_dir, model):
+    """Loads the decoders that were fitted to the prefixes of a run, with averaged weights.
+
+    Args:
+        run_dir: a directory that `train` left.
+        model: its model, as `load` gives it.
+
+    Returns:
+        `models.PrefixDecoders`, or None if none were fitted.
+
+    Raises:
+        UserError: the fit is not done, or the run was trained further since.
+    """
+    fit, folder = read_fit(run_dir), Path(run_dir) / FOLDER
+    if fit is None:
+        return None
+    if not fit[AFTER]:
+        raise UserError(
+            f"{folder}: the fit of the decoders was stopped before its {fit['steps']} steps: go on "
+            f"with --refit_steps={fit['steps']}, or fit anew with --refit_from_scratch"
+        )
+    if models.weights_sha256(model) != fit[AFTER]:
+        raise UserError(_trained_further(folder))
+    decoders = models.read_model(folder / "model.json")
+    models.load_weights(decoders, training.read_group(folder / "checkpoints", "ema"))
+    return decoders
+
+
+def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps):
+    """Trains up to the last step, from the newest checkpoint on."""
+    steps, batch_size = fit["steps"], fit["batch_size"]
+    checkpoints = training.Checkpoints(
+        folder / "checkpoints", trainer.state, max_to_keep=2, chief=chief
+    )
+    start = checkpoints.restore_newest() or 0
+    prefixes = ", ".join(map(str, fit["prefixes"]))
+    if chief:
+        state = f"going on after step {start} of {steps}" if start else f"{steps} steps"
+        print(f"fitting decoders to the prefixes K = {prefixes}, {state}", flush=True)
+    log = training.ScalarLog(folder / "summaries", "train", resume_step=start, chief=chief)
+    resolutions = trainer.model.level_resolutions
+
+    def report(window):
+        log.scalars(window.step, reports.training_scalars(window, resolutions))
+        distortions = [window.metrics[f"distortion/prefix_{k:03d}_mse"] for k in fit["prefixes"]]
+        by_prefix = " ".join(f"{distortion:.4f}" for distortion in distortions)
+        if chief:
+            print(f"{reports.progress_line(window)} | mse by prefix {by_prefix}", flush=True)
+
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: data.training_batches(
+            images, batch_size, fit["seed"], first_step=start, input_context=context
+        )
+    )
+    actions = [training.Action(checkpoint_every_steps, checkpoints.save)]
+    try:
+        training.train(
+            trainer, iter(batches), steps, batch_size, report, report_every_steps, actions
+        )
+    except Interrupted as error:
+        checkpoints.save(trainer.steps_taken)
+        raise Interrupted(
+            error.signal_number,
+            f"interrupted after step {trainer.steps_taken} of the fit; checkpoint saved; the same "
+            "command goes on from there",
+        ) from error
+    finally:
+        log.close()
+
+
+def _check_same(fit, existing, folder):
+    """Raises UserError unless what is asked for is what the folder's fit was made for."""
+    if existing[BEFORE] != fit[BEFORE]:
+        raise UserError(_trained_further(folder))
+    differences = [
+        f"{name} {existing.get(name)} there, {value} now"
+        for name, value in fit.items()
+        if existing.get(name) != value
+    ]
+    if differences:
+        raise UserError(
+            f"{folder} holds another fit ({'; '.join(differences)}): ask for the same, leave out "
+            "--refit_steps to use it as it is, or replace it with --refit_from_scratch"
+        )
+
+
+def _trained_further(folder):
+    return (
+        f"{folder}: the decoders were fitted to other weights than the run has now (it was trained "
+        "further): fit them anew with --refit_steps=N --refit_from_scratch"
+    )
+
+
+def _check_counts(**counts):
+    for name, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{name}: expected an integer of at least 1, got {value!r}")

@@ -1,0 +1,187 @@
+"""The rate-distortion curve of a run's prefixes: fit what is asked for, measure, leave the files."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae import data, evaluation, models, training
+from pcvae.errors import UserError
+from pcvae.runs.finished_run import load
+from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
+from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
+from pcvae.training import checkpoints
+
+
+def rate_distortion(
+    *,
+    run_dir,
+    refit_steps=0,
+    prefixes=None,
+    refit_learning_rate=2e-3,
+    refit_from_scratch=False,
+    split="test",
+    num_images=None,
+    seed=0,
+    spec=None,
+    per_image=None,
+    batch_size=None,
+    strategy=None,
+):
+    """Measures rate and distortion of every prefix of a run with its averaged weights.
+
+    Args:
+        run_dir: a directory that `train` left.
+        refit_steps: steps of the fit of decoders with q frozen; 0 uses those that were fitted
+            before, if any. See `fit_prefix_decoders`.
+        prefixes: which prefixes get such a decoder; see `fit_prefix_decoders`.
+        refit_learning_rate: of the fit.
+        refit_from_scratch: whether a fit that is there is replaced.
+        split: "train", "validation" or "test": what is measured.
+        num_images: how many images, the first ones; None for all.
+        seed: integer, of the posterior and of the fit.
+        spec: another dataset, as `data.from_spec` takes it, or None.
+        per_image: a file ``.npz`` for the values of each image, or None.
+        batch_size: images at once, of the measurement and of the fit; None for that of training.
+        strategy: a `tf.distribute.Strategy`; by default one device.
+
+    Returns:
+        The rows written to ``results/rate_distortion.json``.
+
+    Raises:
+        UserError: an argument does not fit the run.
+        Interrupted: SIGINT or SIGTERM came during the fit; a checkpoint was saved.
+    """
+    run_dir, run = Path(run_dir), read_run(run_dir)
+    strategy = strategy or training.make_strategy("one_device")
+    with strategy.scope():
+        model = load(run_dir)
+    images = run_dataset(run, spec, model.image_shape).images(split)
+    if num_images is not None and num_images > len(images):
+        raise UserError(f"num_images: the {split} split has {len(images)} images, got {num_images}")
+    if refit_steps:
+        fit_prefix_decoders(
+            run_dir=run_dir,
+            steps=refit_steps,
+            prefixes=prefixes,
+            batch_size=batch_size,
+            learning_rate=refit_learning_rate,
+            seed=seed,
+            spec=spec,
+            strategy=strategy,
+            from_scratch=refit_from_scratch,
+        )
+    with strategy.scope():
+        decoders = load_prefix_decoders(run_dir, model)
+        if not refit_steps and prefixes is not None:
+            _check_fitted(model, decoders, prefixes)
+        rows, arrays = evaluation.rate_distortion_curve(
+            model,
+            images[:num_images],
+            decoders,
+            seed=seed,
+            batch_size=batch_size or run["batch_size"],
+            per_image=True,
+            progress=lambda starts: data.with_progress(
+                starts, len(starts), f"measuring the {split} split, batches"
+            ),
+        )
+    count = len(arrays["rate_nats_per_level"])
+    rows = [{**row, "split": split, "num_images": count, "seed": seed} for row in rows]
+    if training.is_chief(strategy):
+        print(_table(rows), flush=True)
+        paths = _write(run_dir, model, decoders, images, rows, arrays, per_image, seed)
+        print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
+    return rows
+
+
+def _check_fitted(model, decoders, prefixes):
+    """Raises UserError unless all prefixes have a decoder."""
+    wanted = models.prefixes_of(model, prefixes)
+    missing = set(wanted) - set(decoders.prefixes if decoders else ())
+    if missing:
+        raise UserError(
+            f"prefixes: no decoder is fitted for K = {', '.join(map(str, sorted(missing)))}: fit "
+            "with --refit_steps=N"
+        )
+
+
+def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
+    """Writes JSON, arrays and pictures; returns their paths."""
+    path = run_dir / "results" / "rate_distortion.json"
+    path.parent.mkdir(exist_ok=True)
+    write_json(rows, path)
+    paths = [path]
+    if per_image:
+        paths.append(Path(per_image))
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        columns = {
+            name: np.array([row[name] for row in rows]) for name in ("num_levels", "decoder")
+        }
+        np.savez(paths[-1], **arrays, **columns)
+    by_resolution = evaluation.rate_by_resolution(
+        arrays["rate_nats_per_level"], model.level_resolutions, model.image_shape
+    )
+    label = run_dir.resolve().name
+    pictures = {
+        "rate_distortion": evaluation.rate_distortion_plot({label: rows}),
+        "rate_by_resolution": evaluation.rate_by_resolution_plot({label: by_resolution}),
+    }
+    if decoders is not None:
+        refitted = models.RefittedPrefixes(model, decoders)
+        shown = np.asarray(images[:NUM_IMAGES_SHOWN])
+        pictures["refit_reconstructions"] = evaluation.refit_grid(refitted, shown, rows, seed)
+    for name, picture in pictures.items():
+        paths.append(run_dir / "images" / f"{name}.png")
+        evaluation.save_png(picture, paths[-1])
+    _write_summaries(run_dir, pictures)
+    return paths
+
+
+def _write_summaries(run_dir, pictures):
+    """Puts the pictures into TensorBoard, at the last step of the run.
+
+    A writer of its own: a `ScalarLog` would cut what the run has logged.
+    """
+    step = int(checkpoints.newest(run_dir / "checkpoints").rpartition("-")[2])
+    writer = tf.summary.create_file_writer(str(run_dir / "summaries" / "eval"))
+    with writer.as_default(step=step):
+        for name, picture in pictures.items():
+            tf.summary.image(f"images/{name}", picture[None])
+    writer.close()
+
+
+def _table(rows):
+    """Returns the rows as a table with units."""
+    header = (
+        "decoder",
+        "K",
+        "resolution",
+        "rate (nats/dim)",
+        "rate (bits/dim)",
+        "mse",
+        "PSNR (dB)",
+    )
+    columns = (
+        ("rate_nats_per_dim", 5),
+        ("rate_bits_per_dim", 5),
+        ("distortion_mse", 5),
+        ("psnr_db", 2),
+    )
+    lines = [header]
+    for row in rows:
+        side = row["resolution"]
+        numbers = (_with_error(row, name, digits) for name, digits in columns)
+        lines.append((row["decoder"], str(row["num_levels"]), f"{side}x{side}", *numbers))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def _with_error(row, name, digits):
+    value, error = row[name], row[f"{name}_stderr"]
+    if value is None:
+        return "not finite"
+    return f"{value:.{digits}f}" + ("" if error is None else f" +- {error:.{digits}f}")

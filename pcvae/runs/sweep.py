@@ -1,0 +1,68 @@
+"""Several finished runs that differ in one knob, as one table and one rate-distortion plot."""
+
+import json
+from pathlib import Path
+
+from pcvae import evaluation
+from pcvae.errors import UserError
+from pcvae.runs.records import write_json
+
+COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
+
+
+def summarise_sweep(*, folder, knob, run_dirs):
+    """Writes ``results/sweep.json`` and ``images/sweep.png`` of some runs, and prints the table.
+
+    Args:
+        folder: where the sweep is kept.
+        knob: what differs from run to run.
+        run_dirs: {value of the knob: run directory}.
+
+    Returns:
+        A list with one dict for each run: ``knob``, ``value``, ``run_dir``, the rate and the
+        distortion of ``results/evaluation.json`` with standard errors, and ``constraints``.
+    """
+    folder = Path(folder)
+    rows = []
+    for value, run_dir in run_dirs.items():
+        record = read_evaluation(run_dir)
+        kept = {
+            key: record[key] for name in COLUMNS for key in (name, f"{name}_stderr")
+        }
+        constraints = record.get("constraints", [])
+        run = {"knob": knob, "value": value, "run_dir": str(run_dir)}
+        rows.append({**run, **kept, "constraints": constraints})
+    write_json_in(folder / "results" / "sweep.json", rows)
+    points = [{**row, "decoder": "own", "label": row["value"]} for row in rows]
+    picture = folder / "images" / "sweep.png"
+    evaluation.save_png(evaluation.rate_distortion_plot({knob: points}), picture)
+    print(sweep_table(rows), f"wrote {folder / 'results' / 'sweep.json'}", f"wrote {picture}", sep="\n")
+    return rows
+
+
+def sweep_table(rows):
+    """Returns the rows of `summarise_sweep` as a text table with units."""
+    head = f"{rows[0]['knob']:>26}  rate (bits/dim)   mse on [-1, 1]    psnr (dB)  constraint"
+    lines = [head]
+    for row in rows:
+        statuses = [constraint["status"] for constraint in row["constraints"]]
+        lines.append(
+            f"{row['value']:>26}  {row['rate_bits_per_dim']:>15.5f}  {row['distortion_mse']:>15.5f}  "
+            f"{row['psnr_db']:>11.2f}  {', '.join(statuses) or 'none'}"
+        )
+    return "\n".join(lines)
+
+
+def read_evaluation(run_dir):
+    """Returns the record ``results/evaluation.json`` of a run directory."""
+    path = Path(run_dir) / "results" / "evaluation.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected the record of an evaluation, got: {error}") from error
+
+
+def write_json_in(path, record):
+    """Writes JSON, making the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, path)

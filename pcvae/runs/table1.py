@@ -1,0 +1,169 @@
+"""Table 1 and figure 1 of the paper, from runs that are finished (section 4)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import evaluation
+from pcvae.errors import UserError
+from pcvae.runs.finished_run import load, load_prefix_decoders
+from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset
+from pcvae.runs.sweep import read_evaluation, write_json_in
+
+MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
+
+
+def measured_rate_nats_per_dim(*, run_dir, prefix):
+    """Returns R_K of a run, as ``results/rate_distortion.json`` has it."""
+    return _refit_row(run_dir, prefix)["rate_nats_per_dim"]
+
+
+def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
+    """Writes and prints the table of finished runs.
+
+    Args:
+        folder: where ``results/table1.json`` and the pictures go.
+        dataset: name in the table.
+        prefix: K, as a resolution such as "4x4" or a number of levels.
+        run_dirs: {seed: {"elbo": run directory, "rate": run directory, "no_limit": run directory
+            without a rate target, if there is one}}.
+        seed_of_pictures: seed of the posterior in the pictures.
+
+    Returns:
+        The record that is written: ``rows``, one for each seed, and ``summary``.
+    """
+    folder, rows, points = Path(folder), [], {}
+    for seed, places in run_dirs.items():
+        rows.append(table1_row(dataset, seed, prefix, places))
+        points[f"ELBO, seed {seed}"] = _read_curve(places["elbo"])
+        points[f"rate-targeted, seed {seed}"] = [_own_point(places["rate"])]
+        picture = folder / "images" / f"reconstructions_seed_{seed}.png"
+        evaluation.save_png(_figure1(places, seed_of_pictures), picture)
+    record = {"rows": rows, "summary": _summary(rows)}
+    write_json_in(folder / "results" / "table1.json", record)
+    plot = folder / "images" / "table1.png"
+    evaluation.save_png(evaluation.rate_distortion_plot(points), plot)
+    print(table1_text(record), f"wrote {folder / 'results' / 'table1.json'}", f"wrote {plot}", sep="\n")
+    return record
+
+
+def table1_row(dataset, seed, prefix, places):
+    """Returns one row of the table; rates in nats per dimension, distortions as MSE on [-1, 1]."""
+    conventional, targeted = _refit_row(places["elbo"], prefix), read_evaluation(places["rate"])
+    run = read_run(places["rate"])
+    (constraint,) = targeted["constraints"]
+    row = {
+        "dataset": dataset,
+        "seed": int(seed),
+        "prefix": prefix,
+        "num_levels": conventional["num_levels"],
+        "conventional_rate_nats_per_dim": conventional["rate_nats_per_dim"],
+        "conventional_distortion_mse": conventional["distortion_mse"],
+        "conventional_distortion_mse_stderr": conventional["distortion_mse_stderr"],
+        "targeted_rate_nats_per_dim": targeted["rate_nats_per_dim"],
+        "targeted_distortion_mse": targeted["distortion_mse"],
+        "targeted_distortion_mse_stderr": targeted["distortion_mse_stderr"],
+        "relative_rate_gap": targeted["rate_nats_per_dim"] / conventional["rate_nats_per_dim"] - 1.0,
+        "distortion_ratio": targeted["distortion_mse"] / conventional["distortion_mse"],
+        "multiplier": constraint["multiplier"],
+        "num_images": targeted["num_images"],
+        "num_parameters": {
+            name: load(place).count_params() for name, place in places.items() if name != "no_limit"
+        },
+        "steps": {"elbo": read_run(places["elbo"])["steps"], "rate": run["steps"]},
+    }
+    if "no_limit" in places:
+        free = read_evaluation(places["no_limit"])
+        row["no_limit_rate_nats_per_dim"] = free["rate_nats_per_dim"]
+        row["no_limit_distortion_mse"] = free["distortion_mse"]
+    return row
+
+
+def table1_text(record):
+    """Returns the table as text."""
+    names = ("dataset", "K", "R_K", "D_K", "R*", "D*", "R*/R_K-1", "D*/D_K", "multiplier")
+    lines = [
+        "rates in nats/dim, distortions as mse on [-1, 1]; D_K by a fresh decoder on the frozen q",
+        " ".join(f"{name:>10}" for name in (*names, "D no limit", "parameters", "steps", "seed")),
+    ]
+    for row in record["rows"]:
+        numbers = (
+            f"{row['conventional_rate_nats_per_dim']:.5f}",
+            f"{row['conventional_distortion_mse']:.5f}",
+            f"{row['targeted_rate_nats_per_dim']:.5f}",
+            f"{row['targeted_distortion_mse']:.5f}",
+            f"{row['relative_rate_gap']:+.2%}",
+            f"{row['distortion_ratio']:.3f}",
+            f"{row['multiplier']:.3g}",
+            f"{row['no_limit_distortion_mse']:.5f}" if "no_limit_distortion_mse" in row else "-",
+            f"{row['num_parameters']['rate']:,}",
+            f"{row['steps']['rate']:,}",
+            f"{row['seed']}",
+        )
+        cells = (row["dataset"], row["prefix"], *numbers)
+        lines.append(" ".join(f"{cell:>10}" for cell in cells))
+        if abs(row["relative_rate_gap"]) > MAX_RATE_GAP:
+            lines.append(
+                f"seed {row['seed']}: R* is more than {MAX_RATE_GAP:.0%} off R_K: train the rate "
+                "run longer or let its multiplier move faster (MULTIPLIER_LEARNING_RATE)"
+            )
+    summary = record["summary"]
+    error = summary["distortion_ratio_stderr"]
+    lines.append(
+        f"D*/D_K {summary['distortion_ratio']:.3f}"
+        + (f" +- {error:.3f} (standard error over {len(record['rows'])} seeds)" if error else "")
+    )
+    return "\n".join(lines)
+
+
+def _summary(rows):
+    ratios = np.array([row["distortion_ratio"] for row in rows])
+    error = float(ratios.std(ddof=1) / np.sqrt(len(ratios))) if len(ratios) > 1 else None
+    return {"distortion_ratio": float(ratios.mean()), "distortion_ratio_stderr": error}
+
+
+def _read_curve(run_dir):
+    path = Path(run_dir) / "results" / "rate_distortion.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected a rate-distortion curve, got: {error}") from error
+
+
+def _refit_row(run_dir, prefix):
+    """Returns the row of the curve for a prefix whose decoder was fitted for it."""
+    rows = [row for row in _read_curve(run_dir) if row["decoder"] == "refit"]
+    for row in reversed(rows):  # the longest prefix of a resolution is the last
+        if str(row["num_levels"]) == str(prefix) or f"{row['resolution']}x{row['resolution']}" == prefix:
+            return row
+    raise UserError(
+        f"{run_dir}: no decoder is fitted for the prefix {prefix}: pcvae-rate-distortion "
+        f"--run_dir={run_dir} --prefixes={prefix} --refit_steps=N fits it"
+    )
+
+
+def _own_point(run_dir):
+    """Returns the one point of a run whose latents are all coded."""
+    record = read_evaluation(run_dir)
+    return {
+        **record,
+        "num_levels": len(record["rate_nats_per_level"]),
+        "decoder": "own",
+    }
+
+
+def _figure1(places, seed):
+    """Figure 1: original, conventional prefix with its own decoder, rate-targeted."""
+    model = load(places["rate"])
+    images = run_dataset(read_run(places["rate"]), None, model.image_shape).images("test")
+    images = np.asarray(images[: 2 * NUM_IMAGES_SHOWN])
+    conventional = load_prefix_decoders(places["elbo"]).reconstruct(images, seed=seed)
+    targeted = model.reconstruct(images, seed=seed)
+    return evaluation.labelled_rows(
+        [
+            ("original", images),
+            ("conventional\n(ELBO, refitted)", conventional[max(conventional)]),
+            ("rate-targeted", targeted),
+        ]
+    )

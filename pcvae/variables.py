@@ -1,0 +1,39 @@
+"""Variables that training keeps beside the weights, and how a replica reads and writes them."""
+
+import keras
+import tensorflow as tf
+
+
+def tf_variable(variable):
+    """Returns the ``tf.Variable`` of a ``keras.Variable``, or the variable itself."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def local_handle(variable):
+    """Returns the resource of a ``keras.Variable`` or ``tf.Variable`` on the current replica.
+
+    In replica context the handle of a mirrored variable is the one of the replica's own copy, so
+    operations on it need neither an aggregation nor a merge call. All replicas have to write equal
+    values.
+    """
+    return tf_variable(variable).handle
+
+
+def assign_local(variable, value):
+    """Assigns on the current replica, in replica context or without a strategy."""
+    tf.raw_ops.AssignVariableOp(resource=local_handle(variable), value=value)
+
+
+def state_variable(name, initial_value):
+    """Creates a variable that training keeps beside the weights, in the strategy scope.
+
+    Args:
+        name: name of the variable.
+        initial_value: function without arguments.
+    """
+    return tf.Variable(
+        initial_value,
+        trainable=False,
+        name=name.replace("/", "_"),
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
