@@ -6,7 +6,16 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-COMMANDS = ("train", "evaluate", "sample", "reconstruct", "describe", "rate_distortion")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "sample",
+    "reconstruct",
+    "describe",
+    "rate_distortion",
+    "sweep",
+    "table1",
+)
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})
 # Read, not imported: the build has none of the dependencies.

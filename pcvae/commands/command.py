@@ -15,6 +15,7 @@ import traceback
 from absl import flags
 
 from pcvae import gin_utils
+from pcvae.commands import signals
 from pcvae.errors import Interrupted, UserError
 
 _HELP = ("--help", "-help", "-h", "--helpfull")
@@ -45,8 +46,25 @@ class Command:
             argv: the arguments without the program's name; by default those of the process.
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        argv = list(sys.argv[1:] if argv is None else argv)
-        debug = "--debug" in argv
+        is_process = argv is None
+        argv = list(sys.argv[1:] if is_process else argv)
+        received = []
+        try:
+            with signals.raised(received, is_process):
+                try:
+                    code = self._main(argv)
+                except Exception as error:
+                    # A signal may have become any error on its way through other people's code.
+                    code = None if received else self._report(error, "--debug" in argv)
+        except signals.Stopped:
+            code = None
+        if code is None:
+            print(signals.LINE, file=sys.stderr, flush=True)
+            return 128 + received[0]
+        return code
+
+    def _main(self, argv):
+        """Runs the command and returns its exit code; raises what `main` has to report."""
         try:
             values = flags.FlagValues()
             self._define_flags(values)
@@ -64,13 +82,11 @@ class Command:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
         except KeyboardInterrupt:
-            print("pcvae: interrupted", file=sys.stderr)
+            print(signals.LINE, file=sys.stderr)
             return 128 + signal.SIGINT
         except Interrupted as error:
             print(f"pcvae: {one_line(error)}", file=sys.stderr)
             return 128 + error.signal_number
-        except Exception as error:
-            return self._report(error, debug)
 
     def help(self, values):
         """Returns the help text: the command's own, then each flag with default and meaning."""
@@ -158,19 +174,20 @@ def require_run(run_dir):
     if not run_dir:
         raise UserError("--run_dir is missing: the run directory of pcvae-train")
     if not os.path.isdir(run_dir):
-        raise UserError(f"--run_dir={run_dir}: there is no such directory")
+        what = "this is a file" if os.path.exists(run_dir) else "there is no such directory"
+        raise UserError(f"--run_dir={run_dir}: {what}, expected the directory of a run")
     if not os.path.isfile(os.path.join(run_dir, "model.json")):
         raise UserError(f"--run_dir={run_dir}: no run of pcvae-train: it holds no model.json")
     return run_dir
 
 
-def require_picture_output(output, suffixes=(".png", ".npz")):
+def require_output(output, suffixes=(".png", ".npz")):
     """Returns the path of an output file, if its suffix says what to write.
 
     Raises:
-        UserError: for another suffix, or a directory.
+        UserError: for another suffix, a suffix without a name, or a directory.
     """
-    if not output.lower().endswith(suffixes):
+    if os.path.splitext(output)[1].lower() not in suffixes:
         raise UserError(f"--output={output}: expected a file name in {' or '.join(suffixes)}")
     if os.path.isdir(output):
         raise UserError(f"--output={output}: this is a directory, expected a file name")
@@ -187,7 +204,8 @@ def import_runs():
         return importlib.import_module("pcvae.runs")
     sys.stderr.flush()
     standard_error = os.dup(2)
-    with tempfile.TemporaryFile() as greetings:
+    # An exception in the middle of TensorFlow's import could come out as anything.
+    with signals.end_the_process(standard_error), tempfile.TemporaryFile() as greetings:
         os.dup2(greetings.fileno(), 2)
         try:
             runs = importlib.import_module("pcvae.runs")

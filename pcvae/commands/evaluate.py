@@ -3,8 +3,10 @@
 Usage:
   pcvae-evaluate --run_dir=runs/quickstart
   pcvae-evaluate --run_dir=runs/quickstart --split=train --num_images=1000
+  pcvae-evaluate --run_dir=runs/quickstart --data=folder:PATH --output=photos.json
 
-Writes results/evaluation.json in the run directory.
+Replaces results/evaluation.json in the run directory, whatever it was measured on before; --output
+writes elsewhere. The file says which images were taken.
 """
 
 from absl import flags
@@ -24,11 +26,17 @@ def define_flags(values):
     flags.DEFINE_string("data", None, text, flag_values=values)
     text = "Images at a time (default: as in training)."
     flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    text = (
+        "FILE.json, replaced if it is there (default: results/evaluation.json in the run directory)."
+    )
+    flags.DEFINE_string("output", None, text, flag_values=values)
 
 
 def run(values):
     """Checks the flags, then evaluates."""
     run_dir = command.require_run(values.run_dir)
+    if values.output is not None:
+        command.require_output(values.output, (".json",))
     runs = command.import_runs()
     runs.evaluate(
         run_dir=run_dir,
@@ -37,6 +45,7 @@ def run(values):
         seed=values.seed,
         spec=values.data,
         batch_size=values.batch_size,
+        output=values.output,
     )
 
 

@@ -30,8 +30,8 @@ def define_flags(values):
         "levels (3,7); by default the last level of each resolution."
     )
     flags.DEFINE_string("prefixes", None, text, flag_values=values)
-    text = "Learning rate of the fit, the highest of its cosine."
-    flags.DEFINE_float("refit_learning_rate", 2e-3, text, flag_values=values)
+    text = "Learning rate of the fit, the highest of its cosine; wide models take less."
+    flags.DEFINE_float("refit_learning_rate", 4e-3, text, flag_values=values)
     text = "Remove the decoders that are there and fit anew."
     flags.DEFINE_bool("refit_from_scratch", False, text, flag_values=values)
     text = "Which images of the dataset are measured; the fit takes the training split."

@@ -38,7 +38,7 @@ def run(values):
     if not os.path.exists(values.images):
         raise UserError(f"--images={values.images}: there is no such file or folder")
     default = os.path.join(run_dir, "images", "reconstructions.png")
-    output = command.require_picture_output(values.output or default)
+    output = command.require_output(values.output or default)
     runs = command.import_runs()
     runs.reconstruct(
         run_dir=run_dir,

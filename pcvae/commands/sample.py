@@ -45,7 +45,7 @@ def run(values):
     run_dir = command.require_run(values.run_dir)
     temperature = parse_temperature(values.temperature)
     default = os.path.join(run_dir, "images", f"samples_seed_{values.seed}.png")
-    output = command.require_picture_output(values.output or default)
+    output = command.require_output(values.output or default)
     runs = command.import_runs()
     runs.sample(
         run_dir=run_dir,

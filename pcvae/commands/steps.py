@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pcvae.commands import signals
 from pcvae.errors import Interrupted, UserError
 
 
@@ -39,10 +40,8 @@ def run_step(command, arguments):
         if not (number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty()):
             process.send_signal(number)
 
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)], env=environment
-    )
-    previous = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], env=environment)
+    previous = {number: signal.signal(number, pass_on) for number in signals.NUMBERS}
     try:
         returned = process.wait()
     finally:

@@ -24,7 +24,7 @@ def define_flags(values):
     """Defines the flags of pcvae-sweep."""
     text = "Where the runs are kept (default: runs/sweep-NAME OF THE GIN FILE)."
     flags.DEFINE_string("run_dir", None, text, flag_values=values)
-    text = "The gin macro or binding that differs from run to run, such as RATE_TARGET_BITS_PER_DIM."
+    text = "The gin macro that differs from run to run, such as RATE_TARGET_BITS_PER_DIM."
     flags.DEFINE_string("knob", None, text, flag_values=values)
     text = "Its values, separated by commas."
     flags.DEFINE_list("values", [], text, flag_values=values)
@@ -36,7 +36,9 @@ def define_flags(values):
 def run(values):
     """Checks all values first, then trains one run after the other."""
     if not values.gin_file:
-        raise UserError("--gin_file is missing: the experiment, such as experiments/synthetic_rate.gin")
+        raise UserError(
+            "--gin_file is missing: the experiment, such as experiments/synthetic_rate.gin"
+        )
     if not values.knob or not values["values"].value:
         raise UserError("--knob=NAME and --values=V1,V2,... say what differs from run to run")
     texts = [text.strip() for text in values["values"].value]

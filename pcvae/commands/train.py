@@ -46,6 +46,7 @@ def run(values):
     """Reads the configuration, then trains."""
     gin_files = values.gin_file or [QUICKSTART]
     run_dir = values.run_dir or default_run_dir(gin_files[-1], values.data)
+    gin_utils.check_run_dir(run_dir)
     bindings = list(values.gin_bindings)
     if values.data is not None:
         bindings.append(f"data.from_spec.spec = {values.data!r}")
@@ -56,12 +57,16 @@ def run(values):
     if not values.allow_config_change:
         configuration.check_unchanged(run_dir)
 
+    def on_assembled():
+        configuration.check_unused()
+        os.makedirs(run_dir, exist_ok=True)  # before the images, whose preparation takes a while
+
     def on_start():
         configuration.record(run_dir, values.allow_config_change)
         return configuration.markdown()
 
     configuration.call(
-        runs.train, run_dir=run_dir, on_assembled=configuration.check_unused, on_start=on_start
+        runs.train, run_dir=run_dir, on_assembled=on_assembled, on_start=on_start
     )
 
 

@@ -19,7 +19,8 @@ class ImageDataset(abc.ABC):
         name: what the source is, for people: ``"folder:photos"``.
         image_shape: (height, width, channels).
         splits: names of the splits.
-        origin: the arguments of ``from_spec`` that give this dataset again, or None.
+        origin: the arguments of ``from_spec`` that give this dataset again, from any working
+            directory, or None.
     """
 
     splits = SPLITS

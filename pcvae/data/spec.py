@@ -1,6 +1,7 @@
 """A dataset from one string, as the command line and gin name it."""
 
 import inspect
+import os
 
 from pcvae.data.arrays import ArrayImages
 from pcvae.data.folder import FolderImages
@@ -48,10 +49,13 @@ def from_spec(
         UserError: if the kind is unknown, what follows it is missing, or an option does not apply
             to it.
     """
-    forms = ", ".join(f"{kind}:{wanted}" for kind, (_, wanted) in KINDS.items())
     kind, _, rest = str(spec).partition(":")
     if kind not in KINDS:
-        raise UserError(f"unknown dataset {spec!r}; expected one of {forms}")
+        forms = [f"{kind}:{wanted}" for kind, (_, wanted) in KINDS.items() if wanted]
+        raise UserError(
+            f"unknown dataset {spec!r}; expected synthetic, synthetic:SIZE or one of "
+            f"{', '.join(forms)}"
+        )
     source, wanted = KINDS[kind]
     if kind == "synthetic":
         image_size, place = _synthetic_size(spec, rest, image_size), ()
@@ -73,8 +77,21 @@ def from_spec(
         if name not in accepted:
             raise UserError(f"the option {name} does not apply to {kind!r} datasets")
     dataset = source(*place, **options)
-    dataset.origin = {"spec": str(spec), **options}
+    dataset.origin = {"spec": _lasting_spec(kind, rest, spec), **options}
+    for name in {"data_dir", "cache_dir"} & options.keys():
+        dataset.origin[name] = _absolute(options[name])
     return dataset
+
+
+def _lasting_spec(kind, rest, spec):
+    """Returns a spec that names the same images from any working directory."""
+    return f"{kind}:{_absolute(rest)}" if KINDS[kind][1] in ("PATH", "FILE") else str(spec)
+
+
+def _absolute(path):
+    """Returns an absolute path with the home folder put in; a URL such as gs://... as it is."""
+    path = str(path)
+    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _synthetic_size(spec, rest, image_size):

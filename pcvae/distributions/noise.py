@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from pcvae.checks import check_seed
+
 NUMBERS_PER_BLOCK = 4
 UNIFORM_STEP = 2.0**-23
 
@@ -26,12 +28,14 @@ def make_seed(seed):
     """Returns a seed as the int32 [2] that stateless random functions take.
 
     Args:
-        seed: a Python int (any 64 bits of it count) or an int32 tensor of shape [2].
+        seed: an integer of Python or NumPy from 0 to 2^32 - 1, or an int32 tensor of shape [2].
+
+    Raises:
+        UserError: another number, or no number.
     """
-    if isinstance(seed, int):
-        low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
-        return tf.bitcast(tf.constant([low, high], tf.uint32), tf.int32)
-    return tf.ensure_shape(tf.cast(seed, tf.int32), [2])
+    if tf.is_tensor(seed):
+        return tf.ensure_shape(tf.cast(seed, tf.int32), [2])
+    return tf.bitcast(tf.constant([check_seed(seed), 0], tf.uint32), tf.int32)
 
 
 def fold_in(seed, data):
@@ -108,7 +112,7 @@ class GivenNoise(NamedTuple):
 
 
 def seeded_noise(seed, first_example=0):
-    """Returns the noise of a batch: ``seed`` is an int or int32 [2]."""
+    """Returns the noise of a batch; for ``seed`` see `make_seed`."""
     return SeededNoise(make_seed(seed), tf.cast(first_example, tf.int64))
 
 

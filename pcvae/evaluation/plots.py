@@ -46,17 +46,16 @@ def rate_distortion_plot(curves):
     for decoder in (name for name in _DECODERS if name in used):
         text, marker, size, line = _DECODERS[decoder]
         axes[0].plot([], [], color="0.35", marker=marker, ms=size, linestyle=line, label=text)
-    rates = [row["rate_bits_per_dim"] or 0.0 for rows in curves.values() for row in rows]
+    everything = [row for rows in curves.values() for row in rows]
+    rates = [row["rate_bits_per_dim"] or 0.0 for row in everything]
     for axis in axes:
         _rate_axis(axis, rates)
         axis.set_xlabel("rate of the prefix $R_K$ (bits/dim)")
         axis.grid(True, which="major", color="0.88")
         axis.set_axisbelow(True)
     axes[0].set_ylabel("mean squared error on [-1, 1]")
-    axes[0].set_yscale("log")
-    axes[0].yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
-    axes[0].yaxis.set_minor_locator(NullLocator())
-    axes[0].yaxis.set_major_formatter(FuncFormatter(_short))
+    if any(row["distortion_mse"] and row["rate_bits_per_dim"] is not None for row in everything):
+        _error_axis(axes[0])
     axes[1].set_ylabel("PSNR (dB, mean over images)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return _pixels(figure)
@@ -105,7 +104,9 @@ def rate_by_resolution_plot(rates):
 def _draw_points(axis, rows, name, decoder, colour):
     """Draws the rows of one decoder with error bars; a value that is not finite is left out."""
     _, marker, size, line = _DECODERS[decoder]
-    rows = [row for row in rows if row[name] is not None and row["rate_bits_per_dim"] is not None]
+    rows = [row for row in rows if row["rate_bits_per_dim"] is not None]
+    # A squared error of zero has no place on a logarithmic axis, and no PSNR.
+    rows = [row for row in rows if row[name] is not None and (name == "psnr_db" or row[name] > 0.0)]
     axis.errorbar(
         [row["rate_bits_per_dim"] for row in rows],
         [row[name] for row in rows],
@@ -119,6 +120,14 @@ def _draw_points(axis, rows, name, decoder, colour):
         elinewidth=1.0,
         capsize=2,
     )
+
+
+def _error_axis(axis):
+    """Makes the axis of squared errors logarithmic."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(_short))
 
 
 def _rate_axis(axis, rates):

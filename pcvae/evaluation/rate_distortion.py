@@ -138,7 +138,12 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         if model.num_levels == 1:
             return whole[:, None]
         # A loop, so that the graph does not grow with the number of levels.
-        errors = tf.map_fn(error, tf.range(1, model.num_levels), tf.float32, parallel_iterations=1)
+        errors = tf.map_fn(
+            error,
+            tf.range(1, model.num_levels),
+            fn_output_signature=tf.float32,
+            parallel_iterations=1,
+        )
         return tf.concat([tf.transpose(errors), whole[:, None]], axis=1)
 
 

@@ -6,8 +6,16 @@ package and ``pcvae.commands`` are the only importers of gin.
 """
 
 from pcvae.gin_utils.arguments import binding, rewrite_gin_args
-from pcvae.gin_utils.configuration import Configuration, parse
+from pcvae.gin_utils.configuration import Configuration, check_run_dir, parse
 from pcvae.gin_utils.lookup import nearest
 from pcvae.gin_utils.reader import shipped_gin_folder
 
-__all__ = ["Configuration", "binding", "nearest", "parse", "rewrite_gin_args", "shipped_gin_folder"]
+__all__ = [
+    "Configuration",
+    "binding",
+    "check_run_dir",
+    "nearest",
+    "parse",
+    "rewrite_gin_args",
+    "shipped_gin_folder",
+]

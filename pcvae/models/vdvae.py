@@ -3,20 +3,20 @@
 import keras
 import tensorflow as tf
 
-from pcvae import units
-from pcvae.distributions.noise import SeededNoise, fold_in, make_seed, seeded_noise
+from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.decoder import Decoder
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import make_head
 from pcvae.layers.levels import last_level_of_resolutions, prefix_lengths
 from pcvae.layers.prefix_decoder import PrefixDecoder
+from pcvae.models.fitting import Fitting, metrics_in_bits_per_dim
 from pcvae.models.inference import Inference
 from pcvae.outputs import VDVAEOutput
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class VDVAE(Inference, keras.Model):
+class VDVAE(Inference, Fitting, keras.Model):
     """A hierarchical VAE with a bottom-up encoder and a top-down decoder.
 
     Images are uint8 [batch, height, width, channels]. The level i of the decoder, coarsest first,
@@ -137,10 +137,7 @@ class VDVAE(Inference, keras.Model):
             "unroll": unroll,
             "prefix_decoders": [decoder.num_levels for decoder in self.prefix_decoders],
         }
-        self._metrics_in_bits_per_dim = {
-            name: keras.metrics.Mean(name=f"{name}_bits_per_dim")
-            for name in ("negative_elbo", "nll", "rate")
-        }
+        self._metrics_in_bits_per_dim = metrics_in_bits_per_dim()
         self.build((None, *self.image_shape))
 
     def build(self, input_shape):
@@ -178,6 +175,14 @@ class VDVAE(Inference, keras.Model):
         pixels = tf.cast(images, tf.float32)
         return self.encoder((pixels - self.pixel_mean) / self.pixel_std)
 
+    def __call__(self, images, *args, **kwargs):
+        """Checks the images, then calls the layer: Keras would wrap errors of `call` in lines.
+
+        Raises:
+            UserError: the images are not uint8 [batch, height, width, channels].
+        """
+        return super().__call__(self.check_batch(images), *args, **kwargs)
+
     def call(self, images, noise=None, keep_latents=False):
         """The posterior pass.
 
@@ -206,59 +211,12 @@ class VDVAE(Inference, keras.Model):
             },
         )
 
-    def train_step(self, images):
-        """One step of `fit`: minimises the negative ELBO in nats per dimension."""
-        images = keras.utils.unpack_x_y_sample_weight(images)[0]
-        step = tf.cast(self.optimizer.iterations, tf.int32)
-        with tf.GradientTape() as tape:
-            output = self(images, noise=_noise_of_step(step, images))
-            negative_elbo = self._negative_elbo(output)
-            loss = self.optimizer.scale_loss(negative_elbo)
-        gradients = tape.gradient(loss, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return self._logs(output, negative_elbo)
-
-    def test_step(self, images):
-        """One step of `evaluate`."""
-        images = keras.utils.unpack_x_y_sample_weight(images)[0]
-        output = self(images)
-        return self._logs(output, self._negative_elbo(output))
-
-    def _negative_elbo(self, output):
-        if output.nll is None:
-            raise UserError(
-                f"fit needs a head with a likelihood, got head={self._arguments['head']!r}: "
-                "choose 'logistic_mixture', 'gaussian' or 'bernoulli'"
-            )
-        rate = units.sum_per_example(output.rate_per_level)
-        return tf.reduce_mean(units.nats_per_dim(output.nll + rate, self.image_shape))
-
-    def _logs(self, output, negative_elbo):
-        rate = units.sum_per_example(output.rate_per_level)
-        metrics = self._metrics_in_bits_per_dim
-        metrics["negative_elbo"].update_state(units.nats_to_bits(negative_elbo))
-        metrics["nll"].update_state(units.bits_per_dim(output.nll, self.image_shape))
-        metrics["rate"].update_state(units.bits_per_dim(rate, self.image_shape))
-        return {metric.name: metric.result() for metric in metrics.values()}
-
-    @property
-    def metrics(self):
-        """The metrics of `fit` and `evaluate`, reset at each epoch."""
-        return list(self._metrics_in_bits_per_dim.values())
-
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype_policy.name, **self._arguments}
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
-
-
-def _noise_of_step(step, images):
-    """Noise of a step of `fit`: keyed by the place of an image in the global batch."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    first_example = tf.cast(replica, tf.int64) * tf.cast(tf.shape(images)[0], tf.int64)
-    return SeededNoise(fold_in(make_seed(0), step), first_example)
 
 
 def _inner_prefixes(prefixes, resolutions):

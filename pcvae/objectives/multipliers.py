@@ -10,7 +10,7 @@ from pcvae.variables import assign_local, state_variable
 # Zhao et al. 2018: raw multiplier, dual ascent by RMSProp, projected to a range.
 LAGRANGIAN_DEFAULTS = {"learning_rate": 1e-4, "minimum": 1e-3, "maximum": 100.0}
 # Ours, of the same order as published; the range only keeps float32 safe.
-GECO_DEFAULTS = {"learning_rate": 0.005, "minimum": 1e-6, "maximum": 1e6}
+GECO_DEFAULTS = {"learning_rate": 0.01, "minimum": 1e-6, "maximum": 1e6}
 RULES = {"lagrangian": LAGRANGIAN_DEFAULTS, "geco": GECO_DEFAULTS}
 
 RMSPROP_DECAY = 0.9
@@ -36,7 +36,7 @@ class LagrangeMultiplier:
     Args:
         rule: "lagrangian" or "geco".
         initial: value at the start.
-        learning_rate: speed of the rule; None for 1e-4 (``lagrangian``, published) or 0.005
+        learning_rate: speed of the rule; None for 1e-4 (``lagrangian``, published) or 0.01
             (``geco``, ours).
         average_decay: decay of the moving average of the gap (``geco``; published).
         satisfied_speedup: how much faster the multiplier falls than it rises (``geco``; ours).

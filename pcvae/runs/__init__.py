@@ -15,6 +15,9 @@ from pcvae.runs.finished_run import (
 )
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
+from pcvae.runs.records import read_run
+from pcvae.runs.sweep import summarise_sweep
+from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
 from pcvae.runs.training_run import train
 
 __all__ = [
@@ -24,8 +27,12 @@ __all__ = [
     "fit_prefix_decoders",
     "load",
     "load_prefix_decoders",
+    "measured_rate_nats_per_dim",
     "rate_distortion",
+    "read_run",
     "reconstruct",
     "sample",
+    "summarise_sweep",
+    "summarise_table1",
     "train",
 ]

@@ -28,7 +28,9 @@ def load(run_dir):
     return model
 
 
-def evaluate(*, run_dir, split="test", num_images=None, seed=0, spec=None, batch_size=None):
+def evaluate(
+    *, run_dir, split="test", num_images=None, seed=0, spec=None, batch_size=None, output=None
+):
     """Evaluates the averaged weights of a run on a split of its dataset.
 
     Args:
@@ -38,24 +40,31 @@ def evaluate(*, run_dir, split="test", num_images=None, seed=0, spec=None, batch
         seed: integer, of the posterior.
         spec: another dataset, as `data.from_spec` takes it, or None.
         batch_size: images at once; None for that of training.
+        output: the JSON file that is written, over what is there; None for
+            ``results/evaluation.json`` in the run directory.
 
     Returns:
-        The record written to ``results/evaluation.json``.
+        The record that is written. ``data`` in it is the origin of the dataset, the arguments of
+        `data.from_spec`.
+
+    Raises:
+        UserError: the run is damaged, or an argument does not fit it.
     """
     model, run = load(run_dir), read_run(run_dir)
-    images = run_dataset(run, spec, model.image_shape).images(split)
-    if num_images is not None and num_images > len(images):
-        raise UserError(f"num_images: the {split} split has {len(images)} images, got {num_images}")
+    dataset = run_dataset(run, spec, model.image_shape)
+    count = dataset.num_images(split)
+    if num_images is not None and num_images > count:
+        raise UserError(f"num_images: the {split} split has {count} images, got {num_images}")
     likelihood = evaluation.LikelihoodEvaluation(model, batch_size or run["batch_size"])
-    record = evaluate_split(likelihood, images[:num_images], split, seed)
+    record = evaluate_split(likelihood, dataset, split, seed, num_images)
     constraints = run.get("constraints", [])
     if constraints:
         state = training.read_group(Path(run_dir) / "checkpoints", "lagrange")
         record["constraints"] = evaluation.constraint_results(
             constraints, record, model.image_shape, state["values"]
         )
-    path = Path(run_dir) / "results" / "evaluation.json"
-    path.parent.mkdir(exist_ok=True)
+    path = Path(output or Path(run_dir) / "results" / "evaluation.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, path)
     dead = reports.dead_levels_line(record["rate_nats_per_level"], model.level_resolutions)
     print(*closing_lines(record), dead, f"wrote {path}", sep="\n")
@@ -95,14 +104,14 @@ def describe_run(*, run_dir):
     return evaluation.level_table(models.read_model(Path(run_dir) / "model.json"))
 
 
-def evaluate_split(likelihood, images, split, seed):
-    """Returns the record of an evaluation, with progress on the way."""
+def evaluate_split(likelihood, dataset, split, seed, num_images=None):
+    """Returns the record of an evaluation of the first images, with progress on the way."""
 
     def progress(starts):
         return data.with_progress(starts, len(starts), f"evaluating the {split} split, batches")
 
-    record = likelihood(images, seed=seed, progress=progress)
-    return {"split": split, "seed": seed, "weights": "ema", **record}
+    record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
+    return {"data": dataset.origin, "split": split, "seed": seed, "weights": "ema", **record}
 
 
 def closing_lines(record):

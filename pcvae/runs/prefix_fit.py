@@ -26,7 +26,7 @@ def fit_prefix_decoders(
     steps,
     prefixes=None,
     batch_size=None,
-    learning_rate=2e-3,
+    learning_rate=4e-3,
     warmup_steps=30,
     ema_decay=0.99,
     seed=0,
@@ -49,7 +49,8 @@ def fit_prefix_decoders(
         prefixes: numbers of levels, or resolutions such as ``"4x4"``; None for those of the fit
             that is there, else every prefix at which a resolution is complete.
         batch_size: global batch size; None for that of training.
-        learning_rate: the highest of the cosine.
+        learning_rate: the highest of the cosine. The default is for small models; wide ones take
+            less, as in their training.
         warmup_steps: steps over which it is reached.
         ema_decay: decay of the average of the decoders' weights.
         seed: integer, of the initial weights, the order of the data and the noise.

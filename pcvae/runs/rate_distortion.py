@@ -1,4 +1,4 @@
-"""The rate-distortion curve of a run's prefixes: fit what is asked for, measure, leave the files."""
+"""The rate-distortion curve of a run's prefixes: fit what is asked for, measure, write."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import data, evaluation, models, training
+from pcvae.checks import check_seed
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
@@ -18,7 +19,7 @@ def rate_distortion(
     run_dir,
     refit_steps=0,
     prefixes=None,
-    refit_learning_rate=2e-3,
+    refit_learning_rate=4e-3,
     refit_from_scratch=False,
     split="test",
     num_images=None,
@@ -52,7 +53,7 @@ def rate_distortion(
         UserError: an argument does not fit the run.
         Interrupted: SIGINT or SIGTERM came during the fit; a checkpoint was saved.
     """
-    run_dir, run = Path(run_dir), read_run(run_dir)
+    run_dir, run, seed = Path(run_dir), read_run(run_dir), check_seed(seed)
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
         model = load(run_dir)
@@ -89,7 +90,7 @@ def rate_distortion(
     count = len(arrays["rate_nats_per_level"])
     rows = [{**row, "split": split, "num_images": count, "seed": seed} for row in rows]
     if training.is_chief(strategy):
-        print(_table(rows), flush=True)
+        print(_table(rows), *_unfinished_lines(rows), sep="\n", flush=True)
         paths = _write(run_dir, model, decoders, images, rows, arrays, per_image, seed)
         print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return rows
@@ -149,6 +150,26 @@ def _write_summaries(run_dir, pictures):
         for name, picture in pictures.items():
             tf.summary.image(f"images/{name}", picture[None])
     writer.close()
+
+
+def _unfinished_lines(rows):
+    """Returns a line for each fitted decoder that the model without a fit outdoes.
+
+    D_K is the least error, so that the error with the prior's means bounds it from above.
+    """
+    bounds = {row["num_levels"]: row["distortion_mse"] for row in rows if row["decoder"] == "prior"}
+    lines = []
+    for row in rows:
+        bound = bounds[row["num_levels"]]
+        if row["decoder"] == "refit" and None not in (row["distortion_mse"], bound):
+            excess = row["distortion_mse"] / bound - 1.0
+            if excess > 0.0:
+                lines.append(
+                    f"the decoder fitted to K = {row['num_levels']} is not at its floor: its error "
+                    f"is {excess:.1%} above the upper bound of the prior's means; fit with more "
+                    "steps (--refit_steps=N --refit_from_scratch)"
+                )
+    return lines
 
 
 def _table(rows):

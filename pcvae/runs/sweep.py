@@ -26,9 +26,7 @@ def summarise_sweep(*, folder, knob, run_dirs):
     rows = []
     for value, run_dir in run_dirs.items():
         record = read_evaluation(run_dir)
-        kept = {
-            key: record[key] for name in COLUMNS for key in (name, f"{name}_stderr")
-        }
+        kept = {key: record[key] for name in COLUMNS for key in (name, f"{name}_stderr")}
         constraints = record.get("constraints", [])
         run = {"knob": knob, "value": value, "run_dir": str(run_dir)}
         rows.append({**run, **kept, "constraints": constraints})
@@ -36,7 +34,8 @@ def summarise_sweep(*, folder, knob, run_dirs):
     points = [{**row, "decoder": "own", "label": row["value"]} for row in rows]
     picture = folder / "images" / "sweep.png"
     evaluation.save_png(evaluation.rate_distortion_plot({knob: points}), picture)
-    print(sweep_table(rows), f"wrote {folder / 'results' / 'sweep.json'}", f"wrote {picture}", sep="\n")
+    print(sweep_table(rows), f"wrote {folder / 'results' / 'sweep.json'}", sep="\n")
+    print(f"wrote {picture}", flush=True)
     return rows
 
 
@@ -46,10 +45,11 @@ def sweep_table(rows):
     lines = [head]
     for row in rows:
         statuses = [constraint["status"] for constraint in row["constraints"]]
-        lines.append(
-            f"{row['value']:>26}  {row['rate_bits_per_dim']:>15.5f}  {row['distortion_mse']:>15.5f}  "
-            f"{row['psnr_db']:>11.2f}  {', '.join(statuses) or 'none'}"
+        numbers = (
+            f"{row['rate_bits_per_dim']:>15.5f}  {row['distortion_mse']:>15.5f}  "
+            f"{row['psnr_db']:>11.2f}"
         )
+        lines.append(f"{row['value']:>26}  {numbers}  {', '.join(statuses) or 'none'}")
     return "\n".join(lines)
 
 

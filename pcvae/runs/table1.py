@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import evaluation
+from pcvae import evaluation, models
 from pcvae.errors import UserError
-from pcvae.runs.finished_run import load, load_prefix_decoders
+from pcvae.runs.finished_run import load
+from pcvae.runs.prefix_fit import load_prefix_decoders
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset
 from pcvae.runs.sweep import read_evaluation, write_json_in
 
@@ -44,7 +45,8 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
     write_json_in(folder / "results" / "table1.json", record)
     plot = folder / "images" / "table1.png"
     evaluation.save_png(evaluation.rate_distortion_plot(points), plot)
-    print(table1_text(record), f"wrote {folder / 'results' / 'table1.json'}", f"wrote {plot}", sep="\n")
+    print(table1_text(record), f"wrote {folder / 'results' / 'table1.json'}", sep="\n")
+    print(f"wrote {plot}", flush=True)
     return record
 
 
@@ -64,7 +66,7 @@ def table1_row(dataset, seed, prefix, places):
         "targeted_rate_nats_per_dim": targeted["rate_nats_per_dim"],
         "targeted_distortion_mse": targeted["distortion_mse"],
         "targeted_distortion_mse_stderr": targeted["distortion_mse_stderr"],
-        "relative_rate_gap": targeted["rate_nats_per_dim"] / conventional["rate_nats_per_dim"] - 1.0,
+        "relative_rate_gap": targeted["rate_nats_per_dim"] / conventional["rate_nats_per_dim"] - 1,
         "distortion_ratio": targeted["distortion_mse"] / conventional["distortion_mse"],
         "multiplier": constraint["multiplier"],
         "num_images": targeted["num_images"],
@@ -135,7 +137,8 @@ def _refit_row(run_dir, prefix):
     """Returns the row of the curve for a prefix whose decoder was fitted for it."""
     rows = [row for row in _read_curve(run_dir) if row["decoder"] == "refit"]
     for row in reversed(rows):  # the longest prefix of a resolution is the last
-        if str(row["num_levels"]) == str(prefix) or f"{row['resolution']}x{row['resolution']}" == prefix:
+        names = (str(row["num_levels"]), f"{row['resolution']}x{row['resolution']}")
+        if str(prefix) in names:
             return row
     raise UserError(
         f"{run_dir}: no decoder is fitted for the prefix {prefix}: pcvae-rate-distortion "
@@ -158,7 +161,9 @@ def _figure1(places, seed):
     model = load(places["rate"])
     images = run_dataset(read_run(places["rate"]), None, model.image_shape).images("test")
     images = np.asarray(images[: 2 * NUM_IMAGES_SHOWN])
-    conventional = load_prefix_decoders(places["elbo"]).reconstruct(images, seed=seed)
+    elbo = load(places["elbo"])
+    decoders = load_prefix_decoders(places["elbo"], elbo)
+    conventional = models.RefittedPrefixes(elbo, decoders).reconstruct(images, seed=seed)
     targeted = model.reconstruct(images, seed=seed)
     return evaluation.labelled_rows(
         [

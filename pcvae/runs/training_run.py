@@ -5,7 +5,8 @@ from pathlib import Path
 import keras
 
 from pcvae import data, evaluation, models, training
-from pcvae.errors import Interrupted, UserError
+from pcvae.checks import check_folder, check_integer, check_seed
+from pcvae.errors import Interrupted
 from pcvae.runs.finished_run import closing_lines, evaluate_split
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
 from pcvae.training import reports, summaries
@@ -46,7 +47,8 @@ def train(
         steps: steps in all, those of earlier calls included.
         batch_size: global batch size, over all replicas.
         strategy: a `tf.distribute.Strategy`; by default one device.
-        seed: integer, of the initial weights, the order of the data and the noise.
+        seed: integer from 0 to 2^32 - 1, of the initial weights, the order of the data and the
+            noise.
         report_every_steps: steps between lines of progress and scalars.
         evaluate_every_steps: steps between evaluations on the validation split.
         checkpoint_every_steps: steps between checkpoints.
@@ -72,9 +74,12 @@ def train(
         checkpoint_every_steps=checkpoint_every_steps,
         images_every_steps=images_every_steps,
         num_validation_images=num_validation_images,
+        max_checkpoints=max_checkpoints,
     )
+    seed, run_dir = check_seed(seed), Path(check_folder(run_dir, "run_dir"))
+    steps, batch_size = int(steps), int(batch_size)
     strategy = strategy or training.make_strategy("one_device")
-    chief, run_dir = training.is_chief(strategy), Path(run_dir)
+    chief = training.is_chief(strategy)
     with strategy.scope():
         keras.utils.set_random_seed(seed)
         model = model_fn(image_shape=dataset.image_shape)
@@ -166,7 +171,7 @@ def train(
     finally:
         train_log.close()
         eval_log.close()
-    record = with_constraints(evaluate_split(likelihood, dataset.images("test"), "test", seed))
+    record = with_constraints(evaluate_split(likelihood, dataset, "test", seed))
     if chief:
         write_json(record, run_dir / "results" / "evaluation.json")
         written = write_pictures(averaged_model, dataset.images("test"), seed, run_dir / "images")
@@ -192,8 +197,7 @@ def _opening_lines(model, dataset, strategy, run_dir, start, steps):
 
 def _check_counts(**counts):
     for name, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{name}: expected an integer of at least 1, got {value!r}")
+        check_integer(name, value, 1)
 
 
 def _say(chief, lines):

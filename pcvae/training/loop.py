@@ -36,7 +36,8 @@ def train(trainer, batches, num_steps, batch_size, report, report_every_steps, a
     """Runs a trainer up to a number of steps.
 
     SIGINT and SIGTERM end it after the running step: the caller's actions do not run, its
-    `Interrupted` handler does.
+    `Interrupted` handler does. One that comes during the actions ends it after them, the last step
+    included.
 
     Args:
         trainer: has ``step(batch)``, ``steps_taken`` and ``update``.
@@ -67,11 +68,15 @@ def train(trainer, batches, num_steps, batch_size, report, report_every_steps, a
                 trainer.update.raise_if_diverged(metrics["update"])
                 history = []
             if received:
-                raise Interrupted(received[0])
+                break
             with clock.paused():
                 for action in actions:
                     if step % action.every_steps == 0 or (last and action.at_end):
                         action.run(step)
+            if received:
+                break
+    if received:
+        raise Interrupted(received[0])
 
 
 def _means(history):
@@ -87,12 +92,12 @@ def _means(history):
 
 @contextlib.contextmanager
 def stop_signals():
-    """Notes SIGINT and SIGTERM instead of dying of them; a second one acts at once."""
+    """Notes SIGINT and SIGTERM; a second one acts at once, as it would without this."""
     received = []
 
     def note(number, _frame):
         if received:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, previous[number])
             signal.raise_signal(number)
         received.append(number)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,63 @@ def test_signals_give_their_exit_code_without_a_traceback(capsys, error, code):
     assert err.startswith("pcvae: ")
     assert err.count("\n") == 1
     assert "error" not in err
+
+
+# Where a signal may find a command, and what other people's code makes of an exception.
+MOMENTS = {
+    "in the work": "wait()",
+    "where exceptions are turned into others": """
+try:
+    wait()
+except BaseException as error:
+    raise ImportError("cannot import") from error""",
+    "where errors are turned into others": """
+try:
+    wait()
+except Exception as error:
+    raise ValueError("damaged") from error""",
+    "in a finaliser": """
+class Last:
+    def __del__(self):
+        wait()
+Last()
+wait()""",
+    "in the import of TensorFlow": """
+sys.modules.pop("pcvae.runs", None)
+command.importlib.import_module = lambda name: wait()
+command.import_runs()""",
+}
+MOMENT = """
+import os, signal, sys, time
+from pcvae.commands import command
+def wait():
+    print("ready", flush=True)
+    time.sleep(60)
+def run(values):
+{}
+sys.exit(command.Command("toy", "Toy.", lambda values: None, run).main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_at_any_moment_is_one_line_and_its_code(moment, number):
+    code = MOMENT.format(textwrap.indent(MOMENTS[moment], "    "))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert err == b"pcvae: interrupted\n"
+    assert process.returncode == 128 + number
+
+
+def test_the_handlers_of_the_caller_come_back():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    assert _command(lambda values: None)([]) == 0
+    after = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    assert after == before
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -12,11 +12,11 @@ from pcvae.errors import UserError
 def test_evaluate_hands_on_its_flags(stand_in, run_dir):
     assert evaluate.main([f"--run_dir={run_dir}"]) == 0
     argv = ["--split=train", "--num_images=10", "--seed=3", "--data=folder:x", "--batch_size=4"]
-    assert evaluate.main([f"--run_dir={run_dir}", *argv]) == 0
-    names = ("split", "num_images", "seed", "spec", "batch_size")
+    assert evaluate.main([f"--run_dir={run_dir}", *argv, "--output=e.json"]) == 0
+    names = ("split", "num_images", "seed", "spec", "batch_size", "output")
     assert [tuple(call[name] for name in names) for call in stand_in.calls] == [
-        ("test", None, 0, None, None),
-        ("train", 10, 3, "folder:x", 4),
+        ("test", None, 0, None, None, None),
+        ("train", 10, 3, "folder:x", 4, "e.json"),
     ]
     assert {call["run_dir"] for call in stand_in.calls} == {run_dir}
 
@@ -65,6 +65,7 @@ def test_reconstruct_hands_on_its_flags(stand_in, run_dir, tmp_path):
 def test_a_run_must_be_there(stand_in, tmp_path, fails, main):
     assert "--run_dir is missing" in fails(main)
     assert "no such directory" in fails(main, "--run_dir=nowhere")
+    assert "this is a file, expected the directory" in fails(main, "--run_dir=exp.gin")
     assert "holds no model.json" in fails(main, f"--run_dir={tmp_path}")
     assert not stand_in.calls
 
@@ -75,10 +76,13 @@ def test_a_run_must_be_there(stand_in, tmp_path, fails, main):
         (evaluate.main, ["--split=all"], "split"),
         (evaluate.main, ["--num_images=0"], "num_images"),
         (evaluate.main, ["--batch_size=-1"], "batch_size"),
+        (evaluate.main, ["--output=e.txt"], "expected a file name in .json"),
         (sample.main, ["--num_samples=0"], "num_samples"),
         (sample.main, ["--seed=x"], "seed"),
         (sample.main, ["--output=x.jpg"], "expected a file name in .png or .npz"),
         (sample.main, ["--output=folder.png"], "this is a directory"),
+        (sample.main, ["--output=.png"], "expected a file name in .png or .npz"),
+        (sample.main, ["--output=new/.npz"], "expected a file name in .png or .npz"),
         (sample.main, ["--temperature=hot"], "expected a number >= 0"),
         (reconstruct.main, [], "--images is missing"),
         (reconstruct.main, ["--images=nowhere"], "no such file or folder"),

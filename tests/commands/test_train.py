@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from pcvae.commands.train import default_run_dir, main
-from pcvae.errors import Interrupted
+from pcvae.errors import Interrupted, UserError
 
 
 def _last(stand_in):
@@ -79,7 +79,10 @@ def test_a_gin_file_that_ignores_the_data_is_told(stand_in, tmp_path, fails):
         (["--gin_file=nowhere.gin"], "no gin file 'nowhere.gin'"),
         (["--gin.TRAIN_STEPS", "5"], "write --gin.TRAIN_STEPS=VALUE"),
         (["--gni_file=exp.gin"], "did you mean --gin_file"),
-        (["--run_dir=exp.gin"], "exp.gin"),
+        (["--run_dir=exp.gin"], "--run_dir=exp.gin: expected a folder or a new path, but this is"),
+        (["--run_dir=exp.gin/run"], "exp.gin is a file"),
+        (["--run_dir=experiments"], "found quickstart.gin: use another --run_dir"),
+        (["--run_dir=experiments", "--allow_config_change"], "found quickstart.gin: use another"),
     ],
 )
 def test_mistakes_are_one_line_and_train_nothing(stand_in, tmp_path, fails, argv, says):
@@ -97,6 +100,17 @@ def test_another_configuration_in_the_same_directory_is_refused(stand_in, fails)
     assert len(stand_in.calls) == 2
     assert main(["--gin.TRAIN_STEPS=50", "--allow_config_change"]) == 0
     assert main(["--gin.TRAIN_STEPS=50"]) == 0
+
+
+def test_the_directory_is_made_before_the_images_are_read(stand_in, monkeypatch, fails):
+    def train(*, run_dir, model_fn, dataset, steps, on_assembled, on_start):
+        on_assembled()
+        raise UserError("no images")
+
+    train.__module__ = "stand_in_runs"
+    monkeypatch.setattr(stand_in, "train", train)
+    assert "no images" in fails(main)
+    assert os.listdir("runs/quickstart") == []
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,24 @@ def test_the_tilde_is_the_home_folder(home):
     assert from_spec("arrays:~/a:b.npy").num_images("train") > 0
 
 
+def test_the_origin_gives_the_dataset_again_from_any_directory(home, monkeypatch):
+    monkeypatch.chdir(home)
+    origins = {
+        "folder:pictures": {"spec": f"folder:{home}/pictures"},
+        "folder:~/pictures": {"spec": f"folder:{home}/pictures"},
+        "arrays:a:b.npy": {"spec": f"arrays:{home}/a:b.npy"},
+        "synthetic:16": {"spec": "synthetic:16", "image_size": 16},
+    }
+    for spec, origin in origins.items():
+        assert from_spec(spec).origin == origin
+    origin = from_spec("folder:pictures", 8, cache_dir="cache").origin
+    assert origin["cache_dir"] == f"{home}/cache"
+    origin = from_spec("tfds:cifar10", data_dir="tfds").origin
+    assert origin == {"spec": "tfds:cifar10", "data_dir": f"{home}/tfds"}
+    monkeypatch.chdir("/")
+    assert from_spec("folder:~/pictures", 8).num_images("train") > 0
+
+
 def test_options_reach_the_sources_that_know_them(home):
     assert from_spec("synthetic", 64, num_train_images=7).num_images("train") == 7
     assert from_spec("folder:~/pictures", 16, channels=1).image_shape == (16, 16, 1)
@@ -52,7 +70,8 @@ def test_options_reach_the_sources_that_know_them(home):
     [
         (
             "",
-            "unknown dataset '';.*folder:PATH, arrays:FILE, tfds:NAME, lsun:PATH",
+            "unknown dataset ''; expected synthetic, synthetic:SIZE or one of folder:PATH, "
+            "arrays:FILE, tfds:NAME, lsun:PATH$",
         ),
         ("Synthetic", "unknown dataset"),
         ("synthetic:3", "16 to 256 pixels"),

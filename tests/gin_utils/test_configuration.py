@@ -4,6 +4,7 @@ import pytest
 
 from pcvae import gin_utils
 from pcvae.errors import UserError
+from pcvae.gin_utils import check_run_dir
 
 
 def _parse(toys, bindings=(), files=("exp.gin",)):
@@ -208,6 +209,46 @@ def test_a_damaged_record_is_named(toys, gin_folder):
     (gin_folder / "run" / "config.gin").write_text("STEPS = [")
     with pytest.raises(UserError, match="config.gin is damaged"):
         _parse(toys).check_unchanged("run")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("STEPS = 'é'".encode("latin-1"), "no record of pcvae-train .it is no text.: use another"),
+        (b"\xff\xfe\x00gin", "it is no text"),
+        (b"[section]\nkey: value\n", "no record of pcvae-train"),
+        (b"learning_rate = 0.1\nLAYERS = 3\n", "shares no name with it.*use another --run_dir"),
+        (b"", "shares no name with it"),
+    ],
+)
+def test_a_record_of_something_else_is_named_in_one_line(toys, gin_folder, content, says):
+    (gin_folder / "run").mkdir()
+    (gin_folder / "run" / "config.gin").write_bytes(content)
+    with pytest.raises(UserError, match=says) as error:
+        _parse(toys).check_unchanged("run")
+    assert "\n" not in str(error.value)
+
+
+def test_a_long_list_of_changes_is_cut(toys, gin_folder):
+    _record(toys, "run")
+    with open("run/config.gin", "a") as file:
+        file.writelines(f"M{i} = 1\n" for i in range(20))
+    with pytest.raises(UserError, match=r"M10: 1 -> not set; .*; and 8 more\)"):
+        _parse(toys).check_unchanged("run")
+
+
+def test_a_folder_of_something_else_is_no_run_directory(gin_folder):
+    (gin_folder / "empty" / ".hidden").mkdir(parents=True)
+    for new in ("new", "new/below", "empty"):
+        check_run_dir(new)
+    for name in ("model.json", "b", "c", "d"):
+        (gin_folder / "empty" / name).write_text("")
+    with pytest.raises(UserError, match="found b, c, d and 1 more: use another --run_dir"):
+        check_run_dir("empty")
+    with pytest.raises(UserError, match="--run_dir=empty/b/c: .* is a file"):
+        check_run_dir("empty/b/c")
+    (gin_folder / "empty" / "config.gin").write_text("")
+    check_run_dir("empty")
 
 
 def test_markdown_shows_both_texts_as_code(toys, gin_folder):

@@ -50,9 +50,12 @@ def test_batches_do_not_change_samples(model):
     assert model.sample(0).shape == (0, 8, 8, 3)
 
 
-def test_seeds_of_64_bits_differ(model):
-    assert (model.sample(2, seed=1) != model.sample(2, seed=1 + 2**40)).any()
-    assert model.sample(2, seed=-1).shape == (2, 8, 8, 3)
+def test_seeds_are_those_of_numpy_and_keras(model):
+    assert (model.sample(2, seed=1) != model.sample(2, seed=1 + 2**31)).any()
+    np.testing.assert_array_equal(model.sample(2, seed=np.int32(1)), model.sample(2, seed=1))
+    for seed in (-1, 2**32, 1.5, None):
+        with pytest.raises(UserError, match="seed: expected an integer from 0 to 4294967295"):
+            model.sample(2, seed=seed)
 
 
 def test_temperature_zero_leaves_only_the_noise_of_the_head(model):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae import gin_utils, runs
+from pcvae.data import training_batches
 from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.models import VDVAE
@@ -292,6 +293,51 @@ def test_compile_and_fit_minimise_the_negative_elbo():
     assert total[-1] < 0.8 * total[0]
     evaluated = model.evaluate(images, batch_size=8, verbose=0, return_dict=True)
     assert evaluated["negative_elbo_bits_per_dim"] < total[0]
+
+
+def test_fit_and_evaluate_report_means_over_images_whatever_the_last_batch():
+    images, model = random_images(7), randomise(small())
+    model.compile(optimizer=keras.optimizers.Adamax(0.0))
+    outputs = [model(images[start : start + 3]) for start in (0, 3, 6)]
+    nll = np.concatenate([output.nll for output in outputs])
+    rate = np.concatenate([tf.reduce_sum(output.rate_per_level, axis=1) for output in outputs])
+    evaluated = model.evaluate(images, batch_size=3, verbose=0, return_dict=True)
+    expected = {"nll": nll, "rate": rate, "negative_elbo": nll + rate}
+    for name, nats in expected.items():
+        bits_per_dim = nats.mean() / (192 * np.log(2.0))
+        assert evaluated[f"{name}_bits_per_dim"] == pytest.approx(bits_per_dim, rel=1e-5)
+    fitted = model.fit(images, batch_size=3, verbose=0).history
+    parts = np.add(fitted["nll_bits_per_dim"], fitted["rate_bits_per_dim"])
+    np.testing.assert_allclose(fitted["negative_elbo_bits_per_dim"], parts, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "got"),
+    [
+        (np.zeros((4, 8, 8, 3), np.float32), r"got float32 \[.*, 8, 8, 3\]"),
+        (np.zeros((4, 8, 8, 1), np.uint8), r"got uint8 \[.*, 8, 8, 1\]"),
+        (np.zeros((4, 8, 8), np.uint8), r"got uint8 \["),
+    ],
+)
+def test_images_of_another_type_or_shape_are_one_line(images, got):
+    model = small()
+    model.compile(optimizer="adam")
+    step = tf.function(model, autograph=False)
+    for use in (model, step, *(lambda x, f=f: f(x, verbose=0) for f in (model.fit, model.evaluate))):
+        with pytest.raises(UserError, match=r"expected uint8 \[batch, 8, 8, 3\].*" + got) as error:
+            use(images)
+        assert "\n" not in str(error.value)
+
+
+def test_fit_takes_the_batches_of_training():
+    model = small()
+    model.compile(optimizer="adam")
+    batches = training_batches(random_images(6), batch_size=2, seed=0, num_steps=3)
+    history = model.fit(batches, epochs=1, verbose=0).history
+    assert set(history) == {f"{name}_bits_per_dim" for name in ("negative_elbo", "nll", "rate")}
+    model.evaluate(batches, verbose=0)
+    with pytest.raises(UserError, match="a batch with 'images', got pictures"):
+        model.fit(batches.map(lambda batch: {"pictures": batch["images"]}), verbose=0)
 
 
 def test_fit_with_the_linear_head_names_the_remedy():

@@ -127,11 +127,33 @@ def test_load_gives_the_averaged_weights(finished):
 def test_evaluating_again_gives_the_same_record(finished):
     run_dir, record = finished
     assert runs.evaluate(run_dir=run_dir) == record
+    path = run_dir / "results" / "evaluation.json"
+    assert json.loads(path.read_text()) == record
     some = runs.evaluate(run_dir=run_dir, split="train", num_images=5)
     assert (some["num_images"], some["split"]) == (5, "train")
+    assert json.loads(path.read_text()) == some
     runs.evaluate(run_dir=run_dir)
     with pytest.raises(UserError, match="test split has"):
         runs.evaluate(run_dir=run_dir, num_images=10_000)
+
+
+def test_an_evaluation_says_its_images_and_may_be_written_elsewhere(finished, arrays, tmp_path):
+    run_dir, record = finished
+    assert record["data"] == {"spec": f"arrays:{arrays}"}
+    np.save(tmp_path / "other.npy", np.load(arrays)["images"][:30])
+    other = runs.evaluate(
+        run_dir=run_dir, spec=f"arrays:{tmp_path}/other.npy", output=tmp_path / "new" / "o.json"
+    )
+    assert other["data"] == {"spec": f"arrays:{tmp_path}/other.npy", "image_size": 8}
+    assert json.loads((tmp_path / "new" / "o.json").read_text()) == other
+    assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
+
+
+def test_a_run_of_relative_data_is_evaluated_from_any_directory(arrays, tmp_path, monkeypatch):
+    monkeypatch.chdir(arrays.parent)
+    train(tmp_path / "run", arrays.name, 1)
+    monkeypatch.chdir(tmp_path)
+    assert runs.evaluate(run_dir="run")["data"] == {"spec": f"arrays:{arrays}"}
 
 
 def test_samples_and_reconstructions_as_pictures_and_arrays(finished, arrays, tmp_path):
@@ -183,12 +205,33 @@ def test_nothing_is_written_when_the_configuration_is_refused(arrays, tmp_path):
         assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["steps", "batch_size", "report_every_steps"])
+@pytest.mark.parametrize("name", ["steps", "batch_size", "report_every_steps", "max_checkpoints"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
 def test_counts_are_checked(arrays, tmp_path, name, value):
     arguments = {"steps": 2, name: value}
     with pytest.raises(UserError, match=f"{name}: expected an integer of at least 1"):
         train(tmp_path / "run", arrays, **arguments)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1", True])
+def test_a_seed_that_does_not_fit_is_refused_before_anything_is_made(arrays, tmp_path, seed):
+    with pytest.raises(UserError, match="seed: expected an integer from 0 to 4294967295, got"):
+        train(tmp_path / "run", arrays, 2, seed=seed)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_that_is_a_file_is_refused_before_anything_is_made(arrays, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    def never(**_):
+        raise AssertionError("made")
+
+    for place in ("file", "file/run"):
+        with pytest.raises(UserError, match="expected a folder or a new path, but .* is a file"):
+            train(tmp_path / place, arrays, 2, model_fn=never)
+    for place in (None, ""):
+        with pytest.raises(UserError, match="run_dir: expected the path of a folder"):
+            train(place, arrays, 2, model_fn=never)
 
 
 def test_another_model_in_the_same_directory_is_refused_and_nothing_lost(

@@ -138,7 +138,7 @@ def test_the_multiplier_uses_the_gap_of_the_whole_batch_and_the_value_before_its
     rate = float(results["rate/total_bits_per_dim"]) * np.log(2.0)
     np.testing.assert_allclose(gap, rate - 0.4, rtol=1e-5)
     average = 0.01 * min(gap / 0.4, 1.0)
-    speed = 0.005 if average > 0 else 0.01
+    speed = 0.01 if average > 0 else 0.02
     np.testing.assert_allclose(
         results["lagrange/multiplier"], 2.0 * np.exp(speed * average), rtol=1e-6
     )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pcvae.errors import Interrupted
 from pcvae.training import Action, train
+from pcvae.training.loop import stop_signals
 from pcvae.training.update import UpdateReport
 
 
@@ -81,6 +82,35 @@ def test_a_signal_ends_it_after_the_running_step(number):
     assert error.value.signal_number == number
     assert trainer.steps_taken == 4
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("at", [4, 6])
+def test_a_signal_during_the_actions_ends_it_after_them_even_at_the_last_step(at):
+    seen = []
+
+    def stop(step):
+        if step == at:
+            signal.raise_signal(signal.SIGTERM)
+
+    actions = [Action(1, stop), Action(1, seen.append)]
+    trainer = CountingTrainer()
+    with pytest.raises(Interrupted) as error:
+        run(trainer, 6, actions=actions)
+    assert error.value.signal_number == signal.SIGTERM
+    assert trainer.steps_taken == seen[-1] == at
+
+
+def test_a_second_signal_is_for_the_handler_from_outside(monkeypatch):
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        with stop_signals() as received:
+            signal.raise_signal(signal.SIGTERM)
+            assert (received, seen) == ([signal.SIGTERM], [])
+            signal.raise_signal(signal.SIGTERM)
+            assert seen == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_divergence_ends_it():

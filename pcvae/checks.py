@@ -1,0 +1,62 @@
+"""Checks of what a user gives, for every room: each returns the value or raises a UserError."""
+
+import operator
+import os
+
+from pcvae.errors import UserError
+
+MAX_SEED = 2**32 - 1  # what NumPy and Keras take
+
+
+def check_integer(name, value, low, high=None):
+    """Returns a value as an int, if it is an integer of Python or NumPy in [low, high].
+
+    Args:
+        name: what the value is, for the error.
+        value: anything.
+        low: the smallest integer that fits.
+        high: the largest one; None for no limit.
+
+    Raises:
+        UserError: the value is no integer (a bool is none), or outside the range.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise UserError(f"{name}: expected an integer {bounds}, got {value!r}")
+    return number
+
+
+def check_seed(seed):
+    """Returns a seed as an int, if it is an integer from 0 to 2^32 - 1.
+
+    Raises:
+        UserError: it is not.
+    """
+    return check_integer("seed", seed, 0, MAX_SEED)
+
+
+def check_folder(path, name):
+    """Returns a path, if it is a folder or can be made one.
+
+    Args:
+        path: where the folder is or will be.
+        name: what the folder is, for the error.
+
+    Raises:
+        UserError: a file has this place, or a part of the path; or it may not be written.
+    """
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise UserError(f"{name}: expected the path of a folder, got {path!r}")
+    place = os.path.abspath(path)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        what = "this" if place == os.path.abspath(path) else place
+        raise UserError(f"{name}={path}: expected a folder or a new path, but {what} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"{name}={path}: expected a folder that can be written, but {place} cannot")
+    return path

@@ -1,0 +1,72 @@
+"""SIGINT and SIGTERM at any moment of a command: one line, and the exit code of the signal."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+LINE = "pcvae: interrupted"
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(BaseException):
+    """A signal came; no ``except Exception`` on the way to the end of the command keeps it."""
+
+
+@contextlib.contextmanager
+def raised(received, is_process=False):
+    """Raises `Stopped` where a signal interrupts the block; a second one ends the process at once.
+
+    Who has state to save handles signals itself meanwhile, as the training loop does.
+
+    Args:
+        received: a list that takes the numbers of the signals that come.
+        is_process: whether the process ends with the block. A signal then kills it without a word
+            afterwards, while Python shuts down.
+    """
+
+    def stop(number, _frame):
+        if received:
+            _end(number, sys.__stderr__.fileno())
+        received.append(number)
+        raise Stopped
+
+    def hook(unraisable):
+        # From a finaliser no exception gets out: Python would print it and go on.
+        if isinstance(unraisable.exc_value, Stopped):
+            _end(received[0], sys.__stderr__.fileno())
+        previous_hook(unraisable)
+
+    previous_hook, sys.unraisablehook = sys.unraisablehook, hook
+    try:
+        with _handled_by(stop, signal.SIG_DFL if is_process else None):
+            yield
+    finally:
+        sys.unraisablehook = previous_hook
+
+
+@contextlib.contextmanager
+def end_the_process(standard_error):
+    """Lets a signal in the block end the process at once, with its line on a file descriptor."""
+    with _handled_by(lambda number, _frame: _end(number, standard_error)):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler, afterwards=None):
+    """Handles signals in the block; then by ``afterwards``, or as before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    previous = {number: signal.signal(number, handler) for number in NUMBERS}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before if afterwards is None else afterwards)
+
+
+def _end(number, standard_error):
+    os.write(standard_error, f"{LINE}\n".encode())
+    os._exit(128 + number)

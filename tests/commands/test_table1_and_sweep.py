@@ -1,0 +1,145 @@
+"""Commands made of other commands, with the real parts at a tiny size."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcvae.commands import sweep, table1
+from pcvae.data.synthetic import draw_image
+
+TINY = [
+    "--gin.BATCH_SIZE=4",
+    "--gin.WIDTH=8",
+    "--gin.MIN_WIDTH=4",
+    "--gin.MAX_WIDTH=8",
+    "--gin.LATENT_WIDTH=2",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Sixteen drawn pictures and an environment with a cache of its own."""
+    folder = tmp_path_factory.mktemp("data")
+    splits = {
+        split: np.stack([draw_image(0, split, index, 16) for index in range(count)])
+        for split, count in {"train": 8, "validation": 4, "test": 5}.items()
+    }
+    np.savez(folder / "pictures.npz", **splits)
+    environment = {**os.environ, "PCVAE_CACHE_DIR": str(folder / "cache")}
+    return f"arrays:{folder / 'pictures.npz'}", environment
+
+
+def call(command, arguments, environment):
+    code = f"import sys; from pcvae.commands.{command} import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_table1_runs_its_steps_goes_on_and_says_the_same_again(data, tmp_path):
+    spec, environment = data
+    folder = tmp_path / "table"
+    arguments = [f"--run_dir={folder}", f"--data={spec}", "--gin.TRAIN_STEPS=2", *TINY]
+    done = call("table1", [*arguments, "--capacity_check"], environment)
+    assert done.returncode == 0, done.stderr
+    (row,) = read(folder / "results" / "table1.json")["rows"]
+    elbo = read(folder / "seed_0" / "elbo" / "results" / "rate_distortion.json")
+    (refit,) = [point for point in elbo if point["decoder"] == "refit"]
+    targeted = read(folder / "seed_0" / "rate" / "results" / "evaluation.json")
+    (constraint,) = targeted["constraints"]
+    # The target of the third step is the rate that the second has measured.
+    assert constraint["target"] == refit["rate_nats_per_dim"]
+    assert row["conventional_rate_nats_per_dim"] == refit["rate_nats_per_dim"]
+    assert row["conventional_distortion_mse"] == refit["distortion_mse"]
+    assert row["targeted_distortion_mse"] == targeted["distortion_mse"]
+    assert row["distortion_ratio"] == targeted["distortion_mse"] / refit["distortion_mse"]
+    assert row["num_levels"] == 4
+    assert "no_limit_distortion_mse" in row
+    assert f"{row['distortion_ratio']:.3f}" in done.stdout
+    for name in ("table1.png", "reconstructions_seed_0.png"):
+        assert Image.open(folder / "images" / name).size[0] > 100
+    again = call("table1", [*arguments, "--capacity_check"], environment)
+    assert again.returncode == 0, again.stderr
+    assert read(folder / "results" / "table1.json")["rows"] == [row]
+
+
+@pytest.mark.slow
+def test_sweep_makes_the_runs_of_train_and_goes_on_with_more_values(data, tmp_path):
+    spec, environment = data
+    folder = tmp_path / "sweep"
+    arguments = [
+        "--gin_file=experiments/synthetic_rate.gin",
+        "--knob=RATE_TARGET_NATS_PER_DIM",
+        f"--run_dir={folder}",
+        f"--data={spec}",
+        "--gin.TRAIN_STEPS=2",
+        *TINY,
+    ]
+    first = call("sweep", [*arguments, "--values=0.01"], environment)
+    assert first.returncode == 0, first.stderr
+    (row,) = read(folder / "results" / "sweep.json")
+    both = call("sweep", [*arguments, "--values=0.01,0.02"], environment)
+    assert both.returncode == 0, both.stderr
+    rows = read(folder / "results" / "sweep.json")
+    assert rows[0] == row
+    assert [found["constraints"][0]["target"] for found in rows] == [0.01, 0.02]
+    record = read(folder / "RATE_TARGET_NATS_PER_DIM=0.02" / "results" / "evaluation.json")
+    assert rows[1]["distortion_mse"] == record["distortion_mse"]
+    assert Image.open(folder / "images" / "sweep.png").size[0] > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--gin_file is missing"),
+        (["--gin_file=experiments/synthetic_rate.gin"], "--knob=NAME and --values"),
+        (
+            ["--gin_file=experiments/synthetic_rate.gin", "--knob=SEED", "--values=1,1"],
+            "expected different values, got 1,1",
+        ),
+        (["--gin_file=experiments/synthetic_rate.gin", "--knob=SEEED", "--values=1"], "SEEED"),
+    ],
+)
+def test_a_sweep_that_cannot_be_run_starts_nothing(
+    arguments, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert sweep.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pcvae: error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds=a"], "--seeds: expected whole numbers, got a"),
+        (["--seeds=1,1"], "--seeds: expected different numbers, got 1,1"),
+        (["--dataset=mnist"], "svhn"),
+    ],
+)
+def test_a_table_that_cannot_be_made_starts_nothing(
+    arguments, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert table1.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pcvae: error: ")
+    assert message in error
+    assert not list(tmp_path.iterdir())
