@@ -63,7 +63,7 @@ setup(
         "scipy>=1.13",
     ],
     extras_require={
-        "test": ["pytest>=8", "ruff>=0.6", "dill", "scikit-learn>=1.5"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "dill", "scikit-learn>=1.5"],
     },
     entry_points={
         "console_scripts": [

@@ -4,7 +4,19 @@ import importlib
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "evaluation", "layers", "models", "objectives", "training")
+_MODULES = (
+    "data",
+    "distributions",
+    "errors",
+    "evaluation",
+    "layers",
+    "models",
+    "objectives",
+    "outputs",
+    "runs",
+    "training",
+    "units",
+)
 
 __all__ = ["__version__", "load", *_MODULES]
 
@@ -16,3 +28,7 @@ def __getattr__(name):
     if name in _MODULES:
         return importlib.import_module(f"pcvae.{name}")
     raise AttributeError(f"module 'pcvae' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -97,3 +97,22 @@ def test_ci_runs_the_command_line_of_the_readme():
     line = re.search(r"python3 -m venv .*pytest", (ROOT / "README.md").read_text())
     assert line, "the README lacks the command line that installs and tests"
     assert line[0] in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_public_module_is_reached_lazily_by_its_name():
+    code = (
+        "import sys, pcvae\n"
+        "names = dir(pcvae)\n"
+        "assert set(pcvae.__all__) <= set(names), names\n"
+        "assert 'tensorflow' not in sys.modules\n"
+        "print(*(name for name in pcvae.__all__ if hasattr(pcvae, name)))\n"
+        "assert pcvae.units.num_dims((2, 2, 3)) == 12\n"
+        "assert issubclass(pcvae.errors.UserError, ValueError)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == pcvae.__all__
+    package = ROOT / "pcvae"
+    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    private = {"__init__", "__pycache__", "checks", "commands", "gin", "gin_utils", "variables"}
+    assert rooms - private == set(pcvae.__all__) - {"__version__", "load"}

@@ -18,6 +18,8 @@ from pcvae import gin_utils
 from pcvae.commands import signals
 from pcvae.errors import Interrupted, UserError
 
+# Flags whose values are paths: the shell leaves a ~ after the = as it is.
+PATH_FLAGS = {"run_dir", "output", "images", "per_image", "gin_file", "gin_search_path"}
 _HELP = ("--help", "-help", "-h", "--helpfull")
 
 
@@ -130,10 +132,14 @@ def parse_flags(values, argv):
         raise UserError(
             f"no flag --{error.flagname}{_nearest_flag(error.flagname, values)}"
         ) from error
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_value_error(error, values)) from error
     except (flags.Error, ValueError) as error:
         raise UserError(str(error)) from error
     if leftovers:
         raise UserError(f"unexpected argument '{leftovers[0]}': flags are written --NAME=VALUE")
+    for name in PATH_FLAGS & set(values):
+        values[name].value = _expanded(values[name].value)
     return values
 
 
@@ -227,6 +233,31 @@ def one_line(error):
     message = str(error).partition("\n  In call to configurable")[0]
     message = re.sub(r"^\[Errno \d+\] ", "", " ".join(message.split()))
     return message or type(error).__name__
+
+
+def _value_error(error, values):
+    """Returns what a flag expected and what came, in words."""
+    found = re.match(r"flag --(\w+)=", str(error))
+    if found is None or found[1] not in values:
+        return str(error)
+    name = found[1]
+    given = str(error)[found.end() :].removesuffix(f": {error.__context__}")
+    parser, kind = values[name].parser, values[name].flag_type()
+    if kind.endswith("enum"):
+        expected = f"one of {', '.join(parser.enum_values)}"
+    else:
+        expected = {"int": "a whole number", "float": "a number", "bool": "true or false"}[kind]
+        low, high = (getattr(parser, f"{end}_bound", None) for end in ("lower", "upper"))
+        expected += "" if low is None else f" of at least {low}"
+        expected += "" if high is None else f"{'' if low is None else ' and'} at most {high}"
+    return f"--{name}: expected {expected}, got '{given}'"
+
+
+def _expanded(value):
+    """Puts the home folder in the place of ~ in a path or a list of paths."""
+    if isinstance(value, list):
+        return [os.path.expanduser(path) for path in value]
+    return value and os.path.expanduser(value)
 
 
 def _nearest_flag(name, values):

@@ -26,9 +26,7 @@ def define_flags(values):
     flags.DEFINE_string("data", None, text, flag_values=values)
     text = "Images at a time (default: as in training)."
     flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
-    text = (
-        "FILE.json, replaced if it is there (default: results/evaluation.json in the run directory)."
-    )
+    text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
     flags.DEFINE_string("output", None, text, flag_values=values)
 
 

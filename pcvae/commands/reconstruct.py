@@ -26,7 +26,10 @@ def define_flags(values):
     text = "How many images at most, the first by name or index."
     flags.DEFINE_integer("num_images", 64, text, lower_bound=1, flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
-    text = "FILE.png or FILE.npz (default: images/reconstructions.png in the run directory)."
+    text = (
+        "FILE.png or FILE.npz, replaced if it is there (default: "
+        "images/reconstructions_COUNT_KLEVELS_seed_N.png in the run directory)."
+    )
     flags.DEFINE_string("output", None, text, flag_values=values)
 
 
@@ -37,8 +40,9 @@ def run(values):
         raise UserError("--images is missing: a folder of pictures, a picture, or an arrays file")
     if not os.path.exists(values.images):
         raise UserError(f"--images={values.images}: there is no such file or folder")
-    default = os.path.join(run_dir, "images", "reconstructions.png")
-    output = command.require_output(values.output or default)
+    levels = "all" if values.num_levels is None else values.num_levels
+    name = f"reconstructions_{values.num_images}_K{levels}_seed_{values.seed}.png"
+    output = command.require_output(values.output or os.path.join(run_dir, "images", name))
     runs = command.import_runs()
     runs.reconstruct(
         run_dir=run_dir,

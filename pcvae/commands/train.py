@@ -65,9 +65,7 @@ def run(values):
         configuration.record(run_dir, values.allow_config_change)
         return configuration.markdown()
 
-    configuration.call(
-        runs.train, run_dir=run_dir, on_assembled=on_assembled, on_start=on_start
-    )
+    configuration.call(runs.train, run_dir=run_dir, on_assembled=on_assembled, on_start=on_start)
 
 
 main = command.Command("train", __doc__, define_flags, run).main

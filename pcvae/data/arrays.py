@@ -13,6 +13,7 @@ from pcvae.errors import UserError
 
 ROWS_PER_CHUNK = 256
 WANTED_VALUES = "expected whole numbers in 0..255 or floats in [0, 1]"
+MAX_OF_OTHER_SCALES = 16  # 0 and 1, classes, 4 bits, scikit-learn's digits
 REMEDY = "scale them to 0..255 and save as uint8"
 
 
@@ -20,7 +21,8 @@ class ArrayImages(ImageDataset):
     """Images from a ``.npy`` or ``.npz`` file: [n, height, width, channels] or [n, height, width].
 
     Values are whole numbers in 0..255, of any integer type, or floats in [0, 1], which are
-    multiplied by 255 and rounded (so is bool). 1 to 4 channels.
+    multiplied by 255 and rounded (so is bool). Whole numbers that are all at most 16 are refused:
+    they are on another scale. 1 to 4 channels.
 
     An ``.npz`` may name its arrays ``train``, ``test`` and ``validation``. A missing
     ``validation`` is then the end of ``train``: 5,000 images, or a tenth where that is less.
@@ -134,6 +136,8 @@ def _conversion(array, name):
         return lambda image: image.astype(np.uint8) * np.uint8(255)
     low, high = array.min(), array.max()  # NaN if any value is
     if array.dtype.kind == "f":
+        if np.isnan(low):
+            raise UserError(f"{name} holds NaN; {WANTED_VALUES}")
         if not (low >= 0.0 and high <= 1.0):
             raise UserError(
                 f"{name} holds {array.dtype} values from {low:g} to {high:g}; {WANTED_VALUES}; "
@@ -144,6 +148,12 @@ def _conversion(array, name):
     if low < 0 or high > 255:
         raise UserError(
             f"{name} holds {array.dtype} values from {low} to {high}; {WANTED_VALUES}; {REMEDY}"
+        )
+    if high <= MAX_OF_OTHER_SCALES:
+        factor = f", for example by images * {255 // high}" if high else ""
+        raise UserError(
+            f"{name} holds {array.dtype} values from {low} to {high}, so dark in 0..255 that they "
+            f"must be on another scale; {REMEDY}{factor}"
         )
     if high < 64:
         report(f"{name}: warning: no value is above {high} of 255, so all images are dark")

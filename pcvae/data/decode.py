@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 PICTURES_PER_ROUND = 256
 
@@ -67,6 +67,16 @@ def decode_file(file, image_size, channels):
         upright = _upright(image)
         array = np.asarray(fit(_to_channels(upright, channels), image_size))
     return array.reshape(image_size, image_size, channels)
+
+
+def explain(error, path):
+    """Returns why a picture cannot be decoded, as part of a line, for whatever Pillow raised."""
+    if isinstance(error, UnidentifiedImageError):
+        empty = os.path.isfile(path) and os.path.getsize(path) == 0
+        return "the file is empty" if empty else "its content is no picture"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _upright(image):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from pcvae.data.dataset import ImageDataset, check_image_size
-from pcvae.data.decode import decode_file, decode_in_threads
+from pcvae.data.decode import decode_file, decode_in_threads, explain
 from pcvae.data.progress import report, with_progress
 from pcvae.data.splits import TEST_FRACTION, VALIDATION_FRACTION, split_by_name
 from pcvae.errors import UserError
@@ -71,19 +71,21 @@ class FolderImages(ImageDataset):
         decoded = decode_in_threads(
             tasks, lambda task: decode_file(self._root / task[1], side, channels)
         )
-        first_unreadable, count = None, 0
+        first_unreadable, reason, count = None, None, 0
         for (split, name), image, error in with_progress(
             decoded, len(tasks), f"{self.name}: decoding images"
         ):
             if error is None:
                 writers[split].write(image)
             else:
-                first_unreadable = first_unreadable or name
+                if not count:
+                    first_unreadable, reason = name, explain(error, self._root / name)
                 count += 1
         if count and not self._skip_unreadable:
             raise UserError(
                 f"{count} of {len(tasks)} images in {str(self._root)!r} cannot be decoded, the "
-                f"first is {first_unreadable!r}; mend or remove them, or set skip_unreadable=True"
+                f"first is {first_unreadable!r} ({reason}); mend or remove them, or leave them out "
+                "by --gin.data.from_spec.skip_unreadable=True"
             )
 
     def _load(self):

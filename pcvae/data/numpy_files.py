@@ -7,6 +7,8 @@ import numpy as np
 from pcvae.errors import UserError
 
 ZIP_MAGIC = b"PK\x03\x04"
+NPY_MAGIC = b"\x93NUMPY"
+PICKLE_MAGIC = b"\x80"
 
 
 def read_headers(path):
@@ -43,8 +45,8 @@ def read_headers(path):
     for name, (_, dtype) in headers.items():
         if dtype.hasobject:
             raise UserError(
-                f"{str(path)!r} holds pickled Python objects ({name or 'array'}), which are never "
-                "loaded; save a plain uint8 array instead"
+                f"{str(path)!r} holds pickled Python objects ({name or 'array'}): pickles are "
+                "refused, since loading one may run code; save a plain uint8 array instead"
             )
     return headers
 
@@ -69,6 +71,22 @@ def load_array(path, name):
         raise _unreadable(path, error) from error
 
 
+def _what_else(path):
+    """Returns what a file that NumPy cannot read is, if that is plain to see, or None."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(NPY_MAGIC))
+    except OSError:
+        return None
+    if not start:
+        return "the file is empty"
+    if start.startswith(PICKLE_MAGIC):
+        return "it is a pickle, and pickles are refused, since loading one may run code"
+    if not start.startswith((ZIP_MAGIC, NPY_MAGIC)):
+        return "its content is of another kind"
+    return None
+
+
 def _read_header(file):
     version = np.lib.format.read_magic(file)
     read = {
@@ -82,5 +100,5 @@ def _read_header(file):
 
 
 def _unreadable(path, error):
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = _what_else(path) or " ".join(str(error).split()) or type(error).__name__
     return UserError(f"cannot read {str(path)!r} as a .npy or .npz file: {reason}")

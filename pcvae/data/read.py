@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pcvae.data.arrays import read_array_images
-from pcvae.data.decode import decode_file
+from pcvae.data.decode import decode_file, explain
 from pcvae.data.folder import SUFFIXES, list_files
 from pcvae.errors import UserError
 
@@ -47,4 +47,5 @@ def _decode(file, side, channels):
         return decode_file(file, side, channels)
     # Pillow raises nearly every kind of exception for damaged files.
     except Exception as error:
-        raise UserError(f"{str(file)!r} cannot be decoded as a picture: {error}") from error
+        reason = explain(error, file)
+        raise UserError(f"{str(file)!r} cannot be decoded as a picture: {reason}") from error

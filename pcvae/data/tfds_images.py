@@ -188,7 +188,7 @@ def _prepared_builder(name, data_dir, download):
             f"tfds:{name} is not prepared in {folder!r}; set data_dir to where it is, or "
             "download=True"
         )
-    report(f"tfds:{name}: TFDS downloads and prepares it in {folder}")
+    report(f"tfds:{name}: not there yet, downloading and preparing it in {folder} (by TFDS)")
     try:
         builder.download_and_prepare()
         return builder

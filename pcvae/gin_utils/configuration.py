@@ -4,17 +4,14 @@ import copy
 import inspect
 import os
 import re
-import tokenize
 from pathlib import Path
 
 import gin
-from gin import config_parser
 
-from pcvae.checks import check_folder
 from pcvae.errors import UserError
 from pcvae.gin_utils import lookup
-from pcvae.gin_utils.arguments import WrittenReferences
 from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader, is_macro
+from pcvae.gin_utils.run_directory import check_same
 
 
 def parse(root_fns, gin_files, bindings, search_paths=(), imports=()):
@@ -90,7 +87,7 @@ class Configuration:
         try:
             return gin.get_configurable(root_fn)(**arguments)
         except (TypeError, ValueError) as error:
-            mended = self._argument_error(error)
+            mended = self._argument_error(error) or self._value_error(root_fn, error)
             if mended is None:
                 raise
             raise mended from error
@@ -165,27 +162,7 @@ class Configuration:
         Raises:
             UserError: which names the bindings that changed, old -> new.
         """
-        path = Path(run_dir) / "config.gin"
-        if not path.exists():
-            return
-        old, new = _bindings_in_file(path), _bindings_in(self.text())
-        if not old.keys() & new.keys():
-            raise UserError(
-                f"{path}: expected the record of pcvae-train, got a file that shares no name with "
-                "it, made by another program or by hand: use another --run_dir"
-            )
-        changes = [
-            f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name)
-        ]
-        if changes:
-            if len(changes) > _CHANGES_SHOWN:
-                changes[_CHANGES_SHOWN:] = [f"and {len(changes) - _CHANGES_SHOWN} more"]
-            raise UserError(
-                f"{run_dir} was made with another configuration ({'; '.join(changes)}): "
-                "use another --run_dir, or --allow_config_change to go on with the new one"
-            )
+        check_same(run_dir, self.text())
 
     def record(self, run_dir, allow_change=False):
         """Writes ``config.gin`` and ``operative_config.gin`` into a run directory.
@@ -216,6 +193,16 @@ class Configuration:
         references = gin.config.iterate_references(gin.config._CONFIG)
         return {"/".join(reference.scopes) for reference in references if is_macro(reference)}
 
+    def _value_error(self, root_fn, error):
+        """Returns the UserError of the root about an argument, with the macro's name, or None."""
+        message = str(error).partition("\n")[0]
+        name = message.partition(": ")[0]
+        value = gin.get_bindings(root_fn, resolve_references=False).get(name)
+        if not isinstance(error, UserError) or not isinstance(value, _REFERENCE):
+            return None
+        source = self._sources.get(("/".join(value.scopes), "gin.macro", "value"))
+        return UserError(f"{message} ({source.where} sets {source.name})") if source else None
+
     def _argument_error(self, error):
         """Returns the UserError for arguments that a call got wrong because of gin, or None."""
         if isinstance(error, UserError):
@@ -238,49 +225,7 @@ class Configuration:
 
 
 _NOTHING = object()
-_CHANGES_SHOWN = 12
-
-
-def check_run_dir(run_dir):
-    """Refuses a folder that holds something, but no run of pcvae-train.
-
-    Raises:
-        UserError: which names what was found; or the path cannot be a folder.
-    """
-    folder = Path(check_folder(run_dir, "--run_dir"))
-    if not folder.is_dir() or (folder / "config.gin").exists():
-        return
-    # Another worker of the same run may be about to write the record.
-    found = sorted(
-        path.name for path in folder.iterdir() if not path.name.startswith((".", "config.gin."))
-    )
-    if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise UserError(
-            f"--run_dir={run_dir}: expected a new or empty folder, or a run of pcvae-train with its "
-            f"config.gin, found {', '.join(found[:3])}{more}: use another --run_dir"
-        )
-
-
-def _bindings_in_file(path):
-    """Returns the bindings of the record of a run, as name -> value as written."""
-    try:
-        return _bindings_in(path.read_text(encoding="utf-8"))
-    except (SyntaxError, tokenize.TokenError, UnicodeDecodeError) as error:
-        why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.args[0]
-        raise UserError(
-            f"{path} is damaged, or no record of pcvae-train ({why}): use another --run_dir"
-        ) from error
-
-
-def _bindings_in(text):
-    """Returns the bindings of a gin text, as name -> value as written."""
-    statements = list(config_parser.ConfigParser(text, WrittenReferences()))
-    return {
-        f"{s.scope}/{s.selector}.{s.arg_name}".strip("/.").replace("/.", "."): repr(s.value)
-        for s in statements
-        if isinstance(s, config_parser.BindingStatement)
-    }
+_REFERENCE = gin.config.ConfigurableReference
 
 
 def _write(path, text):

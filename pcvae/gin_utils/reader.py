@@ -50,7 +50,15 @@ class Reader:
     """
 
     def __init__(self, search_paths=()):
-        """Files are looked up in the working directory, the shipped folder, the search paths."""
+        """Files are looked up in the working directory, the shipped folder, the search paths.
+
+        Raises:
+            UserError: a search path is no folder.
+        """
+        search_paths = [os.path.expanduser(path) for path in search_paths]
+        for path in search_paths:
+            if not os.path.isdir(path):
+                raise UserError(f"--gin_search_path={path}: there is no such folder")
         self._folders = ["", str(shipped_gin_folder()), *search_paths]
         self._open_files = []
         self._place = 0

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from pcvae.errors import UserError
+
 
 def fan_in_uniform(scale=1.0):
     """Returns the initializer of the published convolutions: uniform in +-sqrt(scale / fan_in).
@@ -69,6 +71,9 @@ class BottleneckBlock(keras.layers.Layer):
         kernel_size: side of the two inner kernels: 3, or 1 where the side is at most 2.
         residual: whether the input is added to the output (needs in_width == out_width).
         last_scale: variance scale of the last convolution's start; 0 starts it at zero.
+
+    Raises:
+        UserError: the bottleneck has no channel.
     """
 
     def __init__(
@@ -82,6 +87,11 @@ class BottleneckBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if middle_width < 1:
+            raise UserError(
+                "bottleneck: expected a fraction of the width that leaves 1 channel or more, got "
+                f"{middle_width} for a block of {out_width} channels"
+            )
         if residual and in_width != out_width:
             raise ValueError(f"residual needs in_width == out_width, got {in_width}, {out_width}")
         self.in_width = in_width

@@ -1,7 +1,7 @@
 """What every hierarchical VAE offers on uint8 arrays: sample, reconstruct, encode, decode, rates.
 
 The methods run compiled graphs in batches. Example i gets the noise of (seed, level, i), so the
-size of the batches changes nothing.
+size of the batches changes nothing. Seeds are integers from 0 to 2^32 - 1.
 """
 
 import functools
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import check_integer
 from pcvae.distributions.noise import SeededNoise, make_seed
 from pcvae.errors import UserError
 
@@ -40,7 +41,13 @@ class Inference:
 
         Returns:
             uint8 [num_samples, height, width, channels].
+
+        Raises:
+            UserError: an argument is out of range.
         """
+        num_samples = check_integer("num_samples", num_samples, 0)
+        batch_size = check_integer("batch_size", batch_size, 1)
+        first_sample = check_integer("first_sample", first_sample, 0)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
         batches = [np.zeros((0, *self.image_shape), np.uint8)]
         for start in range(0, num_samples, batch_size):
@@ -60,10 +67,12 @@ class Inference:
 
         Returns:
             uint8 [num_images, height, width, channels], the mean of the head.
+
+        Raises:
+            UserError: the images do not fit the model, or an argument is out of range.
         """
         num_levels = self.num_levels if num_levels is None else num_levels
-        if not 0 <= num_levels <= self.num_levels:
-            raise UserError(f"num_levels: expected 0..{self.num_levels}, got {num_levels}")
+        num_levels = check_integer("num_levels", num_levels, 0, self.num_levels)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
         graph = self._reconstruct_graph
         return np.concatenate(
@@ -81,6 +90,9 @@ class Inference:
             seed: integer.
             batch_size: images at once.
 
+        Raises:
+            UserError: the images do not fit the model, or an argument is out of range.
+
         Returns:
             A list with one float32 [num_images, side, side, latent_width] for each level,
             coarsest first.
@@ -96,17 +108,20 @@ class Inference:
         """Decodes latents; ``decode(encode(images))`` equals ``reconstruct(images)``.
 
         Args:
-            latents: arrays as `encode` gives them; levels missing at the end are drawn from the
-                prior.
+            latents: one or more arrays as `encode` gives them; levels missing at the end are drawn
+                from the prior.
             seed: integer, for the levels that are missing.
             temperature: of the prior that gives them; 0 takes its means.
             batch_size: images at once.
 
         Returns:
             uint8 [num_images, height, width, channels], the mean of the head.
+
+        Raises:
+            UserError: the latents do not fit the model, or an argument is out of range.
         """
-        latents = [np.asarray(latent, np.float32) for latent in latents]
-        self._check_latents(latents)
+        latents = self._check_latents(latents)
+        batch_size = check_integer("batch_size", batch_size, 1)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
         graph = self._decode_graph
         return np.concatenate(
@@ -135,17 +150,19 @@ class Inference:
         """Returns one temperature a level, float32 [levels], from a number or a list.
 
         Raises:
-            UserError: a number is negative or not finite, or the list has another length.
+            UserError: a number is negative or not finite, there is none, or the list has another
+                length.
         """
-        values = np.asarray(temperature, np.float32)
-        if values.ndim == 0:
+        values = _floats(temperature)
+        if values is not None and values.ndim == 0:
             values = np.full(self.num_levels, values)
-        if values.shape != (self.num_levels,) or not (np.isfinite(values) & (values >= 0)).all():
+        fits = values is not None and values.shape == (self.num_levels,)
+        if not fits or not ((values >= 0) & (values <= np.finfo(np.float32).max)).all():
             raise UserError(
                 f"temperature: expected a number >= 0 or {self.num_levels} of them, one a level; "
-                f"got {temperature}"
+                f"got {' '.join(repr(temperature).split())}"
             )
-        return values
+        return values.astype(np.float32)
 
     def check_images(self, images):
         """Returns images as a uint8 array of the model's shape.
@@ -162,22 +179,32 @@ class Inference:
         return images
 
     def _batches(self, images, batch_size):
-        images = self.check_images(images)
+        images, batch_size = self.check_images(images), check_integer("batch_size", batch_size, 1)
         return [
             (start, images[start : start + batch_size])
             for start in range(0, len(images), batch_size)
         ]
 
     def _check_latents(self, latents):
-        sides = self.level_resolutions[: len(latents)]
-        expected = [(side, side, self.decoder.latent_width) for side in sides]
-        got = [latent.shape[1:] for latent in latents]
-        counts = {len(latent) for latent in latents}
-        if not latents or got != expected or len(counts) != 1:
+        """Returns latents as a list of float32 arrays, if they are those of a prefix."""
+        is_list = isinstance(latents, list | tuple)
+        arrays = [_floats(latent) for latent in latents] if is_list else []
+        shapes = [() if array is None else array.shape for array in arrays]
+        width = self.decoder.latent_width
+        expected = [(side, side, width) for side in self.level_resolutions]
+        counts = {shape[:1] for shape in shapes}
+        given = [shape[1:] for shape in shapes]
+        if len(counts) != 1 or counts & {(), (0,)} or given != expected[: len(given)]:
+            got = f"arrays of shapes {shapes}" if is_list else type(latents).__name__
             raise UserError(
-                f"latents: expected at most {self.num_levels} arrays of shapes "
-                f"[num_images, *] with * = {expected[:3]}..., got {[x.shape for x in latents][:3]}"
+                "latents: expected a list of arrays [num_images, side, side, latent_width], one or "
+                f"more images and the first 1 to {self.num_levels} of the levels {expected}, got "
+                f"{got}"
             )
+        for level, array in enumerate(arrays):
+            if not np.isfinite(array).all():
+                raise UserError(f"latents: expected finite numbers, got others at level {level}")
+        return [array.astype(np.float32) for array in arrays]
 
     def images_from_head(self, params):
         """Rounds the mean of the head to uint8 images."""
@@ -244,6 +271,15 @@ class Inference:
             return self.decoder.infer(self.activations(images), noise).rate_per_level
 
         return self._graph(rates, self._image_spec, _SEED, _FIRST)
+
+
+def _floats(values):
+    """Returns numbers as a float64 array, or None if they are something else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
 
 
 _SEED = tf.TensorSpec((2,), tf.int32, name="seed")

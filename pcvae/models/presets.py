@@ -1,5 +1,6 @@
 """VDVAEs whose layer strings follow from the side of the images."""
 
+from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
 from pcvae.models.vdvae import VDVAE
@@ -79,8 +80,21 @@ def small_vdvae(
         bit_depth: see `VDVAE`.
         num_latent_levels: see `VDVAE`.
         prefix_decoders: see `VDVAE`.
+
+    Raises:
+        UserError: an argument is out of range, or the side does not halve down to 8 or less.
     """
-    side = image_shape[0]
+    sizes = {
+        "width": width,
+        "min_width": min_width,
+        "max_width": max_width,
+        "latent_width": latent_width,
+        "levels_per_resolution": levels_per_resolution,
+    }
+    for name, value in sizes.items():
+        check_integer(name, value, 1)
+    check_integer("blocks_per_resolution", blocks_per_resolution, 0)
+    side = check_integer("image_shape[0]", image_shape[0], 1)
     encoder_blocks, decoder_blocks = small_layer_strings(
         side, blocks_per_resolution, levels_per_resolution
     )

@@ -10,6 +10,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.errors import UserError
 from pcvae.objectives.distortions import mse
+from pcvae.objectives.prefix_distortion import check_one_decoder
 from pcvae.outputs import ObjectiveTerms
 
 RATE = "rate_nats_per_dim"
@@ -56,7 +57,11 @@ class ConstrainedRate:
 
         Returns:
             A tuple of `Constraint`.
+
+        Raises:
+            UserError: the model has decoders of prefixes, which this objective does not train.
         """
+        check_one_decoder(self, decoded_prefixes)
         return (Constraint(RATE, self.target),)
 
     def __call__(self, output, images, step):
@@ -101,6 +106,7 @@ class ConstrainedDistortion:
 
     def constraints(self, decoded_prefixes):
         """Returns the one constraint; see `ConstrainedRate.constraints`."""
+        check_one_decoder(self, decoded_prefixes)
         return (Constraint(DISTORTION, self.target),)
 
     def __call__(self, output, images, step):

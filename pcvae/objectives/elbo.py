@@ -5,6 +5,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.errors import UserError
 from pcvae.objectives.distortions import mse
+from pcvae.objectives.prefix_distortion import check_one_decoder
 from pcvae.outputs import ObjectiveTerms
 
 
@@ -37,7 +38,8 @@ class NegativeELBO:
         self.free_bits_nats_per_level = free_bits_nats_per_level
 
     def constraints(self, decoded_prefixes):
-        """Returns the constraints: none."""
+        """Returns the constraints: none; see `ConstrainedRate.constraints`."""
+        check_one_decoder(self, decoded_prefixes)
         return ()
 
     def rate_weight(self, step):

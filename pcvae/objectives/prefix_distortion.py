@@ -3,8 +3,23 @@
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.errors import UserError
 from pcvae.objectives.distortions import mse
 from pcvae.outputs import ObjectiveTerms
+
+
+def check_one_decoder(objective, decoded_prefixes):
+    """Checks that a model has no decoders but its own path, for an objective that trains no other.
+
+    Raises:
+        UserError: it has.
+    """
+    if len(decoded_prefixes) > 1:
+        inner = ", ".join(map(str, decoded_prefixes[:-1]))
+        raise UserError(
+            f"{type(objective).__name__} does not train the model's prefix_decoders (K = {inner}): "
+            "leave them out, or take ProgressiveCoding"
+        )
 
 
 class PrefixDistortion:

@@ -1,13 +1,18 @@
 """What is done with a run directory: load, evaluate, sample, reconstruct, describe."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from pcvae import data, evaluation, models, training
+from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
 from pcvae.training import reports
+
+MAX_IMAGES_IN_PICTURE = 1024
+SAMPLES_AT_ONCE = 64
 
 
 def load(run_dir):
@@ -22,6 +27,8 @@ def load(run_dir):
     Raises:
         UserError: the directory holds no run, or one that is damaged.
     """
+    if not isinstance(run_dir, str | os.PathLike):
+        raise UserError(f"run_dir: expected the path of a run directory, got {run_dir!r}")
     run_dir = Path(run_dir)
     model = models.read_model(run_dir / "model.json")
     models.load_weights(model, training.read_group(run_dir / "checkpoints", "ema"))
@@ -53,7 +60,7 @@ def evaluate(
     model, run = load(run_dir), read_run(run_dir)
     dataset = run_dataset(run, spec, model.image_shape)
     count = dataset.num_images(split)
-    if num_images is not None and num_images > count:
+    if num_images is not None and check_integer("num_images", num_images, 1) > count:
         raise UserError(f"num_images: the {split} split has {count} images, got {num_images}")
     likelihood = evaluation.LikelihoodEvaluation(model, batch_size or run["batch_size"])
     record = evaluate_split(likelihood, dataset, split, seed, num_images)
@@ -72,15 +79,37 @@ def evaluate(
 
 
 def sample(*, run_dir, num_samples, temperature, seed, output):
-    """Draws images from a run: a grid (``.png``) or the array ``images`` (``.npz``)."""
-    images = load(run_dir).sample(num_samples, temperature=temperature, seed=seed)
+    """Draws images from a run: a grid (``.png``) or the array ``images`` (``.npz``).
+
+    Raises:
+        UserError: the run is damaged, an argument is out of range, or a grid would be too large.
+    """
+    check_integer("num_samples", num_samples, 1)
+    _check_picture_size(output, num_samples)
+    model = load(run_dir)
+    starts = range(0, num_samples, SAMPLES_AT_ONCE)
+    images = np.concatenate(
+        [
+            model.sample(
+                min(SAMPLES_AT_ONCE, num_samples - start), temperature, seed, first_sample=start
+            )
+            for start in data.with_progress(starts, len(starts), "drawing images, batches")
+        ]
+    )
     _write_pictures_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
 
 
 def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64):
-    """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``)."""
+    """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``).
+
+    Raises:
+        UserError: the run is damaged, an argument is out of range, or the images cannot be read,
+            or are too many for a picture.
+    """
+    check_integer("num_images", num_images, 1)
     model = load(run_dir)
     originals = data.read_images(images, model.image_shape, num_images)
+    _check_picture_size(output, len(originals))
     reconstructions = model.reconstruct(originals, num_levels=num_levels, seed=seed)
 
     def picture():
@@ -121,6 +150,15 @@ def closing_lines(record):
         f"{evaluation.headline(record)} on {count:,} images of the {split} split",
         *(constraint["statement"] for constraint in record.get("constraints", ())),
     ]
+
+
+def _check_picture_size(output, num_images):
+    """Raises UserError unless a file can hold some images: arrays can, pictures have an end."""
+    if Path(output).suffix.lower() != ".npz" and num_images > MAX_IMAGES_IN_PICTURE:
+        raise UserError(
+            f"{output}: a picture holds at most {MAX_IMAGES_IN_PICTURE:,} images, got "
+            f"{num_images:,}: write arrays instead, to a file name in .npz"
+        )
 
 
 def _write_pictures_or_arrays(output, picture, **arrays):

@@ -13,6 +13,7 @@ from pcvae.training import summaries
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
 NUM_IMAGES_SHOWN = 8
+RUN_FIELDS = ("data", "batch_size", "steps", "seed")
 
 
 def write_json(record, path):
@@ -23,12 +24,21 @@ def write_json(record, path):
 
 
 def read_run(run_dir):
-    """Returns the record ``run.json`` of a run directory."""
+    """Returns the record ``run.json`` of a run directory.
+
+    Raises:
+        UserError: it is missing, no JSON, or lacks a field.
+    """
     path = Path(run_dir) / "run.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        run = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: expected the record of a run, got: {error}") from error
+    missing = [name for name in RUN_FIELDS if not isinstance(run, dict) or name not in run]
+    if missing:
+        what = f"one without {', '.join(missing)}" if isinstance(run, dict) else type(run).__name__
+        raise UserError(f"{path}: expected the record of a run, got {what}")
+    return run
 
 
 def run_dataset(run, spec, image_shape):

@@ -130,9 +130,7 @@ def train(
         if not constraints:
             return record
         multipliers = trainer.multiplier.values.numpy()
-        results = evaluation.constraint_results(
-            constraints, record, model.image_shape, multipliers
-        )
+        results = evaluation.constraint_results(constraints, record, model.image_shape, multipliers)
         return {**record, "constraints": results}
 
     def validate(step):

@@ -141,7 +141,10 @@ class Checkpoints:
         }
         parts = [f"{what}: {_some(names)}" for what, names in problems.items() if names]
         if parts:
-            raise UserError(f"checkpoint {path} does not fit this run; {'; '.join(parts)}")
+            raise UserError(
+                f"checkpoint {path} does not fit this run; {'; '.join(parts)}: use another "
+                "--run_dir, or the configuration that it was made with"
+            )
 
 
 def newest(directory):

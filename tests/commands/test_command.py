@@ -22,6 +22,9 @@ def _command(run, define=lambda values: None):
     def define_flags(values):
         flags.DEFINE_integer("count", 3, "How many.", lower_bound=1, flag_values=values)
         flags.DEFINE_string("path", None, "Where it is.", flag_values=values)
+        flags.DEFINE_float("fraction", 0.5, "", 0, 1, flag_values=values)
+        flags.DEFINE_enum("kind", "a", ["a", "b"], "", flag_values=values)
+        flags.DEFINE_bool("fast", False, "", flag_values=values)
         define(values)
 
     return command.Command("toy", "Does nothing.\n\nUsage: toy", define_flags, run).main
@@ -55,8 +58,12 @@ def test_help_shows_usage_and_every_flag_with_default_and_meaning(capsys):
     ("argv", "says"),
     [
         (["--cuont=4"], "no flag --cuont; did you mean --count"),
-        (["--count=four"], "count"),
-        (["--count=0"], "count"),
+        (["--count=1e3"], "--count: expected a whole number of at least 1, got '1e3'"),
+        (["--count=0"], "--count: expected a whole number of at least 1, got '0'"),
+        (["--count=a: b"], "got 'a: b'"),
+        (["--fraction=half"], "--fraction: expected a number of at least 0 and at most 1, got"),
+        (["--kind=c"], "--kind: expected one of a, b, got 'c'"),
+        (["--fast=maybe"], "--fast: expected true or false, got 'maybe'"),
         (["--count"], "Missing value"),
         (["--nodebug=1"], "does not take an argument"),
         (["stray"], "unexpected argument 'stray'"),

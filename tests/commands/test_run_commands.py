@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pcvae.commands import evaluate, reconstruct, sample
+from pcvae.commands import evaluate, reconstruct, sample, train
 from pcvae.commands.sample import parse_temperature
 from pcvae.errors import UserError
 
@@ -23,7 +23,7 @@ def test_evaluate_hands_on_its_flags(stand_in, run_dir):
 
 def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):
     assert sample.main([f"--run_dir={run_dir}", "--seed=2"]) == 0
-    default = os.path.join(run_dir, "images", "samples_seed_2.png")
+    default = os.path.join(run_dir, "images", "samples_64_t1.0_seed_2.png")
     assert capsys.readouterr().out == f"wrote {default}\n"
     argv = ["--num_samples=3", "--temperature=1,0.5", "--output=x.NPZ"]
     assert sample.main([f"--run_dir={run_dir}", *argv]) == 0
@@ -59,6 +59,45 @@ def test_reconstruct_hands_on_its_flags(stand_in, run_dir, tmp_path):
             "output": "r.png",
         }
     ]
+
+
+def test_default_names_tell_what_is_in_the_file(stand_in, run_dir, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for temperature in ("0.7", "1,0.5", ",".join(["1"] * 300), ",".join(["0.9"] * 300)):
+        assert sample.main([f"--run_dir={run_dir}", f"--temperature={temperature}"]) == 0
+    for argv in ([], ["--num_levels=3"], ["--num_images=5", "--seed=1"]):
+        argv = [f"--run_dir={run_dir}", "--images=pictures", *argv]
+        assert reconstruct.main(argv) == 0
+    names = [os.path.basename(call["output"]) for call in stand_in.calls]
+    assert names[:2] == ["samples_64_t0.7_seed_0.png", "samples_64_t1.0-0.5_seed_0.png"]
+    assert len(names[2]) < 50 and names[2] != names[3]
+    assert names[4:] == [
+        "reconstructions_64_Kall_seed_0.png",
+        "reconstructions_64_K3_seed_0.png",
+        "reconstructions_5_Kall_seed_1.png",
+    ]
+
+
+@pytest.mark.parametrize("main", [evaluate.main, sample.main, reconstruct.main])
+def test_help_says_that_a_file_is_replaced(capsys, main):
+    assert main(["--help"]) == 0
+    assert "replaced if it is there" in capsys.readouterr().out
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(stand_in, run_dir, tmp_path, monkeypatch, fails):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    argv = ["--run_dir=~/run", "--images=~/exp.gin", "--output=~/r.png"]
+    assert reconstruct.main(argv) == 0
+    call = stand_in.calls[-1]
+    assert [call[name] for name in ("run_dir", "images", "output")] == [
+        os.path.join(tmp_path, name) for name in ("run", "exp.gin", "r.png")
+    ]
+    monkeypatch.chdir("/")
+    argv = ["--gin_file=~/exp.gin", "--gin_search_path=~/", "--gin_file=exp.gin"]
+    assert train.main([*argv, "--run_dir=~/new"]) == 0
+    assert (tmp_path / "new" / "config.gin").exists()
+    missing = fails(train.main, "--gin_search_path=~/nowhere", "--run_dir=~/new")
+    assert f"--gin_search_path={tmp_path}/nowhere" in missing
 
 
 @pytest.mark.parametrize("main", [evaluate.main, sample.main, reconstruct.main])

@@ -77,6 +77,8 @@ def test_a_gin_file_that_ignores_the_data_is_told(stand_in, tmp_path, fails):
         (["--gin.runs.Model.widht=5"], "did you mean width"),
         (["--gin.runs.Model.image_shape=(1, 1, 1)"], "the program sets 'image_shape' itself"),
         (["--gin_file=nowhere.gin"], "no gin file 'nowhere.gin'"),
+        (["--gin_search_path=nowhere"], "--gin_search_path=nowhere: there is no such folder"),
+        (["--gin_search_path=exp.gin"], "--gin_search_path=exp.gin: there is no such folder"),
         (["--gin.TRAIN_STEPS", "5"], "write --gin.TRAIN_STEPS=VALUE"),
         (["--gni_file=exp.gin"], "did you mean --gin_file"),
         (["--run_dir=exp.gin"], "--run_dir=exp.gin: expected a folder or a new path, but this is"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from pcvae.data import ArrayImages
+from pcvae.data import ArrayImages, read_images
 from pcvae.data.splits import split_by_name
 from pcvae.errors import UserError
 
@@ -102,9 +102,23 @@ def test_images_are_cropped_and_resized_on_request(tmp_path):
 
 
 def test_dark_whole_numbers_are_warned_of(tmp_path, capsys):
-    images = load_digits().images.astype(np.uint8)
+    images = load_digits().images.astype(np.uint8) + np.uint8(1)
     ArrayImages(save(tmp_path / "a.npz", images)).images("train")
-    assert "no value is above 16 of 255" in capsys.readouterr().err
+    assert "no value is above 17 of 255" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("high", "factor"), [(16, 15), (1, 255), (9, 28), (0, None)])
+def test_whole_numbers_on_another_scale_are_refused_with_the_remedy(tmp_path, high, factor):
+    images = np.minimum(load_digits().images.astype(np.int64), high)
+    path = save(tmp_path / "a.npy", images)
+    remedy = "scale them to 0..255 .*" + (rf"images \* {factor}$" if factor else "")
+    with pytest.raises(UserError, match=f"0 to {high}, .* another scale; {remedy}") as raised:
+        ArrayImages(path).images("train")
+    assert "\n" not in str(raised.value)
+    with pytest.raises(UserError, match="another scale"):
+        read_images(path, (8, 8, 1))
+    if factor:
+        assert ArrayImages(save(path, images * factor)).num_images("train") > 0
 
 
 def test_fortran_order_is_read(tmp_path):
@@ -133,7 +147,7 @@ BAD_ARRAYS = {
     "digits of scikit-learn": (lambda: load_digits().images, "0 to 16; .*save as uint8"),
     "floats to 255": (lambda: random_images(9, 4, 4) * 1.0, "floats in"),
     "floats in [-1, 1]": (lambda: np.linspace(-1, 1, 144).reshape(9, 4, 4), "from -1 to 1"),
-    "not a number": (lambda: not_a_number(np.zeros((9, 4, 4))), "nan"),
+    "not a number": (lambda: not_a_number(np.zeros((9, 4, 4))), "holds NaN; expected whole"),
     "infinity": (lambda: np.full((9, 4, 4), np.inf), "inf"),
     "negative": (lambda: np.full((9, 4, 4), -1), "from -1 to -1"),
     "16 bits": (lambda: np.full((9, 4, 4), 65535, np.uint16), "65535"),
@@ -148,8 +162,8 @@ BAD_ARRAYS = {
     "no images": (lambda: np.zeros((0, 8, 8, 3), np.uint8), "shape"),
     "no pixels": (lambda: np.zeros((9, 0, 0, 3), np.uint8), "shape"),
     "not square": (lambda: np.zeros((9, 8, 6, 3), np.uint8), "set image_size, for example to 6"),
-    "two images": (lambda: np.zeros((2, 8, 8, 3), np.uint8), "too few"),
-    "objects": (lambda: np.array([{}, []], object), "pickled"),
+    "two images": (lambda: random_images(2, 8, 8, 3), "too few"),
+    "objects": (lambda: np.array([{}, []], object), "pickles are refused"),
     "records": (lambda: np.zeros((9, 4, 4), [("r", "u1")]), "type"),
 }
 
@@ -206,6 +220,21 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
     with pytest.raises(UserError, match="as a .npy or .npz file") as raised:
         ArrayImages(tmp_path / "a.npz")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"some text", "its content is of another kind"),
+        (pickle.dumps([1, 2]), "it is a pickle, and pickles are refused"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_what_it_is(tmp_path, content, says):
+    for name in ("a.npy", "a.npz"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=f"as a .npy or .npz file: {says}"):
+            ArrayImages(tmp_path / name)
 
 
 @pytest.mark.parametrize("make", [npy_bytes, npz_bytes])

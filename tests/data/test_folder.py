@@ -101,9 +101,34 @@ def test_damaged_pictures_are_counted_and_the_first_is_named(tmp_path):
     root = make_folder(tmp_path / "pictures", 12)
     names = damaged_files(root)
     dataset = FolderImages(root, image_size=4)
-    with pytest.raises(UserError, match="4 of 16 images .* skip_unreadable=True") as raised:
+    with pytest.raises(UserError, match="4 of 16 images .*skip_unreadable=True") as raised:
         dataset.images("test")
     assert any(repr(name) in str(raised.value) for name in names)
+    check_one_line(raised)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("900.jpg", "[Tt]runcated"),
+        ("901.png", "the file is empty"),
+        ("903.png", "its content is no picture"),
+        ("gone.png", "No such file"),
+    ],
+)
+def test_the_error_says_why_and_names_the_flag(tmp_path, name, reason):
+    root = make_folder(tmp_path / "pictures", 12)
+    damaged_files(tmp_path / "pictures")
+    for other in root.glob("90*"):
+        if other.name != name:
+            other.unlink()
+    (root / name).touch()
+    dataset = FolderImages(root, image_size=4)
+    if name == "gone.png":
+        (root / name).unlink()
+    remedy = "leave them out by --gin.data.from_spec.skip_unreadable=True"
+    with pytest.raises(UserError, match=rf"'{name}' \(.*{reason}.*\); .*{remedy}") as raised:
+        dataset.images("test")
     check_one_line(raised)
 
 

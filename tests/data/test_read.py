@@ -41,9 +41,9 @@ def test_arrays_at_their_own_size_and_resized(tmp_path):
 def test_what_cannot_be_read_is_one_line(folder):
     (folder / "bad.png").write_bytes(b"no picture")
     (folder / "text.txt").write_text("text")
-    np.save(folder / "rgb.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    np.save(folder / "rgb.npy", np.full((2, 8, 8, 3), 90, np.uint8))
     for name, shape, message in (
-        ("bad.png", (8, 8, 3), "cannot be decoded"),
+        ("bad.png", (8, 8, 3), "cannot be decoded as a picture: its content is no picture$"),
         ("text.txt", (8, 8, 3), "expected a folder"),
         ("missing", (8, 8, 3), "expected a folder"),
         ("a.png", (8, 8, 4), "1 or 3 channels"),

@@ -17,7 +17,7 @@ def home(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     for i in range(12):
         Image.new("RGB", (9, 9), (i, i, i)).save(tmp_path / "pictures" / f"{i}.png")
-    np.save(tmp_path / "a:b.npy", np.zeros((30, 6, 6), np.uint8))
+    np.save(tmp_path / "a:b.npy", np.full((30, 6, 6), 90, np.uint8))
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 

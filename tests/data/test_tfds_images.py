@@ -231,13 +231,16 @@ def test_what_is_not_prepared_names_the_remedy(tmp_path):
     assert "\n" not in str(raised.value)
 
 
-def test_a_failed_download_names_the_remedy(monkeypatch, tmp_path):
+def test_a_failed_download_names_the_remedy(monkeypatch, tmp_path, capsys):
     def no_network(self, urls):
+        said.append(capsys.readouterr().err)
         raise ConnectionError("host not found\nand much more")
 
+    said = []
     monkeypatch.setattr(tfds.download.DownloadManager, "download", no_network)
     monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", no_network)
     with pytest.raises(UserError, match="host not found; check the network, or set data_dir") as e:
         TFDSImages("cifar10", data_dir=tmp_path).images("train")
     assert "\n" not in str(e.value)
+    assert f"tfds:cifar10: not there yet, downloading and preparing it in {tmp_path}" in said[0]
     assert not list(Path(tmp_path).rglob("*.npy"))

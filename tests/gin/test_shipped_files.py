@@ -94,12 +94,16 @@ def test_experiment_trains_two_steps(name, synthetic_file, tmp_path, capsys):
     for owner, arguments in SMALL.items():
         if f"= @{owner}\n" in text:
             bindings += [f"{owner}.{key} = {value!r}" for key, value in arguments.items()]
+    if "models.VDVAE.num_latent_levels" in text:
+        bindings.append("NUM_LATENT_LEVELS = '1x1'")
     argv = [f"--gin_bindings={binding}" for binding in bindings]
     argv += [f"--gin_file={name}", f"--data=arrays:{synthetic_file}", f"--run_dir={run_dir}"]
     assert train.main(argv) == 0, capsys.readouterr().err
     record = json.loads((run_dir / "results" / "evaluation.json").read_text())
     assert record["num_images"] == NUM_IMAGES["test"]
-    assert np.isfinite(record["negative_elbo_bits_per_dim"])
+    assert np.isfinite(record["rate_bits_per_dim"])
+    assert np.isfinite(record["distortion_mse"])
+    assert ("constraints" in record) == ("training.ConstrainedTrainer" in text)
     # What it recorded is a configuration by itself, and the same one.
     again = gin_utils.parse([runs.train], [str(run_dir / "config.gin")], [])
     again.check_unchanged(run_dir)

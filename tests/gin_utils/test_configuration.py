@@ -139,6 +139,22 @@ def test_a_misspelt_name_that_kwargs_hand_on_is_named_with_its_place(toys, gin_f
     assert "\n" not in str(caught.value)
 
 
+def test_a_value_that_the_root_refuses_is_named_as_the_user_wrote_it(toys, gin_folder):
+    def refuse(name):
+        raise UserError(f"{name}: expected an integer of at least 1, got 10.0")
+
+    says = r"steps: expected an integer of at least 1, got 10.0 \(--gin.STEPS sets STEPS\)$"
+    with pytest.raises(UserError, match=says):
+        _parse(toys, ["STEPS = 1e1"]).call(
+            toys.train, run_dir="r", on_assembled=lambda: refuse("steps")
+        )
+    with pytest.raises(UserError, match=r"\(exp.gin:2 sets STEPS\)"):
+        _parse(toys).call(toys.train, run_dir="r", on_assembled=lambda: refuse("steps"))
+    for name in ("seed", "dataset", "other"):
+        with pytest.raises(UserError, match="got 10.0\\n|got 10.0$"):
+            _parse(toys).call(toys.train, run_dir="r", on_assembled=lambda n=name: refuse(n))
+
+
 def test_missing_arguments_of_the_root_and_of_what_it_builds_are_named(toys, gin_folder):
     (gin_folder / "empty.gin").write_text("")
     with pytest.raises(UserError, match="train.model_fn, train.dataset, train.steps"):

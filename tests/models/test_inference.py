@@ -72,7 +72,22 @@ def test_one_temperature_a_level(model):
     )
 
 
-@pytest.mark.parametrize("temperature", [-1.0, [1.0, 1.0], float("nan"), [1, 1, 1, -1]])
+BAD_TEMPERATURES = [
+    -1.0,
+    [1.0, 1.0],
+    float("nan"),
+    [1, 1, 1, -1],
+    1e300,
+    "hot",
+    None,
+    True,
+    [1, [2, 3], 4, 5],
+    np.ones((4, 4)),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", BAD_TEMPERATURES)
 def test_bad_temperatures(model, temperature):
     with pytest.raises(UserError, match="one a level"):
         model.sample(1, temperature=temperature)
@@ -123,14 +138,51 @@ def test_bad_images(model, bad):
         model.encode(bad)
 
 
-@pytest.mark.parametrize("num_levels", [-1, 5])
+@pytest.mark.parametrize("num_levels", [-1, 5, 1.0, True, "4x4"])
 def test_bad_prefix(model, images, num_levels):
-    with pytest.raises(UserError, match=r"0\.\.4"):
+    with pytest.raises(UserError, match="num_levels: expected an integer from 0 to 4"):
         model.reconstruct(images, num_levels)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "2", None])
+def test_bad_counts(model, images, value):
+    latents = model.encode(images)
+    calls = {
+        "num_samples": lambda: model.sample(value),
+        "first_sample": lambda: model.sample(1, first_sample=value),
+    }
+    for call in (
+        lambda: model.sample(1, batch_size=value),
+        lambda: model.reconstruct(images, batch_size=value),
+        lambda: model.encode(images, batch_size=value),
+        lambda: model.decode(latents, batch_size=value),
+        lambda: model.rate_per_level(images, batch_size=value),
+    ):
+        with pytest.raises(UserError, match="batch_size: expected an integer of at least 1, got"):
+            call()
+    for name, call in calls.items():
+        with pytest.raises(UserError, match=f"{name}: expected an integer of at least 0, got"):
+            call()
 
 
 def test_bad_latents(model, images):
     latents = model.encode(images)
-    for bad in ([], latents[::-1], [latents[0][:2], latents[1]], [*latents, latents[-1]]):
-        with pytest.raises(UserError, match="latents: expected"):
+    empty = [latent[:0] for latent in latents]
+    words = [latents[0], "z"]
+    for bad in (
+        [],
+        None,
+        latents[0],
+        empty,
+        words,
+        latents[::-1],
+        [latents[0][:2], latents[1]],
+        [*latents, latents[-1]],
+    ):
+        says = r"the levels \[\(1, 1, 2\), \(4, 4, 2\), \(4, 4, 2\), \(8, 8, 2\)\], got"
+        with pytest.raises(UserError, match=says) as error:
             model.decode(bad)
+        assert "\n" not in str(error.value)
+    latents[2][0, 0, 0, 0] = np.nan
+    with pytest.raises(UserError, match="latents: expected finite numbers, got others at level 2"):
+        model.decode(latents)

@@ -20,6 +20,22 @@ def test_prefixes_go_through():
     assert [decoder.num_levels for decoder in model.prefix_decoders] == [model.prefixes[1]]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "low"),
+    [
+        *((name, 0, 1) for name in ("width", "min_width", "max_width", "latent_width")),
+        ("levels_per_resolution", 0, 1),
+        ("blocks_per_resolution", -1, 0),
+        ("width", 8.0, 1),
+        ("min_width", "8", 1),
+        ("levels_per_resolution", True, 1),
+    ],
+)
+def test_sizes_are_refused_under_the_name_that_the_user_gave(name, value, low):
+    with pytest.raises(UserError, match=f"{name}: expected an integer of at least {low}, got"):
+        small_vdvae((8, 8, 1), **{name: value})
+
+
 @pytest.mark.parametrize("side", [1, 9, 11, 18, 31, 33, 50])
 def test_other_sides_are_refused_with_the_remedy(side):
     with pytest.raises(UserError, match="multiple"):

@@ -266,6 +266,8 @@ def test_binary_images():
         ({"decoder_blocks": "1x1,4m1"}, "decoder_blocks end at resolution 4"),
         ({"decoder_blocks": "1x1,2m1,8m2"}, "resolution 2, which encoder_blocks lack"),
         ({"width": 0}, "width: expected an integer"),
+        ({"bottleneck": 0.1}, "bottleneck: expected .* 1 channel or more, got 0 for .* 8 channels"),
+        ({"bottleneck": -0.5}, "bottleneck: expected .* 1 channel or more, got -4"),
         ({"head": "gauss"}, "logistic_mixture"),
         ({"bit_depth": 9}, "bit_depth"),
         ({"num_latent_levels": 9}, "num_latent_levels: expected 1..5, got 9"),
@@ -323,7 +325,8 @@ def test_images_of_another_type_or_shape_are_one_line(images, got):
     model = small()
     model.compile(optimizer="adam")
     step = tf.function(model, autograph=False)
-    for use in (model, step, *(lambda x, f=f: f(x, verbose=0) for f in (model.fit, model.evaluate))):
+    keras_loops = (lambda x: model.fit(x, verbose=0), lambda x: model.evaluate(x, verbose=0))
+    for use in (model, step, *keras_loops):
         with pytest.raises(UserError, match=r"expected uint8 \[batch, 8, 8, 3\].*" + got) as error:
             use(images)
         assert "\n" not in str(error.value)

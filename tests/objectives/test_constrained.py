@@ -115,3 +115,11 @@ def test_progressive_targets_grow_and_fit_the_model():
             ProgressiveCoding(targets)
     with pytest.raises(UserError, match=r"3 rate targets, but the model decodes 2 .*K = 2, 5"):
         ProgressiveCoding([0.1, 0.2, 0.3]).constraints((2, 5))
+
+
+@pytest.mark.parametrize(
+    "objective", [NegativeELBO(), ConstrainedRate(0.1), ConstrainedDistortion(0.1)]
+)
+def test_objectives_of_one_decoder_refuse_models_with_more(objective):
+    with pytest.raises(UserError, match=r"prefix_decoders \(K = 1, 2\): .* ProgressiveCoding"):
+        objective.constraints((1, 2, 3))

@@ -13,6 +13,7 @@ import pytest
 import pcvae
 from pcvae import data, models, objectives, runs, training
 from pcvae.errors import UserError
+from pcvae.runs.records import read_run
 from pcvae.training.summaries import read_scalar_lines
 
 
@@ -149,6 +150,22 @@ def test_an_evaluation_says_its_images_and_may_be_written_elsewhere(finished, ar
     assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1]", "got list"),
+        ("{}", "one without data, batch_size, steps, seed"),
+        ('{"data": null, "steps": 1, "seed": 0}', "one without batch_size"),
+        ("{", "got: "),
+    ],
+)
+def test_a_record_of_a_run_that_is_none_is_named(tmp_path, text, says):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UserError, match=f"run.json: expected the record of a run, .*{says}") as e:
+        read_run(tmp_path)
+    assert "\n" not in str(e.value)
+
+
 def test_a_run_of_relative_data_is_evaluated_from_any_directory(arrays, tmp_path, monkeypatch):
     monkeypatch.chdir(arrays.parent)
     train(tmp_path / "run", arrays.name, 1)
@@ -169,6 +186,28 @@ def test_samples_and_reconstructions_as_pictures_and_arrays(finished, arrays, tm
         np.testing.assert_array_equal(saved["images"], expected)
     with np.load(tmp_path / "r_b.npz") as saved:
         assert saved["images"].shape == saved["reconstructions"].shape == (60, 8, 8, 3)
+
+
+def test_many_samples_come_in_batches_with_progress(finished, tmp_path, capsys):
+    run_dir, _ = finished
+    options = {"run_dir": run_dir, "temperature": 1.0, "seed": 3}
+    runs.sample(num_samples=130, output=tmp_path / "a.npz", **options)
+    assert "drawing images, batches: 3 done" in capsys.readouterr().err
+    with np.load(tmp_path / "a.npz") as saved:
+        expected = pcvae.load(run_dir).sample(130, seed=3)
+        np.testing.assert_array_equal(saved["images"], expected)
+    with pytest.raises(UserError, match="at most 1,024 images, got 1,025: .* file name in .npz"):
+        runs.sample(num_samples=1025, output=tmp_path / "a.png", **options)
+    np.save(tmp_path / "many.npy", np.full((1025, 8, 8, 3), 90, np.uint8))
+    options = {"run_dir": run_dir, "num_levels": None, "seed": 0, "output": tmp_path / "r.png"}
+    with pytest.raises(UserError, match="at most 1,024 images, got 1,025"):
+        runs.reconstruct(images=tmp_path / "many.npy", num_images=2000, **options)
+
+
+@pytest.mark.parametrize("run_dir", [None, 3])
+def test_a_run_directory_that_is_no_path_is_named(run_dir):
+    with pytest.raises(UserError, match=f"path of a run directory, got {run_dir}"):
+        pcvae.load(run_dir)
 
 
 def assert_equal_states(one, other):
@@ -240,7 +279,7 @@ def test_another_model_in_the_same_directory_is_refused_and_nothing_lost(
     run_dir, _ = finished
     before = {path: path.read_bytes() for path in run_dir.rglob("ckpt*")}
     model_json = (run_dir / "model.json").read_text()
-    with pytest.raises(UserError, match="does not fit"):
+    with pytest.raises(UserError, match="does not fit this run; .*: use another --run_dir"):
         train(run_dir, arrays, 8, model_fn=lambda image_shape: models.small_vdvae(image_shape))
     assert {path: path.read_bytes() for path in run_dir.rglob("ckpt*")} == before
     assert (run_dir / "model.json").read_text() == model_json

@@ -1,0 +1,83 @@
+"""Is a directory free for a run, or one of the same configuration?"""
+
+import tokenize
+from pathlib import Path
+
+from gin import config_parser
+
+from pcvae.checks import check_folder
+from pcvae.errors import UserError
+from pcvae.gin_utils.arguments import WrittenReferences
+
+_CHANGES_SHOWN = 12
+
+
+def check_run_dir(run_dir):
+    """Refuses a folder that holds something, but no run of pcvae-train.
+
+    Raises:
+        UserError: which names what was found; or the path cannot be a folder.
+    """
+    folder = Path(check_folder(run_dir, "--run_dir"))
+    if not folder.is_dir() or (folder / "config.gin").exists():
+        return
+    # Another worker of the same run may be about to write the record.
+    found = sorted(
+        path.name for path in folder.iterdir() if not path.name.startswith((".", "config.gin."))
+    )
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise UserError(
+            f"--run_dir={run_dir}: expected a new or empty folder, or a run of pcvae-train with "
+            f"its config.gin, found {', '.join(found[:3])}{more}: use another --run_dir"
+        )
+
+
+def check_same(run_dir, text):
+    """Refuses a run directory that was made with another configuration than a gin text.
+
+    Raises:
+        UserError: which names the bindings that changed, old -> new.
+    """
+    path = Path(run_dir) / "config.gin"
+    if not path.exists():
+        return
+    old, new = _bindings_in_file(path), _bindings_in(text)
+    if not old.keys() & new.keys():
+        raise UserError(
+            f"{path}: expected the record of pcvae-train, got a file that shares no name with "
+            "it, made by another program or by hand: use another --run_dir"
+        )
+    changes = [
+        f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    if changes:
+        if len(changes) > _CHANGES_SHOWN:
+            changes[_CHANGES_SHOWN:] = [f"and {len(changes) - _CHANGES_SHOWN} more"]
+        raise UserError(
+            f"{run_dir} was made with another configuration ({'; '.join(changes)}): "
+            "use another --run_dir, or --allow_config_change to go on with the new one"
+        )
+
+
+def _bindings_in_file(path):
+    """Returns the bindings of the record of a run, as name -> value as written."""
+    try:
+        return _bindings_in(path.read_text(encoding="utf-8"))
+    except (SyntaxError, tokenize.TokenError, UnicodeDecodeError) as error:
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.args[0]
+        raise UserError(
+            f"{path} is damaged, or no record of pcvae-train ({why}): use another --run_dir"
+        ) from error
+
+
+def _bindings_in(text):
+    """Returns the bindings of a gin text, as name -> value as written."""
+    statements = list(config_parser.ConfigParser(text, WrittenReferences()))
+    return {
+        f"{s.scope}/{s.selector}.{s.arg_name}".strip("/.").replace("/.", "."): repr(s.value)
+        for s in statements
+        if isinstance(s, config_parser.BindingStatement)
+    }

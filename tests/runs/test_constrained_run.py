@@ -1,0 +1,149 @@
+"""A run with three rate targets: what it says, and that it resumes its multipliers bit by bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+import pcvae
+from pcvae import data, models, objectives, runs, training
+from pcvae.errors import UserError
+from pcvae.training.summaries import read_scalar_lines
+
+TARGETS = [0.01, 0.02, 0.03]
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "images.npz"
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    np.savez(path, images=images)
+    return path
+
+
+def three_groups(image_shape, prefix_decoders=(1, "4x4")):
+    return models.VDVAE(
+        image_shape=image_shape,
+        encoder_blocks="8d2,4d4,1x1",
+        decoder_blocks="1x1,4m1,4x1,8m4",
+        width=8,
+        latent_width=2,
+        head="linear",
+        prefix_decoders=prefix_decoders,
+    )
+
+
+def train(run_dir, arrays, steps=STEPS, **changes):
+    arguments = {
+        "run_dir": run_dir,
+        "dataset": data.from_spec(f"arrays:{arrays}"),
+        "model_fn": three_groups,
+        "objective_fn": lambda: objectives.ProgressiveCoding(TARGETS),
+        "optimizer_fn": lambda: training.AdamW(learning_rate=1e-3, warmup_steps=2),
+        "update_fn": training.GradientUpdate,
+        "trainer_fn": training.ConstrainedTrainer,
+        "steps": steps,
+        "batch_size": 4,
+        "report_every_steps": 2,
+        "evaluate_every_steps": 4,
+        "checkpoint_every_steps": 3,
+        "images_every_steps": 100,
+    }
+    return runs.train(**{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, arrays):
+    run_dir = tmp_path_factory.mktemp("runs") / "straight"
+    return run_dir, train(run_dir, arrays)
+
+
+def test_the_record_says_of_every_prefix_whether_its_target_is_met(finished):
+    run_dir, record = finished
+    found = record["constraints"]
+    assert [constraint["num_levels"] for constraint in found] == [1, 3, 4]
+    assert [constraint["target"] for constraint in found] == TARGETS
+    sums = np.cumsum(record["rate_nats_per_level"]) / 192
+    for constraint, value in zip(found, sums[[0, 2, 3]], strict=True):
+        np.testing.assert_allclose(constraint["value"], value)
+        np.testing.assert_allclose(constraint["constraint_gap"], value - constraint["target"])
+        assert constraint["statement"].startswith("constraint ")
+    assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
+
+
+def test_evaluating_again_says_the_same_with_the_multipliers_of_the_checkpoint(finished):
+    run_dir, record = finished
+    assert runs.evaluate(run_dir=run_dir)["constraints"] == record["constraints"]
+
+
+def test_scalars_have_a_tag_for_every_constraint(finished):
+    run_dir, _ = finished
+    line = read_scalar_lines(run_dir / "summaries" / "train.jsonl")[-1]
+    for k, target in zip((1, 3, 4), TARGETS, strict=True):
+        np.testing.assert_allclose(line[f"lagrange/target_prefix_{k:03d}"], target, rtol=1e-6)
+        assert line[f"lagrange/multiplier_prefix_{k:03d}"] != 1.0
+        assert f"lagrange/constraint_gap_prefix_{k:03d}" in line
+        assert f"distortion/prefix_{k:03d}_mse" in line
+    line = read_scalar_lines(run_dir / "summaries" / "eval.jsonl")[-1]
+    assert "lagrange/constraint_gap_prefix_003" in line
+
+
+def test_the_run_loads_with_its_prefix_decoders(finished, arrays):
+    run_dir, _ = finished
+    model = pcvae.load(run_dir)
+    assert model.decoded_prefixes == (1, 3, 4)
+    images = np.load(arrays)["images"][:2]
+    np.testing.assert_array_equal(model.decode(model.encode(images)), model.reconstruct(images))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective_fn": lambda: objectives.ProgressiveCoding([0.1])}, "1 rate targets, but"),
+        ({"trainer_fn": training.ELBOTrainer}, "training.ConstrainedTrainer"),
+        ({"objective_fn": objectives.NegativeELBO}, "take ProgressiveCoding"),
+    ],
+)
+def test_parts_that_do_not_fit_write_nothing(tmp_path, arrays, changes, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path / "run", arrays, **changes)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_with_every_bit_of_its_multipliers(finished, arrays, tmp_path):
+    """SIGKILL falls after some checkpoint, and the run ends as the one that was left alone."""
+    run_dir = tmp_path / "killed"
+    program = textwrap.dedent(
+        f"""
+        import importlib.util
+        spec = importlib.util.spec_from_file_location("constrained_run", {__file__!r})
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.train({str(run_dir)!r}, {str(arrays)!r}, {STEPS}, checkpoint_every_steps=1)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ})
+    deadline = time.monotonic() + 300.0
+    while not list(run_dir.glob("checkpoints/ckpt-[3-6].index")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = train(run_dir, arrays)
+    straight_dir, record = finished
+    for group in ("lagrange", "model", "ema", "optimizer", "update"):
+        expected = training.read_group(straight_dir / "checkpoints", group)
+        found = training.read_group(run_dir / "checkpoints", group)
+        assert found.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name])
+    assert resumed["constraints"] == record["constraints"]
