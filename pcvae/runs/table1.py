@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import evaluation, models
+from pcvae import evaluation, models, training
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import load_prefix_decoders
@@ -21,7 +21,7 @@ def measured_rate_nats_per_dim(*, run_dir, prefix):
 
 
 def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
-    """Writes and prints the table of finished runs.
+    """Writes and prints the table of finished runs; its pictures as PNG and for TensorBoard.
 
     Args:
         folder: where ``results/table1.json`` and the pictures go.
@@ -34,19 +34,22 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
     Returns:
         The record that is written: ``rows``, one for each seed, and ``summary``.
     """
-    folder, rows, points = Path(folder), [], {}
+    folder, rows, points, pictures = Path(folder), [], {}, {}
     for seed, places in run_dirs.items():
         rows.append(table1_row(dataset, seed, prefix, places))
         points[f"ELBO, seed {seed}"] = _read_curve(places["elbo"])
         points[f"rate-targeted, seed {seed}"] = [_own_point(places["rate"])]
-        picture = folder / "images" / f"reconstructions_seed_{seed}.png"
-        evaluation.save_png(_figure1(places, seed_of_pictures), picture)
+        pictures[f"reconstructions_seed_{seed}"] = _figure1(places, seed_of_pictures)
     record = {"rows": rows, "summary": _summary(rows)}
     write_json_in(folder / "results" / "table1.json", record)
-    plot = folder / "images" / "table1.png"
-    evaluation.save_png(evaluation.rate_distortion_plot(points), plot)
+    pictures["table1"] = evaluation.rate_distortion_plot(points)
     print(table1_text(record), f"wrote {folder / 'results' / 'table1.json'}", sep="\n")
-    print(f"wrote {plot}", flush=True)
+    log = training.ScalarLog(folder / "summaries", "table1")
+    for name, picture in pictures.items():
+        evaluation.save_png(picture, folder / "images" / f"{name}.png")
+        log.images(len(rows), f"images/{name}", picture)
+        print(f"wrote {folder / 'images' / name}.png", flush=True)
+    log.close()
     return record
 
 
