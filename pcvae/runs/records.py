@@ -13,7 +13,8 @@ from pcvae.training import summaries
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
 NUM_IMAGES_SHOWN = 8
-RUN_FIELDS = ("data", "batch_size", "steps", "seed")
+# What every version of pcvae has written; newer fields may be missing.
+RUN_FIELDS = ("data", "batch_size")
 
 
 def write_json(record, path):

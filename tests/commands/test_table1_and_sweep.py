@@ -50,11 +50,11 @@ def read(path):
 
 
 @pytest.mark.slow
-def test_table1_runs_its_steps_goes_on_and_says_the_same_again(data, tmp_path):
+def test_table1_compares_the_runs_of_its_steps(data, tmp_path):
     spec, environment = data
     folder = tmp_path / "table"
     arguments = [f"--run_dir={folder}", f"--data={spec}", "--gin.TRAIN_STEPS=2", *TINY]
-    done = call("table1", [*arguments, "--capacity_check"], environment)
+    done = call("table1", arguments, environment)
     assert done.returncode == 0, done.stderr
     (row,) = read(folder / "results" / "table1.json")["rows"]
     elbo = read(folder / "seed_0" / "elbo" / "results" / "rate_distortion.json")
@@ -68,17 +68,13 @@ def test_table1_runs_its_steps_goes_on_and_says_the_same_again(data, tmp_path):
     assert row["targeted_distortion_mse"] == targeted["distortion_mse"]
     assert row["distortion_ratio"] == targeted["distortion_mse"] / refit["distortion_mse"]
     assert row["num_levels"] == 4
-    assert "no_limit_distortion_mse" in row
     assert f"{row['distortion_ratio']:.3f}" in done.stdout
     for name in ("table1.png", "reconstructions_seed_0.png"):
         assert Image.open(folder / "images" / name).size[0] > 100
-    again = call("table1", [*arguments, "--capacity_check"], environment)
-    assert again.returncode == 0, again.stderr
-    assert read(folder / "results" / "table1.json")["rows"] == [row]
 
 
 @pytest.mark.slow
-def test_sweep_makes_the_runs_of_train_and_goes_on_with_more_values(data, tmp_path):
+def test_sweep_makes_the_runs_of_train(data, tmp_path):
     spec, environment = data
     folder = tmp_path / "sweep"
     arguments = [
@@ -89,13 +85,9 @@ def test_sweep_makes_the_runs_of_train_and_goes_on_with_more_values(data, tmp_pa
         "--gin.TRAIN_STEPS=2",
         *TINY,
     ]
-    first = call("sweep", [*arguments, "--values=0.01"], environment)
-    assert first.returncode == 0, first.stderr
-    (row,) = read(folder / "results" / "sweep.json")
     both = call("sweep", [*arguments, "--values=0.01,0.02"], environment)
     assert both.returncode == 0, both.stderr
     rows = read(folder / "results" / "sweep.json")
-    assert rows[0] == row
     assert [found["constraints"][0]["target"] for found in rows] == [0.01, 0.02]
     record = read(folder / "RATE_TARGET_NATS_PER_DIM=0.02" / "results" / "evaluation.json")
     assert rows[1]["distortion_mse"] == record["distortion_mse"]

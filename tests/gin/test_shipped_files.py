@@ -90,6 +90,7 @@ def test_header_of_an_experiment_says_command_result_and_time(name):
 def test_experiment_trains_two_steps(name, synthetic_file, tmp_path, capsys):
     run_dir = tmp_path / "run"
     bindings = [f"{macro} = {value}" for macro, value in SHORT.items()]
+    bindings += [binding for binding in _required(name) if binding.startswith("RATE_TARGET")]
     text = gin_utils.parse([runs.train], [name], [*_required(name), *bindings]).text()
     for owner, arguments in SMALL.items():
         if f"= @{owner}\n" in text:
