@@ -9,6 +9,15 @@ class UserError(ValueError):
     """
 
 
+class StepFailed(Exception):
+    """A command that is a step of another one failed, and has said why."""
+
+    def __init__(self, exit_code):
+        """Keeps the exit code of the step."""
+        super().__init__(f"exit code {exit_code}")
+        self.exit_code = exit_code
+
+
 class Interrupted(Exception):
     """A signal ended the work after its state was saved.
 

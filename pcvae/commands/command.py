@@ -16,7 +16,7 @@ from absl import flags
 
 from pcvae import gin_utils
 from pcvae.commands import signals
-from pcvae.errors import Interrupted, UserError
+from pcvae.errors import Interrupted, StepFailed, UserError
 
 # Flags whose values are paths: the shell leaves a ~ after the = as it is.
 PATH_FLAGS = {"run_dir", "output", "images", "per_image", "gin_file", "gin_search_path"}
@@ -86,6 +86,8 @@ class Command:
         except KeyboardInterrupt:
             print(signals.LINE, file=sys.stderr)
             return 128 + signal.SIGINT
+        except StepFailed as error:
+            return error.exit_code
         except Interrupted as error:
             print(f"pcvae: {one_line(error)}", file=sys.stderr)
             return 128 + error.signal_number

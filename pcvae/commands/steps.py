@@ -1,13 +1,14 @@
 """Commands made of other commands: each step runs as the program that a user would start."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from pcvae.commands import signals
-from pcvae.errors import Interrupted, UserError
+from pcvae.errors import Interrupted, StepFailed
 
 
 def run_step(command, arguments):
@@ -21,10 +22,11 @@ def run_step(command, arguments):
         arguments: its arguments.
 
     Raises:
-        UserError: the step failed; it has said why.
+        StepFailed: the step failed; it has said why.
         Interrupted: a signal came.
     """
-    print(f"$ pcvae-{command.replace('_', '-')} {' '.join(map(str, arguments))}", flush=True)
+    arguments = [str(argument) for argument in arguments]
+    print(f"$ pcvae-{command.replace('_', '-')} {shlex.join(arguments)}", flush=True)
     code = (
         f"import sys; from pcvae.commands.{command} import main; sys.argv[0] = 'pcvae'; "
         "sys.exit(main())"
@@ -40,7 +42,7 @@ def run_step(command, arguments):
         if not (number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty()):
             process.send_signal(number)
 
-    process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment)
     previous = {number: signal.signal(number, pass_on) for number in signals.NUMBERS}
     try:
         returned = process.wait()
@@ -50,4 +52,4 @@ def run_step(command, arguments):
     if received:
         raise Interrupted(received[0], "interrupted; the same command goes on from there")
     if returned:
-        raise UserError(f"the step 'pcvae-{command}' ended with exit code {returned}, see above")
+        raise StepFailed(returned if returned > 0 else 128 - returned)

@@ -26,7 +26,7 @@ def define_flags(values):
     flags.DEFINE_string("run_dir", None, text, flag_values=values)
     text = "The gin macro that differs from run to run, such as RATE_TARGET_BITS_PER_DIM."
     flags.DEFINE_string("knob", None, text, flag_values=values)
-    text = "Its values, separated by commas."
+    text = "Its values, separated by commas: numbers or words, no lists."
     flags.DEFINE_list("values", [], text, flag_values=values)
     text = "The images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
     flags.DEFINE_string("data", None, text, flag_values=values)
@@ -50,13 +50,13 @@ def run(values):
         gin_utils.parse(
             [runs.train],
             values.gin_file,
-            [*values.gin_bindings, f"{values.knob} = {text}"],
+            [*values.gin_bindings, gin_utils.binding(values.knob, text)],
             values.gin_search_path,
             ["from pcvae import data"],
         )
     name = os.path.splitext(os.path.basename(values.gin_file[-1]))[0]
     folder = values.run_dir or os.path.join("runs", f"sweep-{name}")
-    finished = {}
+    finished = runs.finished_runs_of_sweep(folder=folder, knob=values.knob)
     for index, text in enumerate(texts, start=1):
         print(f"sweep: run {index} of {len(texts)}: {values.knob} = {text}", flush=True)
         run_dir = os.path.join(folder, f"{values.knob}={text}")
@@ -69,7 +69,7 @@ def _train_arguments(values, text):
     """Returns the arguments of pcvae-train for one value of the knob."""
     repeated = {
         "gin_file": values.gin_file,
-        "gin_bindings": [*values.gin_bindings, f"{values.knob} = {text}"],
+        "gin_bindings": [*values.gin_bindings, gin_utils.binding(values.knob, text)],
         "gin_search_path": values.gin_search_path,
         "data": [] if values.data is None else [values.data],
     }

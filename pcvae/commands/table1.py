@@ -17,9 +17,11 @@ RUN_DIR/images/table1.png and RUN_DIR/images/reconstructions_seed_*.png (figure 
 """
 
 import os
+import re
 
 from absl import flags
 
+from pcvae.checks import check_seed
 from pcvae.commands import command, steps
 from pcvae.errors import UserError
 
@@ -30,6 +32,11 @@ PREFIXES = {"synthetic": "4x4", "svhn": "4x4", "celeba64": "8x8", "lsun64": "8x8
 REFIT_LEARNING_RATES = {"synthetic": 4e-3, "svhn": 2e-4, "celeba64": 1.5e-4, "lsun64": 1.5e-4}
 # Larger than any rate: nothing is bounded.
 NO_RATE_LIMIT_NATS_PER_DIM = 1e6
+OWN_MACROS = {
+    "SEED": "see --seeds",
+    "NUM_LATENT_LEVELS": "see --prefix",
+    "RATE_TARGET_NATS_PER_DIM": "to the rate that it has measured",
+}
 
 
 def define_flags(values):
@@ -38,7 +45,7 @@ def define_flags(values):
     flags.DEFINE_enum("dataset", "synthetic", DATASETS, text, flag_values=values)
     text = "Where the runs are kept (default: runs/table1-DATASET)."
     flags.DEFINE_string("run_dir", None, text, flag_values=values)
-    flags.DEFINE_list("seeds", ["0"], "The seeds, one table row for each.", flag_values=values)
+    flags.DEFINE_list("seeds", "0", "The seeds, one table row for each.", flag_values=values)
     text = "The prefix: a resolution such as 4x4 or a number of levels (default: as the dataset)."
     flags.DEFINE_string("prefix", None, text, flag_values=values)
     text = "Steps of the fit of the fresh decoder (default: as many as the ELBO run has)."
@@ -55,11 +62,9 @@ def run(values):
     """Runs the steps for each seed, then makes the table."""
     seeds = _seeds(values.seeds)
     folder = values.run_dir or os.path.join("runs", f"table1-{values.dataset}")
-    prefix = values.prefix or PREFIXES[values.dataset]
+    prefix = _checked_prefix(values.prefix or PREFIXES[values.dataset])
     runs = command.import_runs()
-    shared = [f"--gin_bindings={binding}" for binding in values.gin_bindings]
-    if values.data is not None:
-        shared.append(f"--data={values.data}")
+    shared = {kind: _shared_arguments(values, kind) for kind in ("elbo", "rate")}
     finished = {}
     for seed in seeds:
         place = os.path.join(folder, f"seed_{seed}")
@@ -67,9 +72,9 @@ def run(values):
 
         def train(run_dir, kind, *bindings, seed=seed):
             experiment = f"experiments/table1_{values.dataset}_{kind}.gin"
-            bindings = [f"--gin.{name}={value}" for name, value in bindings]
-            arguments = [f"--run_dir={run_dir}", f"--gin_file={experiment}", f"--gin.SEED={seed}"]
-            steps.run_step("train", [*arguments, *bindings, *shared])
+            own = [f"--gin.{name}={value}" for name, value in (("SEED", seed), *bindings)]
+            arguments = [f"--run_dir={run_dir}", f"--gin_file={experiment}"]
+            steps.run_step("train", [*arguments, *shared[kind], *own])
 
         train(elbo, "elbo")
         refit_steps = values.refit_steps or runs.read_run(elbo)["steps"]
@@ -94,14 +99,37 @@ def run(values):
         )
 
 
+def _shared_arguments(values, kind):
+    """Returns the arguments that the user gives to the runs of one kind.
+
+    The rate runs alone have multipliers.
+    """
+    arguments = [] if values.data is None else [f"--data={values.data}"]
+    for binding in values.gin_bindings:
+        name = binding.partition("=")[0].strip()
+        if name in OWN_MACROS:
+            raise UserError(f"--gin.{name}: pcvae-table1 sets it itself ({OWN_MACROS[name]})")
+        if kind == "rate" or not name.startswith("MULTIPLIER_"):
+            arguments.append(f"--gin_bindings={binding}")
+    return arguments
+
+
 def _seeds(texts):
     try:
-        seeds = [int(text) for text in texts]
+        seeds = [check_seed(int(text)) for text in texts]
     except ValueError as error:
         raise UserError(f"--seeds: expected whole numbers, got {','.join(texts)}") from error
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds: expected different numbers, got {','.join(texts)}")
     return seeds
+
+
+def _checked_prefix(prefix):
+    if not re.fullmatch(r"[1-9]\d*|([1-9]\d*)x\1", prefix):
+        raise UserError(
+            f"--prefix: expected a resolution such as 4x4 or a number of levels, got {prefix!r}"
+        )
+    return prefix
 
 
 def _gin_value(prefix):

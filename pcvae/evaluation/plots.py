@@ -107,6 +107,10 @@ def _draw_points(axis, rows, name, decoder, colour):
     rows = [row for row in rows if row["rate_bits_per_dim"] is not None]
     # A squared error of zero has no place on a logarithmic axis, and no PSNR.
     rows = [row for row in rows if row[name] is not None and (name == "psnr_db" or row[name] > 0.0)]
+    for row in rows:
+        if "label" in row:
+            at = (row["rate_bits_per_dim"], row[name])
+            axis.annotate(row["label"], at, xytext=(7, 5), textcoords="offset points", fontsize=9)
     axis.errorbar(
         [row["rate_bits_per_dim"] for row in rows],
         [row[name] for row in rows],

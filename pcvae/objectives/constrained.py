@@ -16,6 +16,10 @@ from pcvae.outputs import ObjectiveTerms
 RATE = "rate_nats_per_dim"
 DISTORTION = "distortion_mse"
 
+# Beyond any rate or distortion of an image, and within what float32 can divide by.
+MIN_TARGET, MAX_TARGET = 1e-9, 1e9
+MAX_PSNR_DB = 90.0  # mse 4e-9; rounding to 8 bits alone costs more
+
 
 class Constraint(NamedTuple):
     """A bound on a quantity, to be met with equality where the model can."""
@@ -101,6 +105,11 @@ class ConstrainedDistortion:
             distortion_target_psnr_db=distortion_target_psnr_db,
         )
         if distortion_target_mse is None:
+            if target > MAX_PSNR_DB:
+                raise UserError(
+                    f"distortion_target_psnr_db: expected a number from 0 to {MAX_PSNR_DB:g}, got "
+                    f"{distortion_target_psnr_db!r}"
+                )
             target = units.mse_from_psnr_db(target)
         self.target = target
 
@@ -205,4 +214,8 @@ def _checked_target(name, value):
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not 0.0 < value < math.inf:
         raise UserError(f"{name}: expected a number above 0, got {value!r}")
+    if not MIN_TARGET <= value <= MAX_TARGET:
+        raise UserError(
+            f"{name}: expected a number from {MIN_TARGET:g} to {MAX_TARGET:g}, got {value!r}"
+        )
     return float(value)

@@ -15,6 +15,7 @@ RULES = {"lagrangian": LAGRANGIAN_DEFAULTS, "geco": GECO_DEFAULTS}
 
 RMSPROP_DECAY = 0.9
 RMSPROP_EPSILON = 1e-7
+MAX_GAP = 1e15
 
 
 class LagrangeMultiplier:
@@ -119,6 +120,7 @@ class LagrangeMultiplier:
         return values
 
     def _lagrangian(self, gaps, values):
+        gaps = tf.minimum(gaps, MAX_GAP)  # whose square is finite
         average = RMSPROP_DECAY * self._average + (1.0 - RMSPROP_DECAY) * tf.square(gaps)
         step = self.learning_rate * gaps / (tf.sqrt(average) + RMSPROP_EPSILON)
         return average, values + step

@@ -16,7 +16,7 @@ from pcvae.runs.finished_run import (
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
-from pcvae.runs.sweep import summarise_sweep
+from pcvae.runs.sweep import finished_runs_of_sweep, summarise_sweep
 from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
 from pcvae.runs.training_run import train
 
@@ -24,6 +24,7 @@ __all__ = [
     "describe",
     "describe_run",
     "evaluate",
+    "finished_runs_of_sweep",
     "fit_prefix_decoders",
     "load",
     "load_prefix_decoders",

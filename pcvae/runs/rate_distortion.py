@@ -57,7 +57,8 @@ def rate_distortion(
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
         model = load(run_dir)
-    images = run_dataset(run, spec, model.image_shape).images(split)
+    dataset = run_dataset(run, spec, model.image_shape)
+    images = dataset.images(split)
     if num_images is not None and num_images > len(images):
         raise UserError(f"num_images: the {split} split has {len(images)} images, got {num_images}")
     if refit_steps:
@@ -88,7 +89,8 @@ def rate_distortion(
             ),
         )
     count = len(arrays["rate_nats_per_level"])
-    rows = [{**row, "split": split, "num_images": count, "seed": seed} for row in rows]
+    measured = {"data": dataset.origin, "split": split, "num_images": count, "seed": seed}
+    rows = [{**row, **measured} for row in rows]
     if training.is_chief(strategy):
         print(_table(rows), *_unfinished_lines(rows), sep="\n", flush=True)
         paths = _write(run_dir, model, decoders, images, rows, arrays, per_image, seed)

@@ -39,18 +39,26 @@ def summarise_sweep(*, folder, knob, run_dirs):
     return rows
 
 
+def finished_runs_of_sweep(*, folder, knob):
+    """Returns {value of the knob: run directory} of the runs of a sweep that are evaluated."""
+    found = sorted(Path(folder).glob(f"{knob}=*/results/evaluation.json"))
+    return {path.parents[1].name.partition("=")[2]: str(path.parents[1]) for path in found}
+
+
 def sweep_table(rows):
     """Returns the rows of `summarise_sweep` as a text table with units."""
     head = f"{rows[0]['knob']:>26}  rate (bits/dim)   mse on [-1, 1]    psnr (dB)  constraint"
     lines = [head]
     for row in rows:
         statuses = [constraint["status"] for constraint in row["constraints"]]
-        numbers = (
-            f"{row['rate_bits_per_dim']:>15.5f}  {row['distortion_mse']:>15.5f}  "
-            f"{row['psnr_db']:>11.2f}"
-        )
+        columns = (("rate_bits_per_dim", 15, 5), ("distortion_mse", 15, 5), ("psnr_db", 11, 2))
+        numbers = "  ".join(_cell(row[name], width, digits) for name, width, digits in columns)
         lines.append(f"{row['value']:>26}  {numbers}  {', '.join(statuses) or 'none'}")
     return "\n".join(lines)
+
+
+def _cell(value, width, digits):
+    return f"{'not finite' if value is None else format(value, f'.{digits}f'):>{width}}"
 
 
 def read_evaluation(run_dir):

@@ -16,8 +16,18 @@ MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
 
 
 def measured_rate_nats_per_dim(*, run_dir, prefix):
-    """Returns R_K of a run, as ``results/rate_distortion.json`` has it."""
-    return _refit_row(run_dir, prefix)["rate_nats_per_dim"]
+    """Returns R_K of a run, as ``results/rate_distortion.json`` has it.
+
+    Raises:
+        UserError: the prefix carries no rate, or one that is not finite.
+    """
+    rate = _refit_row(run_dir, prefix)["rate_nats_per_dim"]
+    if rate is None or not rate > 0.0:
+        raise UserError(
+            f"{run_dir}: the prefix {prefix} carries no rate that could be a target ({rate} "
+            "nats/dim): train longer, or take a longer prefix"
+        )
+    return rate
 
 
 def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
@@ -57,6 +67,8 @@ def table1_row(dataset, seed, prefix, places):
     """Returns one row of the table; rates in nats per dimension, distortions as MSE on [-1, 1]."""
     conventional, targeted = _refit_row(places["elbo"], prefix), read_evaluation(places["rate"])
     run = read_run(places["rate"])
+    if None in (conventional["distortion_mse"], targeted["distortion_mse"]):
+        raise UserError(f"seed {seed}: a distortion is not finite: training diverged, see its log")
     (constraint,) = targeted["constraints"]
     row = {
         "dataset": dataset,

@@ -123,6 +123,9 @@ def test_a_sweep_that_cannot_be_run_starts_nothing(
     [
         (["--seeds=a"], "--seeds: expected whole numbers, got a"),
         (["--seeds=1,1"], "--seeds: expected different numbers, got 1,1"),
+        (["--seeds=0,-1"], "seed: expected an integer from 0"),
+        (["--prefix=4x5"], "--prefix: expected a resolution such as 4x4 or a number of levels"),
+        (["--gin.SEED=5"], "--gin.SEED: pcvae-table1 sets it itself (see --seeds)"),
         (["--dataset=mnist"], "svhn"),
     ],
 )
@@ -135,3 +138,17 @@ def test_a_table_that_cannot_be_made_starts_nothing(
     assert error.startswith("pcvae: error: ")
     assert message in error
     assert not list(tmp_path.iterdir())
+
+
+def test_multipliers_are_a_matter_of_the_rate_runs_alone():
+    class Values:
+        data = None
+        gin_bindings = ("MULTIPLIER_INITIAL = 1.0", "TRAIN_STEPS = 3")
+
+    assert table1._shared_arguments(Values, "elbo") == ["--gin_bindings=TRAIN_STEPS = 3"]
+    assert len(table1._shared_arguments(Values, "rate")) == 2
+
+
+def test_a_step_that_fails_ends_the_command_with_its_code_and_its_line_alone(capfd, tmp_path):
+    assert table1.main([f"--run_dir={tmp_path / 'a'}", "--data=nonsense:1"]) == 2
+    assert capfd.readouterr().err.count("pcvae: error:") == 1

@@ -93,6 +93,14 @@ def test_targets_that_mean_nothing(value):
             make()
 
 
+def test_targets_beyond_any_image():
+    with pytest.raises(UserError, match="expected a number from 0 to 90, got 5000"):
+        ConstrainedDistortion(distortion_target_psnr_db=5000)
+    for value in (1e-40, 1e39):
+        with pytest.raises(UserError, match="expected a number from 1e-09 to 1e"):
+            ConstrainedRate(value)
+
+
 def test_exactly_one_target():
     for make, got in (
         (ConstrainedRate, "none"),
