@@ -116,9 +116,11 @@ def _shared_arguments(values, kind):
 
 def _seeds(texts):
     try:
-        seeds = [check_seed(int(text)) for text in texts]
+        seeds = [int(text) for text in texts]
     except ValueError as error:
         raise UserError(f"--seeds: expected whole numbers, got {','.join(texts)}") from error
+    for seed in seeds:
+        check_seed(seed)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds: expected different numbers, got {','.join(texts)}")
     return seeds
