@@ -9,6 +9,7 @@ from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
 from pcvae.objectives import LagrangeMultiplier
 from pcvae.training import summaries
+from pcvae.training.graph_size import count_graph_nodes
 from pcvae.variables import tf_variable
 
 
@@ -63,8 +64,7 @@ class Trainer:
 
     def graph_nodes(self, batch):
         """Returns the number of graph nodes of a step, those of its functions included."""
-        graph = self._step.get_concrete_function(batch).graph.as_graph_def()
-        return len(graph.node) + sum(len(function.node_def) for function in graph.library.function)
+        return count_graph_nodes(self._step.get_concrete_function(batch).graph)
 
     def _distributed_step(self, batch):
         results = self.strategy.run(self._replica_step, args=(batch,))
