@@ -40,7 +40,7 @@ def raised(received, is_process=False):
 
     previous_hook, sys.unraisablehook = sys.unraisablehook, hook
     try:
-        with _handled_by(stop, signal.SIG_DFL if is_process else None):
+        with handled_by(stop, signal.SIG_DFL if is_process else None):
             yield
     finally:
         sys.unraisablehook = previous_hook
@@ -49,13 +49,13 @@ def raised(received, is_process=False):
 @contextlib.contextmanager
 def end_the_process(standard_error):
     """Lets a signal in the block end the process at once, with its line on a file descriptor."""
-    with _handled_by(lambda number, _frame: _end(number, standard_error)):
+    with handled_by(lambda number, _frame: _end(number, standard_error)):
         yield
 
 
 @contextlib.contextmanager
-def _handled_by(handler, afterwards=None):
-    """Handles signals in the block; then by ``afterwards``, or as before."""
+def handled_by(handler, afterwards=None):
+    """Handles SIGINT and SIGTERM in the block; then by ``afterwards``, or as before."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return

@@ -43,12 +43,8 @@ def run_step(command, arguments):
             process.send_signal(number)
 
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment)
-    previous = {number: signal.signal(number, pass_on) for number in signals.NUMBERS}
-    try:
+    with signals.handled_by(pass_on):
         returned = process.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     if received:
         raise Interrupted(received[0], "interrupted; the same command goes on from there")
     if returned:

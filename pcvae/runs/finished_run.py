@@ -71,7 +71,6 @@ def evaluate(
             constraints, record, model.image_shape, state["values"]
         )
     path = Path(output or Path(run_dir) / "results" / "evaluation.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, path)
     dead = reports.dead_levels_line(record["rate_nats_per_level"], model.level_resolutions)
     print(*closing_lines(record), dead, f"wrote {path}", sep="\n")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import keras
 
-from pcvae import data, models, objectives, training
-from pcvae.errors import Interrupted, UserError
+from pcvae import models, objectives, training
+from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.records import read_run, run_dataset, write_json
+from pcvae.runs.resumable import train_resumably
 from pcvae.training import reports
 
 FOLDER = "prefix_decoders"
@@ -169,7 +170,7 @@ def load_prefix_decoders(run_dir, model):
 
 def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps):
     """Trains up to the last step, from the newest checkpoint on."""
-    steps, batch_size = fit["steps"], fit["batch_size"]
+    steps = fit["steps"]
     checkpoints = training.Checkpoints(
         folder / "checkpoints", trainer.state, max_to_keep=2, chief=chief
     )
@@ -188,25 +189,19 @@ def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, chec
         if chief:
             print(f"{reports.progress_line(window)} | mse by prefix {by_prefix}", flush=True)
 
-    batches = strategy.distribute_datasets_from_function(
-        lambda context: data.training_batches(
-            images, batch_size, fit["seed"], first_step=start, input_context=context
-        )
+    train_resumably(
+        trainer,
+        strategy,
+        images,
+        checkpoints,
+        seed=fit["seed"],
+        steps=steps,
+        batch_size=fit["batch_size"],
+        report=training.Action(report_every_steps, report),
+        actions=[training.Action(checkpoint_every_steps, checkpoints.save)],
+        logs=(log,),
+        what=" of the fit",
     )
-    actions = [training.Action(checkpoint_every_steps, checkpoints.save)]
-    try:
-        training.train(
-            trainer, iter(batches), steps, batch_size, report, report_every_steps, actions
-        )
-    except Interrupted as error:
-        checkpoints.save(trainer.steps_taken)
-        raise Interrupted(
-            error.signal_number,
-            f"interrupted after step {trainer.steps_taken} of the fit; checkpoint saved; the same "
-            "command goes on from there",
-        ) from error
-    finally:
-        log.close()
 
 
 def _check_same(fit, existing, folder):

@@ -112,7 +112,6 @@ def _check_fitted(model, decoders, prefixes):
 def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
     """Writes JSON, arrays and pictures; returns their paths."""
     path = run_dir / "results" / "rate_distortion.json"
-    path.parent.mkdir(exist_ok=True)
     write_json(rows, path)
     paths = [path]
     if per_image:

@@ -18,10 +18,23 @@ RUN_FIELDS = ("data", "batch_size")
 
 
 def write_json(record, path):
-    """Writes JSON in one go, so that a reader never sees half of it."""
+    """Writes JSON in one go, so that a reader never sees half of it; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
+
+
+def read_json(path, what):
+    """Returns what a JSON file of a run directory holds.
+
+    Raises:
+        UserError: which says what was expected; the file is missing, or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected {what}, got: {error}") from error
 
 
 def read_run(run_dir):
@@ -31,15 +44,22 @@ def read_run(run_dir):
         UserError: it is missing, no JSON, or lacks a field.
     """
     path = Path(run_dir) / "run.json"
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected the record of a run, got: {error}") from error
+    run = read_json(path, "the record of a run")
     missing = [name for name in RUN_FIELDS if not isinstance(run, dict) or name not in run]
     if missing:
         what = f"one without {', '.join(missing)}" if isinstance(run, dict) else type(run).__name__
         raise UserError(f"{path}: expected the record of a run, got {what}")
     return run
+
+
+def read_evaluation(run_dir):
+    """Returns the record ``results/evaluation.json`` of a run directory."""
+    return read_json(Path(run_dir) / "results" / "evaluation.json", "the record of an evaluation")
+
+
+def read_curve(run_dir):
+    """Returns the rows of ``results/rate_distortion.json`` of a run directory."""
+    return read_json(Path(run_dir) / "results" / "rate_distortion.json", "a rate-distortion curve")
 
 
 def run_dataset(run, spec, image_shape):

@@ -1,11 +1,9 @@
 """Several finished runs that differ in one knob, as one table and one rate-distortion plot."""
 
-import json
 from pathlib import Path
 
 from pcvae import evaluation
-from pcvae.errors import UserError
-from pcvae.runs.records import write_json
+from pcvae.runs.records import read_evaluation, write_json
 
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
@@ -30,7 +28,7 @@ def summarise_sweep(*, folder, knob, run_dirs):
         constraints = record.get("constraints", [])
         run = {"knob": knob, "value": value, "run_dir": str(run_dir)}
         rows.append({**run, **kept, "constraints": constraints})
-    write_json_in(folder / "results" / "sweep.json", rows)
+    write_json(rows, folder / "results" / "sweep.json")
     points = [{**row, "decoder": "own", "label": row["value"]} for row in rows]
     picture = folder / "images" / "sweep.png"
     evaluation.save_png(evaluation.rate_distortion_plot({knob: points}), picture)
@@ -59,18 +57,3 @@ def sweep_table(rows):
 
 def _cell(value, width, digits):
     return f"{'not finite' if value is None else format(value, f'.{digits}f'):>{width}}"
-
-
-def read_evaluation(run_dir):
-    """Returns the record ``results/evaluation.json`` of a run directory."""
-    path = Path(run_dir) / "results" / "evaluation.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected the record of an evaluation, got: {error}") from error
-
-
-def write_json_in(path, record):
-    """Writes JSON, making the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(record, path)

@@ -1,6 +1,5 @@
 """Table 1 and figure 1 of the paper, from runs that are finished (section 4)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,14 @@ from pcvae import evaluation, models, training
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import load_prefix_decoders
-from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset
-from pcvae.runs.sweep import read_evaluation, write_json_in
+from pcvae.runs.records import (
+    NUM_IMAGES_SHOWN,
+    read_curve,
+    read_evaluation,
+    read_run,
+    run_dataset,
+    write_json,
+)
 
 MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
 
@@ -46,12 +51,15 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
     """
     folder, rows, points, pictures = Path(folder), [], {}, {}
     for seed, places in run_dirs.items():
-        rows.append(table1_row(dataset, seed, prefix, places))
-        points[f"ELBO, seed {seed}"] = _read_curve(places["elbo"])
-        points[f"rate-targeted, seed {seed}"] = [_own_point(places["rate"])]
-        pictures[f"reconstructions_seed_{seed}"] = _figure1(places, seed_of_pictures)
+        loaded = {name: load(places[name]) for name in ("elbo", "rate")}
+        rows.append(table1_row(dataset, seed, prefix, places, loaded))
+        points[f"ELBO, seed {seed}"] = read_curve(places["elbo"])
+        points[f"rate-targeted, seed {seed}"] = [
+            {**read_evaluation(places["rate"]), "decoder": "own"}
+        ]
+        pictures[f"reconstructions_seed_{seed}"] = _figure1(places, loaded, seed_of_pictures)
     record = {"rows": rows, "summary": _summary(rows)}
-    write_json_in(folder / "results" / "table1.json", record)
+    write_json(record, folder / "results" / "table1.json")
     pictures["table1"] = evaluation.rate_distortion_plot(points)
     print(table1_text(record), f"wrote {folder / 'results' / 'table1.json'}", sep="\n")
     log = training.ScalarLog(folder / "summaries", "table1")
@@ -63,8 +71,16 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
     return record
 
 
-def table1_row(dataset, seed, prefix, places):
-    """Returns one row of the table; rates in nats per dimension, distortions as MSE on [-1, 1]."""
+def table1_row(dataset, seed, prefix, places, loaded):
+    """Returns one row of the table; rates in nats per dimension, distortions as MSE on [-1, 1].
+
+    Args:
+        dataset: name in the table.
+        seed: of the runs.
+        prefix: K, see `summarise_table1`.
+        places: {"elbo": run directory, "rate": ..., "no_limit": ...}, the last if there is one.
+        loaded: {"elbo": model, "rate": model}.
+    """
     conventional, targeted = _refit_row(places["elbo"], prefix), read_evaluation(places["rate"])
     run = read_run(places["rate"])
     if None in (conventional["distortion_mse"], targeted["distortion_mse"]):
@@ -85,9 +101,7 @@ def table1_row(dataset, seed, prefix, places):
         "distortion_ratio": targeted["distortion_mse"] / conventional["distortion_mse"],
         "multiplier": constraint["multiplier"],
         "num_images": targeted["num_images"],
-        "num_parameters": {
-            name: load(place).count_params() for name, place in places.items() if name != "no_limit"
-        },
+        "num_parameters": {name: model.count_params() for name, model in loaded.items()},
         "steps": {"elbo": read_run(places["elbo"])["steps"], "rate": run["steps"]},
     }
     if "no_limit" in places:
@@ -140,17 +154,9 @@ def _summary(rows):
     return {"distortion_ratio": float(ratios.mean()), "distortion_ratio_stderr": error}
 
 
-def _read_curve(run_dir):
-    path = Path(run_dir) / "results" / "rate_distortion.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected a rate-distortion curve, got: {error}") from error
-
-
 def _refit_row(run_dir, prefix):
     """Returns the row of the curve for a prefix whose decoder was fitted for it."""
-    rows = [row for row in _read_curve(run_dir) if row["decoder"] == "refit"]
+    rows = [row for row in read_curve(run_dir) if row["decoder"] == "refit"]
     for row in reversed(rows):  # the longest prefix of a resolution is the last
         names = (str(row["num_levels"]), f"{row['resolution']}x{row['resolution']}")
         if str(prefix) in names:
@@ -161,22 +167,11 @@ def _refit_row(run_dir, prefix):
     )
 
 
-def _own_point(run_dir):
-    """Returns the one point of a run whose latents are all coded."""
-    record = read_evaluation(run_dir)
-    return {
-        **record,
-        "num_levels": len(record["rate_nats_per_level"]),
-        "decoder": "own",
-    }
-
-
-def _figure1(places, seed):
+def _figure1(places, loaded, seed):
     """Figure 1: original, conventional prefix with its own decoder, rate-targeted."""
-    model = load(places["rate"])
+    model, elbo = loaded["rate"], loaded["elbo"]
     images = run_dataset(read_run(places["rate"]), None, model.image_shape).images("test")
     images = np.asarray(images[: 2 * NUM_IMAGES_SHOWN])
-    elbo = load(places["elbo"])
     decoders = load_prefix_decoders(places["elbo"], elbo)
     conventional = models.RefittedPrefixes(elbo, decoders).reconstruct(images, seed=seed)
     targeted = model.reconstruct(images, seed=seed)

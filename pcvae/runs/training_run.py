@@ -4,11 +4,11 @@ from pathlib import Path
 
 import keras
 
-from pcvae import data, evaluation, models, training
+from pcvae import evaluation, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
-from pcvae.errors import Interrupted
 from pcvae.runs.finished_run import closing_lines, evaluate_split
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
+from pcvae.runs.resumable import train_resumably
 from pcvae.training import reports, summaries
 
 
@@ -150,25 +150,19 @@ def train(
     ]
     if chief:
         actions.insert(1, training.Action(images_every_steps, draw))
-    batches = strategy.distribute_datasets_from_function(
-        lambda context: data.training_batches(
-            train_images, batch_size, seed, first_step=start, input_context=context
-        )
+    train_resumably(
+        trainer,
+        strategy,
+        train_images,
+        checkpoints,
+        seed=seed,
+        steps=steps,
+        batch_size=batch_size,
+        report=training.Action(report_every_steps, report),
+        actions=actions,
+        logs=(train_log, eval_log),
+        what="",
     )
-    try:
-        training.train(
-            trainer, iter(batches), steps, batch_size, report, report_every_steps, actions
-        )
-    except Interrupted as error:
-        checkpoints.save(trainer.steps_taken)
-        raise Interrupted(
-            error.signal_number,
-            f"interrupted after step {trainer.steps_taken}; checkpoint saved; the same command "
-            "goes on from there",
-        ) from error
-    finally:
-        train_log.close()
-        eval_log.close()
     record = with_constraints(evaluate_split(likelihood, dataset, "test", seed))
     if chief:
         write_json(record, run_dir / "results" / "evaluation.json")

@@ -21,16 +21,7 @@ from pcvae.models import (
 )
 from pcvae.objectives import PrefixDistortion, mse
 from pcvae.outputs import DecoderOutput
-
-ARGUMENTS = {
-    "image_shape": (8, 8, 3),
-    "encoder_blocks": "8x1,8d2,4d4,1x1",
-    "decoder_blocks": "1x1,4m1,4x1,8m4",
-    "width": 8,
-    "latent_width": 2,
-    "num_mixtures": 2,
-}
-BATCH_SIZE = 4
+from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
 
 def make_model(**changes):
@@ -60,19 +51,6 @@ def make_trainer(model, prefixes=None, seed=0):
         training.GradientUpdate(training.AdamW(learning_rate=1e-2, warmup_steps=0)),
         seed=seed,
     )
-
-
-def distributed(strategy, images):
-    local = len(images) // strategy.num_replicas_in_sync
-
-    def part(context):
-        first = context.replica_id_in_sync_group * local
-        return {
-            "images": tf.constant(images[first : first + local]),
-            "first_example": tf.constant(first, tf.int64),
-        }
-
-    return strategy.experimental_distribute_values_from_function(part)
 
 
 def test_the_prefixes_are_those_at_which_a_resolution_is_complete():

@@ -11,6 +11,7 @@ from pcvae import models, runs, training
 from pcvae.errors import Interrupted, UserError
 from pcvae.training import reports
 from pcvae.training.summaries import read_scalar_lines
+from tests.runs.untrained_run import write_run
 
 STEPS = 4
 
@@ -21,28 +22,6 @@ def arrays(tmp_path_factory):
     generator = np.random.default_rng(0)
     np.savez(path, images=generator.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8))
     return path
-
-
-def write_run(run_dir, arrays, seed=0, step=1):
-    """Writes what `train` leaves: a model, its averaged weights, and where the data come from."""
-    model = models.VDVAE(
-        image_shape=(8, 8, 3),
-        encoder_blocks="8d8,1x1",
-        decoder_blocks="1x1,8m1,8x1",
-        width=8,
-        latent_width=2,
-        num_mixtures=1,
-    )
-    generator = np.random.default_rng(seed)
-    for weight in model.weights:
-        weight.assign(0.2 * generator.standard_normal(weight.shape))
-    run_dir.mkdir(exist_ok=True)
-    models.write_model(model, run_dir / "model.json")
-    state = {"ema": model.named_weights}
-    training.Checkpoints(run_dir / "checkpoints", state).save(step)
-    run = {"data": {"spec": f"arrays:{arrays}"}, "batch_size": 4}
-    (run_dir / "run.json").write_text(json.dumps(run))
-    return run_dir
 
 
 @pytest.fixture

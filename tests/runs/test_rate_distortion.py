@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from pcvae import evaluation, models, runs, training
+from pcvae import evaluation, runs, training
 from pcvae.commands import rate_distortion as command
 from pcvae.errors import UserError
+from tests.runs.untrained_run import write_run
 
 NUMBERS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
@@ -22,22 +23,7 @@ def run_dir(tmp_path_factory):
         for split, count in (("train", 12), ("validation", 4), ("test", 7))
     }
     np.savez(folder / "images.npz", **splits)
-    model = models.VDVAE(
-        image_shape=(8, 8, 3),
-        encoder_blocks="8d8,1x1",
-        decoder_blocks="1x1,8m1,8x1",
-        width=8,
-        latent_width=2,
-        num_mixtures=1,
-    )
-    for weight in model.weights:
-        weight.assign(0.2 * generator.standard_normal(weight.shape))
-    run_dir = folder / "run"
-    run_dir.mkdir()
-    models.write_model(model, run_dir / "model.json")
-    training.Checkpoints(run_dir / "checkpoints", {"ema": model.named_weights}).save(7)
-    run = {"data": {"spec": f"arrays:{folder / 'images.npz'}"}, "batch_size": 4}
-    (run_dir / "run.json").write_text(json.dumps(run))
+    run_dir = write_run(folder / "run", folder / "images.npz", step=7)
     log = training.ScalarLog(run_dir / "summaries", "eval")
     log.scalars(9, {"nll/bits_per_dim": 1.0})  # after the newest checkpoint
     log.close()

@@ -7,16 +7,7 @@ from pcvae import training
 from pcvae.distributions.noise import SeededNoise, make_seed
 from pcvae.models import VDVAE
 from pcvae.objectives import NegativeELBO
-
-ARGUMENTS = {
-    "image_shape": (8, 8, 3),
-    "encoder_blocks": "8x1,8d2,4d4,1x1",
-    "decoder_blocks": "1x1,4m1,4x1,8m4",
-    "width": 8,
-    "latent_width": 2,
-    "num_mixtures": 2,
-}
-BATCH_SIZE = 4
+from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
 
 def make_trainer(seed=0, **update_arguments):
@@ -31,19 +22,6 @@ def make_trainer(seed=0, **update_arguments):
 
 def images():
     return np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, 8, 8, 3), dtype=np.uint8)
-
-
-def distributed(strategy, batch):
-    local = BATCH_SIZE // strategy.num_replicas_in_sync
-
-    def part(context):
-        first = context.replica_id_in_sync_group * local
-        return {
-            "images": tf.constant(batch[first : first + local]),
-            "first_example": tf.constant(first, tf.int64),
-        }
-
-    return strategy.experimental_distribute_values_from_function(part)
 
 
 def run(strategy, num_steps, **arguments):

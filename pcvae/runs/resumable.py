@@ -1,0 +1,47 @@
+"""Training over a run's images that a signal ends with a checkpoint."""
+
+from pcvae import data, training
+from pcvae.errors import Interrupted
+
+
+def train_resumably(
+    trainer, strategy, images, checkpoints, *, seed, steps, batch_size, report, actions, logs, what
+):
+    """Trains from the step where the trainer stands up to the last one.
+
+    Args:
+        trainer: restored from the newest checkpoint, if there is one.
+        strategy: the `tf.distribute.Strategy` that made it.
+        images: the training images.
+        checkpoints: `training.Checkpoints` of its state.
+        seed: integer, of the order of the images.
+        steps: steps in all.
+        batch_size: global batch size.
+        report: `training.Action` whose function takes a `training.Window`.
+        actions: `training.Action`s, in their order.
+        logs: `training.ScalarLog`s that are closed at the end, however it comes.
+        what: what the message of an interruption names after the step, such as " of the fit".
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+    """
+    start = trainer.steps_taken
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: data.training_batches(
+            images, batch_size, seed, first_step=start, input_context=context
+        )
+    )
+    try:
+        training.train(
+            trainer, iter(batches), steps, batch_size, report.run, report.every_steps, actions
+        )
+    except Interrupted as error:
+        checkpoints.save(trainer.steps_taken)
+        raise Interrupted(
+            error.signal_number,
+            f"interrupted after step {trainer.steps_taken}{what}; checkpoint saved; the same "
+            "command goes on from there",
+        ) from error
+    finally:
+        for log in logs:
+            log.close()

@@ -1,0 +1,29 @@
+"""A run directory without the training: what `train` leaves, of a model that nobody trained."""
+
+import json
+
+import numpy as np
+
+from pcvae import models, training
+
+
+def write_run(run_dir, arrays, seed=0, step=1):
+    """Writes a model, its averaged weights, and where the data come from; returns the directory."""
+    model = models.VDVAE(
+        image_shape=(8, 8, 3),
+        encoder_blocks="8d8,1x1",
+        decoder_blocks="1x1,8m1,8x1",
+        width=8,
+        latent_width=2,
+        num_mixtures=1,
+    )
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(0.2 * generator.standard_normal(weight.shape))
+    run_dir.mkdir(exist_ok=True)
+    models.write_model(model, run_dir / "model.json")
+    state = {"ema": model.named_weights}
+    training.Checkpoints(run_dir / "checkpoints", state).save(step)
+    run = {"data": {"spec": f"arrays:{arrays}"}, "batch_size": 4}
+    (run_dir / "run.json").write_text(json.dumps(run))
+    return run_dir
