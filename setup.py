@@ -63,7 +63,15 @@ setup(
         "scipy>=1.13",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "dill", "scikit-learn>=1.5"],
+        # POT and scikit-learn are second opinions on Frechet and kernel distances.
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff>=0.6",
+            "dill",
+            "scikit-learn>=1.5",
+            "POT>=0.9.4",
+        ],
     },
     entry_points={
         "console_scripts": [

@@ -1,6 +1,7 @@
 """Numbers and pictures that say how good a hierarchical VAE is."""
 
 from pcvae.evaluation.constraints import constraint_results
+from pcvae.evaluation.frechet import FeatureStatistics, frechet_distance, kernel_distance
 from pcvae.evaluation.grids import image_grid, labelled_rows, prefix_grid, refit_grid, save_png
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
@@ -8,10 +9,13 @@ from pcvae.evaluation.plots import rate_by_resolution_plot, rate_distortion_plot
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
 
 __all__ = [
+    "FeatureStatistics",
     "LikelihoodEvaluation",
     "constraint_results",
+    "frechet_distance",
     "headline",
     "image_grid",
+    "kernel_distance",
     "labelled_rows",
     "level_table",
     "prefix_grid",
