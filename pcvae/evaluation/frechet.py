@@ -1,7 +1,7 @@
 """Distances between two sets of images by their features: Frechet and kernel distance.
 
-Frechet distance: Heusel et al. 2017 (arXiv 1706.08500, section 3); kernel distance: Binkowski et al.
-2018 (arXiv 1801.01401, section 4). Nothing here knows where the features come from.
+Frechet distance: Heusel et al. 2017 (arXiv 1706.08500, section 3); kernel distance: Binkowski et
+al. 2018 (arXiv 1801.01401, section 4). Nothing here knows where the features come from.
 """
 
 import numpy as np
