@@ -1,6 +1,8 @@
 """Numbers and pictures that say how good a hierarchical VAE is."""
 
 from pcvae.evaluation.constraints import constraint_results
+from pcvae.evaluation.extractor_files import as_extractor, file_sha256
+from pcvae.evaluation.features import FeatureExtractor, collect_features
 from pcvae.evaluation.frechet import FeatureStatistics, frechet_distance, kernel_distance
 from pcvae.evaluation.grids import image_grid, labelled_rows, prefix_grid, refit_grid, save_png
 from pcvae.evaluation.level_table import level_table
@@ -9,9 +11,13 @@ from pcvae.evaluation.plots import rate_by_resolution_plot, rate_distortion_plot
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
 
 __all__ = [
+    "FeatureExtractor",
     "FeatureStatistics",
     "LikelihoodEvaluation",
+    "as_extractor",
+    "collect_features",
     "constraint_results",
+    "file_sha256",
     "frechet_distance",
     "headline",
     "image_grid",

@@ -1,19 +1,15 @@
 """The negative ELBO, its parts and the rate of every level over a whole split."""
 
 import numpy as np
-import tensorflow as tf
 
 from pcvae import units
-from pcvae.distributions.noise import SeededNoise, make_seed
+from pcvae.distributions.noise import SeededNoise
+from pcvae.evaluation.per_image import PerImageEvaluation
 from pcvae.objectives import mse
 
 
-class LikelihoodEvaluation:
-    """Evaluates a model by one posterior sample an image.
-
-    Every image counts once, the ragged last batch included; image i draws the noise of (seed, i),
-    so that neither the batch size nor the number of replicas changes the result. Sums are kept in
-    float64. Made once, called often: the graph is traced at the first call.
+class LikelihoodEvaluation(PerImageEvaluation):
+    """Evaluates a model by one posterior sample an image; see `PerImageEvaluation`.
 
     Args:
         model: a `VDVAE` or a model with the same outputs.
@@ -21,12 +17,8 @@ class LikelihoodEvaluation:
     """
 
     def __init__(self, model, batch_size=64):
+        super().__init__(batch_size)
         self.model = model
-        self.strategy = tf.distribute.get_strategy()
-        replicas = self.strategy.num_replicas_in_sync
-        self.local_batch_size = max(1, batch_size // replicas)
-        self.batch_size = self.local_batch_size * replicas
-        self._evaluate = tf.function(self._distributed, autograph=False)
 
     def __call__(self, images, seed=0, progress=None):
         """Evaluates images.
@@ -41,34 +33,6 @@ class LikelihoodEvaluation:
             error of the mean over images.
         """
         return summarise(self.per_image(images, seed, progress), self.model.image_shape)
-
-    def per_image(self, images, seed=0, progress=None):
-        """Returns {name: array over images} of what `__call__` summarises; see there."""
-        seed, parts = make_seed(seed), []
-        starts = range(0, len(images), self.batch_size)
-        for start in progress(starts) if progress else starts:
-            batch = np.asarray(images[start : start + self.batch_size])
-            valid = len(batch)
-            if valid < self.batch_size:
-                padding = np.repeat(batch[-1:], self.batch_size - valid, axis=0)
-                batch = np.concatenate([batch, padding])
-            values = self._evaluate(self._distribute(batch, start), seed)
-            parts.append({name: value.numpy()[:valid] for name, value in values.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _distribute(self, batch, start):
-        def local(context):
-            first = context.replica_id_in_sync_group * self.local_batch_size
-            return {
-                "images": tf.constant(batch[first : first + self.local_batch_size]),
-                "first_example": tf.constant(start + first, tf.int64),
-            }
-
-        return self.strategy.experimental_distribute_values_from_function(local)
-
-    def _distributed(self, batch, seed):
-        values = self.strategy.run(self._replica, args=(batch, seed))
-        return {name: self.strategy.gather(value, axis=0) for name, value in values.items()}
 
     def _replica(self, batch, seed):
         images = batch["images"]

@@ -1,0 +1,78 @@
+"""Values of every image of a split, in batches over any number of replicas."""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae.distributions.noise import make_seed
+
+
+class PerImageEvaluation(abc.ABC):
+    """Computes values of images, each image once, the ragged last batch included.
+
+    Image i draws the noise of (seed, i), so that neither the batch size nor the number of replicas
+    changes the result. Made once, called often: the graph is traced at the first call. It runs
+    under the strategy in whose scope it was made.
+    """
+
+    def __init__(self, batch_size):
+        """Sets up the graph.
+
+        Args:
+            batch_size: images at once over all replicas.
+        """
+        self.strategy = tf.distribute.get_strategy()
+        replicas = self.strategy.num_replicas_in_sync
+        self.local_batch_size = max(1, batch_size // replicas)
+        self.batch_size = self.local_batch_size * replicas
+        self._evaluate = tf.function(self._distributed, autograph=False)
+
+    def batches(self, images, seed=0, progress=None):
+        """Yields {name: array over images} of each batch, in order.
+
+        Args:
+            images: uint8 array-like [num_images, height, width, channels]: what has a length and
+                gives arrays for slices is enough.
+            seed: integer.
+            progress: None, or a function that wraps the list of batches it iterates over.
+        """
+        seed = make_seed(seed)
+        starts = range(0, len(images), self.batch_size)
+        for start in progress(starts) if progress else starts:
+            batch = np.asarray(images[start : start + self.batch_size])
+            valid = len(batch)
+            if valid < self.batch_size:
+                padding = np.repeat(batch[-1:], self.batch_size - valid, axis=0)
+                batch = np.concatenate([batch, padding])
+            values = self._evaluate(self._distribute(batch, start), seed)
+            yield {name: value.numpy()[:valid] for name, value in values.items()}
+
+    def per_image(self, images, seed=0, progress=None):
+        """Returns {name: array over images}; see `batches`."""
+        parts = list(self.batches(images, seed, progress))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    @abc.abstractmethod
+    def _replica(self, batch, seed):
+        """Computes {name: tensor [local_batch_size, ...]} of one replica's images, in a graph.
+
+        Args:
+            batch: ``images``, uint8 [local_batch_size, height, width, channels], and
+                ``first_example``, the index of the first of them.
+            seed: int32 [2].
+        """
+
+    def _distribute(self, batch, start):
+        def local(context):
+            first = context.replica_id_in_sync_group * self.local_batch_size
+            return {
+                "images": tf.constant(batch[first : first + self.local_batch_size]),
+                "first_example": tf.constant(start + first, tf.int64),
+            }
+
+        return self.strategy.experimental_distribute_values_from_function(local)
+
+    def _distributed(self, batch, seed):
+        values = self.strategy.run(self._replica, args=(batch, seed))
+        return {name: self.strategy.gather(value, axis=0) for name, value in values.items()}
