@@ -15,6 +15,7 @@ COMMANDS = (
     "rate_distortion",
     "sweep",
     "table1",
+    "import_openai",
 )
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})
@@ -63,6 +64,8 @@ setup(
         "scipy>=1.13",
     ],
     extras_require={
+        # Reads .th files, by its loader of weights alone.
+        "import": ["torch>=2.6"],
         # POT and scikit-learn are second opinions on Frechet and kernel distances.
         "test": [
             "pytest>=8",

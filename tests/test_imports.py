@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "pcvae"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 300
 
-# room -> the rooms that its modules may import, beside itself, `checks` and `errors`
+# room -> the rooms that its modules may import, beside itself, `checks`, `errors` and `new_folder`
 ARROWS = {
     "__init__": {"runs"},
     "commands": {"gin_utils", "runs"},
@@ -28,6 +28,7 @@ ARROWS = {
     "variables": set(),
     "checks": set(),
     "errors": set(),
+    "new_folder": set(),
 }
 GIN_ROOMS = {"gin_utils", "commands"}
 KERAS_2 = (
@@ -75,7 +76,7 @@ def _rooms_imported(source):
 def violations(room, source):
     """Returns what the source of a module in a room may not do."""
     found = []
-    allowed = ARROWS[room] | {room, "checks", "errors"}
+    allowed = ARROWS[room] | {room, "checks", "errors", "new_folder"}
     found += [f"imports {other}" for other in sorted(_rooms_imported(source) - allowed)]
     for name in _imports(source):
         if _below(name, ["gin"]) and room not in GIN_ROOMS:

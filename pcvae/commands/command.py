@@ -19,7 +19,15 @@ from pcvae.commands import signals
 from pcvae.errors import Interrupted, StepFailed, UserError
 
 # Flags whose values are paths: the shell leaves a ~ after the = as it is.
-PATH_FLAGS = {"run_dir", "output", "images", "per_image", "gin_file", "gin_search_path"}
+PATH_FLAGS = {
+    "run_dir",
+    "output",
+    "images",
+    "weights",
+    "per_image",
+    "gin_file",
+    "gin_search_path",
+}
 _HELP = ("--help", "-help", "-h", "--helpfull")
 
 

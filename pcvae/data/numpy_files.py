@@ -71,6 +71,26 @@ def load_array(path, name):
         raise _unreadable(path, error) from error
 
 
+def load_arrays(path, names):
+    """Loads several arrays of an ``.npz`` into memory.
+
+    Args:
+        path: a ``pathlib.Path`` that ``read_headers`` accepted.
+        names: names that ``read_headers`` gave.
+
+    Returns:
+        A dict from each name to its array.
+
+    Raises:
+        UserError: if values cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in names}
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from error
+
+
 def _what_else(path):
     """Returns what a file that NumPy cannot read is, if that is plain to see, or None."""
     try:

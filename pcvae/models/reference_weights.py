@@ -9,6 +9,7 @@ import numpy as np
 
 from pcvae.errors import UserError
 
+_NAMES_SHOWN = 10
 _LEVEL_BLOCKS = {"posterior": "enc", "prior": "prior", "residual": "resnet"}
 
 
@@ -71,35 +72,64 @@ def load_reference_weights(model, weights):
         weights: {name in the reference: array in its layout}.
 
     Raises:
-        UserError: names are missing or left over, or a shape differs; nothing is loaded then.
+        UserError: names are missing or left over, a shape differs, or a tensor holds other things
+            than finite numbers; nothing is loaded then.
     """
-    slices = reference_names(model)
-    values = {}
-    problems = [f"missing {name}" for name in slices if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in slices]
-    for name in slices.keys() & weights.keys():
-        variable, index, layout = slices[name]
-        value = _from_reference(np.asarray(weights[name]), layout)
-        expected = tuple(variable.shape if index is None else variable.shape[1:])
-        if _squeezed(value.shape) == _squeezed(expected):
-            values[name] = value.reshape(expected)
-        else:
-            problems.append(f"{name} has shape {value.shape}, expected {expected}")
-    if problems:
-        raise UserError(
-            f"reference weights do not fit the model ({len(problems)} problems): "
-            + "; ".join(sorted(problems)[:8])
-        )
+    arrays = {name: np.asarray(values) for name, values in weights.items()}
+    check_reference_shapes(model, {name: array.shape for name, array in arrays.items()})
+    no_numbers = [
+        name
+        for name, array in arrays.items()
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all()
+    ]
+    if no_numbers:
+        raise UserError(f"reference weights: expected finite numbers in {_some(no_numbers)}")
     stacked = {}
-    for name, value in values.items():
-        variable, index, _ = slices[name]
+    for name, (variable, index, layout) in reference_names(model).items():
+        value = _from_reference(arrays[name], layout)
         if index is None:
-            variable.assign(value)
+            variable.assign(value.reshape(variable.shape))
         else:
             _, levels = stacked.setdefault(id(variable), (variable, {}))
             levels[index] = value
     for variable, levels in stacked.values():
         variable.assign(np.stack([levels[index] for index in range(len(levels))]))
+
+
+def check_reference_shapes(model, shapes):
+    """Compares the names and shapes of a reference checkpoint with those that a model needs.
+
+    Args:
+        model: a `VDVAE`.
+        shapes: {name in the reference: shape in its layout}.
+
+    Raises:
+        UserError: which names what is missing, what is left over, and what has another shape.
+    """
+    expected = {name: _reference_shape(part) for name, part in reference_names(model).items()}
+    problems = {
+        "missing": [name for name in expected if name not in shapes],
+        "unexpected": [name for name in shapes if name not in expected],
+        "of another shape": [
+            f"{name} {list(shapes[name])} instead of {list(shape)}"
+            for name, shape in expected.items()
+            if name in shapes and tuple(shapes[name]) != shape
+        ],
+    }
+    parts = [f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names]
+    if parts:
+        raise UserError(f"reference weights do not fit the model; {'; '.join(parts)}")
+
+
+def _reference_shape(part):
+    """Returns the shape that a weight has in the reference."""
+    shape = tuple(part.variable.shape if part.index is None else part.variable.shape[1:])
+    if part.layout == "convolution":
+        height, width, channels, filters = shape
+        return filters, channels, height, width
+    if part.layout == "map":
+        return 1, shape[-1], *(shape[:-1] or (1, 1))
+    return shape
 
 
 def _from_reference(value, layout):
@@ -110,5 +140,7 @@ def _from_reference(value, layout):
     return value
 
 
-def _squeezed(shape):
-    return tuple(size for size in shape if size != 1)
+def _some(names):
+    names = sorted(names)
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more

@@ -13,6 +13,7 @@ from pcvae.runs.finished_run import (
     reconstruct,
     sample,
 )
+from pcvae.runs.import_openai import import_openai
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate",
     "finished_runs_of_sweep",
     "fit_prefix_decoders",
+    "import_openai",
     "load",
     "load_prefix_decoders",
     "measured_rate_nats_per_dim",

@@ -66,7 +66,7 @@ def run_dataset(run, spec, image_shape):
     """Returns the dataset of a run, or another one at the run's image size."""
     origin = run["data"] if spec is None else {"spec": spec, "image_size": image_shape[0]}
     if origin is None:
-        raise UserError("the run's dataset was made in Python: say which with --data=SPEC")
+        raise UserError("the run names no dataset: say which with --data=SPEC")
     dataset = data.from_spec(**origin)
     if dataset.image_shape != tuple(image_shape):
         raise UserError(

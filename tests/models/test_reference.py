@@ -116,11 +116,16 @@ def test_every_weight_has_one_name(model, golden):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda w: w.pop("decoder.gain"), "missing decoder.gain"),
-        (lambda w: w.update(extra=np.zeros(1)), "unexpected extra"),
+        (lambda w: w.pop("decoder.gain"), "1 missing: decoder.gain"),
+        (lambda w: w.update(extra=np.zeros(1)), "1 unexpected: extra"),
         (
             lambda w: w.update({"decoder.dec_blocks.3.z_proj.weight": np.zeros((24, 5, 1, 1))}),
-            r"decoder\.dec_blocks\.3\.z_proj\.weight has shape .*expected \(1, 1, [34], ",
+            r"1 of another shape: decoder\.dec_blocks\.3\.z_proj\.weight \[24, 5, 1, 1\] ",
+        ),
+        (lambda w: w.update({"decoder.gain": np.zeros(())}), r"decoder.gain \[\] instead of \[1, "),
+        (
+            lambda w: w["encoder.in_conv.bias"].fill(np.inf),
+            "finite numbers in encoder.in_conv.bias",
         ),
     ],
 )

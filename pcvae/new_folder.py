@@ -1,0 +1,53 @@
+"""A folder that is there whole or not at all."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pcvae.checks import check_folder
+from pcvae.errors import UserError
+
+
+def check_new_folder(path, name="output"):
+    """Returns a path, if nothing is there yet or an empty folder.
+
+    Raises:
+        UserError: it holds something, is a file, or cannot be written.
+    """
+    folder = Path(check_folder(path, f"--{name}"))
+    found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise UserError(
+            f"--{name}={path}: expected a new or empty folder, found {', '.join(found[:3])}{more}: "
+            f"nothing is overwritten, use another --{name}"
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def new_folder(path, name="output"):
+    """Gives a temporary folder beside a path, which gets its name when the block ends well.
+
+    An error, a signal or a full disk inside the block leave nothing behind.
+
+    Args:
+        path: where the folder will be.
+        name: the flag that names it, for errors.
+
+    Raises:
+        UserError: something is there already, or the place cannot be written.
+    """
+    folder = Path(os.path.abspath(check_new_folder(path, name)))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        inside = partial / folder.name
+        inside.mkdir()
+        yield inside
+        check_new_folder(path, name)  # nobody else was faster
+        os.replace(inside, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""Published weights of openai/vdvae as a run directory.
+
+A checkpoint of the reference is a PyTorch file (``.th``), read by PyTorch's loader of nothing but
+weights, or the same tensors by name in an ``.npz``. No pickle is ever run.
+"""
+
+import hashlib
+import importlib
+from pathlib import Path
+
+from pcvae import data, models, training
+from pcvae.data.numpy_files import load_arrays, read_headers
+from pcvae.errors import UserError
+from pcvae.models.reference_weights import check_reference_shapes
+from pcvae.new_folder import check_new_folder, new_folder
+from pcvae.runs.records import write_json
+
+TORCH_SUFFIXES = (".th", ".pth", ".pt")
+SUFFIXES = (*TORCH_SUFFIXES, ".npz")
+MIN_TORCH = (2, 6)  # before, its loader of weights could be made to run code
+EVALUATION_BATCH_SIZE = 16
+# What other programs put in front of the names: several processes, and our own fixtures.
+_PREFIXES = ("module.", "weight/")
+
+
+def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
+    """Writes a run directory that holds the weights of a reference checkpoint.
+
+    `load`, `evaluate`, `sample` and the rest take it as one of `train`; it cannot be trained on.
+
+    Args:
+        weights: a ``.th`` file of openai/vdvae, or an ``.npz`` of the same names and layouts.
+        output: the run directory, new or empty.
+        model_fn: called without arguments, or with image_shape if there is a dataset; gives a
+            `VDVAE` of the checkpoint's layer strings and widths.
+        dataset: the `ImageDataset` that evaluations take, or None.
+        spec: the same as `data.from_spec` takes it, at the model's size; in place of ``dataset``.
+
+    Returns:
+        The record that is written to ``run.json``.
+
+    Raises:
+        UserError: the file holds no weights, they do not fit the model, or the output is not empty;
+            nothing is written then.
+    """
+    weights = Path(weights)
+    check_new_folder(output)
+    if weights.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--weights={weights}: expected a file in {', '.join(SUFFIXES)}")
+    if not weights.is_file():
+        raise UserError(f"--weights={weights}: there is no such file")
+    model = model_fn(**({} if dataset is None else {"image_shape": dataset.image_shape}))
+    if spec is not None:
+        dataset = data.from_spec(spec, image_size=model.image_shape[0])
+    if dataset is not None and dataset.image_shape != model.image_shape:
+        raise UserError(
+            f"{dataset.name} has images of shape {dataset.image_shape}, the model takes "
+            f"{model.image_shape}"
+        )
+    read = _read_arrays if weights.suffix.lower() == ".npz" else _read_torch
+    models.load_reference_weights(model, read(weights, model))
+    run = {
+        "data": None if dataset is None else dataset.origin,
+        "batch_size": EVALUATION_BATCH_SIZE,
+        "imported": {"weights": weights.name, "sha256": _sha256(weights)},
+    }
+    with new_folder(output) as folder:
+        models.write_model(model, folder / "model.json")
+        training.Checkpoints(folder / "checkpoints", {"ema": model.named_weights}).save(0)
+        write_json(run, folder / "run.json")
+    print(f"{model.num_levels} levels, {model.count_params():,} parameters from {weights.name}")
+    return run
+
+
+def _read_arrays(path, model):
+    """Reads an ``.npz``; names and shapes are compared before any values are read."""
+    headers = read_headers(path)
+    marked = [name for name in headers if name.startswith("weight/")]
+    keys = {_reference_name(key): key for key in marked or headers}
+    check_reference_shapes(model, {name: headers[key][0] for name, key in keys.items()})
+    arrays = load_arrays(path, keys.values())
+    return {name: arrays[key] for name, key in keys.items()}
+
+
+def _read_torch(path, model):
+    """Reads a PyTorch file by the loader that knows tensors and plain containers only."""
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError as error:
+        raise UserError(
+            f"--weights={path}: reading it takes PyTorch ({error}): pip install 'pcvae[import]', "
+            "or save its tensors by name as .npz elsewhere"
+        ) from error
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < MIN_TORCH:
+        raise UserError(
+            f"PyTorch {torch.__version__}: expected 2.6 or newer, whose loader of weights is safe: "
+            "pip install 'pcvae[import]'"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # Pickled code is an UnpicklingError; damaged files come as nearly anything.
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"--weights={path}: PyTorch reads no weights from it, and nothing else is read: "
+            f"{reason[0].partition('. ')[0]}"
+        ) from error
+    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
+        raise UserError(
+            f"--weights={path}: expected a state dict, names and tensors, got "
+            f"{type(state).__name__}"
+        )
+    state = {_reference_name(str(name)): tensor for name, tensor in state.items()}
+    check_reference_shapes(model, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
+
+
+def _reference_name(name):
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
