@@ -21,6 +21,7 @@ from pcvae.errors import Interrupted, StepFailed, UserError
 # Flags whose values are paths: the shell leaves a ~ after the = as it is.
 PATH_FLAGS = {
     "run_dir",
+    "first_stage",
     "output",
     "images",
     "weights",
@@ -181,19 +182,19 @@ def define_run_dir(values):
     flags.DEFINE_string("run_dir", None, "The run directory of pcvae-train.", flag_values=values)
 
 
-def require_run(run_dir):
-    """Returns the run directory, if a run is there.
+def require_run(run_dir, flag="run_dir"):
+    """Returns the run directory that a flag names, if a run is there.
 
     Raises:
         UserError: if the flag is missing or the directory holds no run.
     """
     if not run_dir:
-        raise UserError("--run_dir is missing: the run directory of pcvae-train")
+        raise UserError(f"--{flag} is missing: the run directory of pcvae-train")
     if not os.path.isdir(run_dir):
         what = "this is a file" if os.path.exists(run_dir) else "there is no such directory"
-        raise UserError(f"--run_dir={run_dir}: {what}, expected the directory of a run")
+        raise UserError(f"--{flag}={run_dir}: {what}, expected the directory of a run")
     if not os.path.isfile(os.path.join(run_dir, "model.json")):
-        raise UserError(f"--run_dir={run_dir}: no run of pcvae-train: it holds no model.json")
+        raise UserError(f"--{flag}={run_dir}: no run of pcvae-train: it holds no model.json")
     return run_dir
 
 

@@ -4,6 +4,7 @@ Usage:
   pcvae-train
   pcvae-train --gin_file=experiments/quickstart.gin --data=folder:PATH --run_dir=DIR
   pcvae-train --gin_file=experiments/quickstart.gin --gin.TRAIN_STEPS=500 --gin.BATCH_SIZE=8
+  pcvae-train --gin_file=experiments/two_stage_synthetic.gin --first_stage=DIR --run_dir=DIR2
 
 The same command on the same directory goes on from the newest checkpoint. Ctrl-C saves one first.
 --data takes synthetic, folder:PATH, arrays:FILE.npz, tfds:NAME or lsun:PATH.
@@ -27,6 +28,11 @@ def define_flags(values):
     flags.DEFINE_string("run_dir", None, text, flag_values=values)
     text = "The images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
     flags.DEFINE_string("data", None, text, flag_values=values)
+    text = (
+        "The run directory of the trained first stage, for an experiment that puts a second one on "
+        "it: sets the macro FIRST_STAGE."
+    )
+    flags.DEFINE_string("first_stage", None, text, flag_values=values)
     command.define_gin_flags(values)
     text = "Go on with a run directory although the configuration differs from its own."
     flags.DEFINE_bool("allow_config_change", False, text, flag_values=values)
@@ -50,6 +56,9 @@ def run(values):
     bindings = list(values.gin_bindings)
     if values.data is not None:
         bindings.append(f"data.from_spec.spec = {values.data!r}")
+    if values.first_stage is not None:
+        command.require_run(values.first_stage, "first_stage")
+        bindings.append(f"FIRST_STAGE = {values.first_stage!r}")
     runs = command.import_runs()
     configuration = gin_utils.parse(
         [runs.train], gin_files, bindings, values.gin_search_path, ["from pcvae import data"]

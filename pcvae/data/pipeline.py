@@ -8,7 +8,7 @@ from pcvae.errors import UserError
 
 
 def training_batches(
-    images, batch_size, seed, first_step=0, num_steps=None, input_context=None
+    images, batch_size, seed, first_step=0, num_steps=None, input_context=None, given=None
 ) -> tf.data.Dataset:
     """Returns the training batches from a step on, shuffled by ``order``.
 
@@ -23,11 +23,13 @@ def training_batches(
         first_step: the first step to yield, 0 for a new run. Seeking costs nothing.
         num_steps: how many steps to yield; None for no end.
         input_context: a ``tf.distribute.InputContext``, or None for one replica.
+        given: {name: array [num_images, ...]}, what comes with each image, such as a label; None
+            for nothing.
 
     Returns:
         A ``tf.data.Dataset`` of dicts: ``images`` uint8 [local_batch, height, width, channels],
-        local_batch = batch_size / replicas, and ``first_example`` int64 [], the place of the first
-        of them in the global batch.
+        local_batch = batch_size / replicas, ``first_example`` int64 [], the place of the first of
+        them in the global batch, and the parts of ``given`` by their names.
 
     Raises:
         UserError: if the batch cannot be shared equally by the replicas.
@@ -41,22 +43,24 @@ def training_batches(
             f"got {batch_size}"
         )
     local_batch, own_replicas = batch_size // replicas, replicas // pipelines
-    num_images, image_shape = len(images), images.shape[1:]
+    num_images, arrays = len(images), {"images": images, **(given or {})}
 
     def read(step, first_example):
         first_position = int(step) * batch_size + int(first_example)
         indices = slice_indices(seed, first_position, local_batch, num_images)
-        return np.ascontiguousarray(images[indices])
+        return [np.ascontiguousarray(array[indices]) for array in arrays.values()]
 
     def slice_at(count):
         step = first_step + count // own_replicas
         first_example = (pipeline * own_replicas + count % own_replicas) * local_batch
         # Through Python, so that a memory map stays on disk and out of the graph.
-        batch = tf.numpy_function(read, [step, first_example], tf.uint8, stateful=False)
-        return {
-            "images": tf.ensure_shape(batch, (local_batch, *image_shape)),
-            "first_example": first_example,
+        dtypes = [tf.as_dtype(array.dtype) for array in arrays.values()]
+        parts = tf.numpy_function(read, [step, first_example], dtypes, stateful=False)
+        batch = {
+            name: tf.ensure_shape(part, (local_batch, *array.shape[1:]))
+            for (name, array), part in zip(arrays.items(), parts, strict=True)
         }
+        return {**batch, "first_example": first_example}
 
     count = tf.int64.max if num_steps is None else num_steps * own_replicas
     slices = tf.data.Dataset.range(count)

@@ -4,7 +4,14 @@ from pcvae.evaluation.constraints import constraint_results
 from pcvae.evaluation.extractor_files import as_extractor, file_sha256
 from pcvae.evaluation.features import FeatureExtractor, collect_features
 from pcvae.evaluation.frechet import FeatureStatistics, frechet_distance, kernel_distance
-from pcvae.evaluation.grids import image_grid, labelled_rows, prefix_grid, refit_grid, save_png
+from pcvae.evaluation.grids import (
+    conditional_grid,
+    image_grid,
+    labelled_rows,
+    prefix_grid,
+    refit_grid,
+    save_png,
+)
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
 from pcvae.evaluation.plots import rate_by_resolution_plot, rate_distortion_plot
@@ -16,6 +23,7 @@ __all__ = [
     "LikelihoodEvaluation",
     "as_extractor",
     "collect_features",
+    "conditional_grid",
     "constraint_results",
     "file_sha256",
     "frechet_distance",

@@ -83,10 +83,33 @@ def prefix_grid(model, images, seed=0):
         uint8 [grid height, grid width, 3].
     """
     rows = [("original", images)]
-    for resolution, num_levels in model.prefixes.items():
+    for num_levels in model.prefixes:
+        resolution = model.level_resolutions[num_levels - 1]
         label = f"{resolution}x{resolution}\nK = {num_levels}"
         rows.append((label, model.reconstruct(images, num_levels, seed=seed)))
     return labelled_rows(rows)
+
+
+def conditional_grid(model, images, conditions, seed=0):
+    """Shows image conditions, what a model draws for them, and the images that they come from.
+
+    Args:
+        model: a `ConditionalVDVAE` with an image as condition.
+        images: uint8 [columns, height, width, channels].
+        conditions: uint8 [columns, side, side, channels], of a side that divides the height.
+        seed: integer; the second row of samples is drawn with the next places of the noise.
+
+    Returns:
+        uint8 [grid height, grid width, 3].
+    """
+    factor = images.shape[1] // conditions.shape[1]
+    side = conditions.shape[1]
+    enlarged = conditions.repeat(factor, axis=1).repeat(factor, axis=2)
+    rows = [(f"condition\n{side}x{side}", enlarged)]
+    for first in (0, len(images)):
+        drawn = model.sample(len(images), seed=seed, first_sample=first, condition=conditions)
+        rows.append(("sample", drawn))
+    return labelled_rows([*rows, ("original", images)])
 
 
 def refit_grid(refitted, images, rows, seed=0):

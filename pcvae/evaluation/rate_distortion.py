@@ -131,8 +131,8 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         temperature = tf.zeros(model.num_levels)
 
         def error(num_levels):
-            decoded = model.decoder.decode(output.latents, noise, temperature, num_levels)
-            return mse(images, model.head.mean(model.head(decoded.features)))
+            decoded = model.latent_pass(output.latents, noise, temperature, num_levels)
+            return mse(images, decoded.reconstruction)
 
         whole = mse(images, output.reconstruction)  # nothing is left to the prior
         if model.num_levels == 1:

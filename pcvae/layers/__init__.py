@@ -1,5 +1,6 @@
 """Keras layers from which hierarchical VAEs are built."""
 
+from pcvae.layers.condition import Gate, LabelMaps
 from pcvae.layers.decoder import Decoder
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import HEADS, Head, make_head
@@ -14,8 +15,10 @@ __all__ = [
     "Decoder",
     "DeterministicLevel",
     "Encoder",
+    "Gate",
     "GivenLatentLevel",
     "Head",
+    "LabelMaps",
     "PrefixDecoder",
     "Stack",
     "TopDownLevel",

@@ -27,6 +27,8 @@ class Encoder(keras.layers.Layer):
         channels: channels of the images.
         bottleneck: width of a block's bottleneck as a fraction of the width.
         width_per_resolution: {resolution: width} or ``"64:32,32:48"``.
+        condition_channels: channels of a condition of the images' size that is concatenated to
+            them; its part of the first kernel starts at zero. 0 for none.
         unroll: whether stacks are written out instead of looped.
 
     Raises:
@@ -40,6 +42,7 @@ class Encoder(keras.layers.Layer):
         channels=3,
         bottleneck=0.25,
         width_per_resolution="",
+        condition_channels=0,
         unroll=False,
         **kwargs,
     ):
@@ -49,6 +52,7 @@ class Encoder(keras.layers.Layer):
         self.channels = channels
         self.bottleneck = bottleneck
         self.width_per_resolution = widths_notation(width_per_resolution)
+        self.condition_channels = condition_channels
         self.unroll = unroll
         self.groups = parse_encoder_blocks(blocks)
         self.width_at = width_function(width, self.width_per_resolution)
@@ -70,6 +74,15 @@ class Encoder(keras.layers.Layer):
         self.in_conv = convolution(
             self.width_at(self.image_size), 3, self.channels, self.dtype_policy, "in_conv"
         )
+        if self.condition_channels:
+            self.condition_conv = convolution(
+                self.width_at(self.image_size),
+                3,
+                self.condition_channels,
+                self.dtype_policy,
+                "condition_conv",
+                kernel_initializer="zeros",
+            )
         self.stacks = []
         for group in self.groups:
             width = self.width_at(group.resolution)
@@ -93,9 +106,16 @@ class Encoder(keras.layers.Layer):
             self.stacks.append(stack)
         super().build(input_shape)
 
-    def call(self, x):
-        """Maps [batch, side, side, channels] to {resolution: [batch, r, r, width at r]}."""
+    def call(self, x, condition=None):
+        """Maps [batch, side, side, channels] to {resolution: [batch, r, r, width at r]}.
+
+        Args:
+            x: the images.
+            condition: [batch, side, side, condition_channels], if the encoder has such channels.
+        """
         x = self.in_conv(x)
+        if self.condition_channels:
+            x += self.condition_conv(condition)
         activations = {self.image_size: x}
         for group, stack in zip(self.groups, self.stacks, strict=True):
             x = stack(x)
@@ -114,6 +134,7 @@ class Encoder(keras.layers.Layer):
             "channels": self.channels,
             "bottleneck": self.bottleneck,
             "width_per_resolution": self.width_per_resolution,
+            "condition_channels": self.condition_channels,
             "unroll": self.unroll,
         }
 

@@ -19,8 +19,9 @@ class Stack(keras.layers.Layer):
     per-level inputs and per-level outputs.
 
     Args:
-        block: the template, a layer whose ``convolutions`` attribute names the convolutions that
-            hold all of its weights. It owns no weights of the stack.
+        block: the template, a layer whose ``convolutions`` attribute names what holds all of its
+            weights: convolutions, and gates, which have a kernel alone. It owns no weights of the
+            stack.
         count: number of layers.
         unroll: whether to write the layers out one by one instead of looping. The values and
             gradients are the same; the graph grows with `count`.
@@ -46,6 +47,8 @@ class Stack(keras.layers.Layer):
         for convolution_name, convolve in block.convolutions.items():
             for kind in ("kernel", "bias"):
                 variable = getattr(convolve, kind)
+                if variable is None:
+                    continue
                 initializer = getattr(convolve, f"{kind}_initializer")
                 name = f"{convolution_name}_{kind}"
                 self._index[name] = len(self._stacked)

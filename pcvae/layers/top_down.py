@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian, rate_nats
+from pcvae.layers.condition import Gate
 from pcvae.layers.residual import BottleneckBlock, convolution, fan_in_uniform
 from pcvae.outputs import LevelOutput
 
@@ -23,15 +24,26 @@ class TopDownLevel(keras.layers.Layer):
         kernel_size: side of the blocks' inner kernels.
         num_levels: number of levels of the decoder, whose residual branches start scaled
             by sqrt(1 / num_levels).
+        gated: whether a condition enters by a `Gate`; see `enter`.
     """
 
-    def __init__(self, width, latent_width, middle_width, kernel_size=3, num_levels=1, **kwargs):
+    def __init__(
+        self,
+        width,
+        latent_width,
+        middle_width,
+        kernel_size=3,
+        num_levels=1,
+        gated=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.width = width
         self.latent_width = latent_width
         self.middle_width = middle_width
         self.kernel_size = kernel_size
         self.num_levels = num_levels
+        self.gated = gated
 
     def build(self, input_shape=None):
         width, latent, policy = self.width, self.latent_width, self.dtype_policy
@@ -57,15 +69,25 @@ class TopDownLevel(keras.layers.Layer):
             width, 1, latent, policy, "latent_projection", fan_in_uniform(scale)
         )
         self.residual_block = block("residual", width, width, residual=True, last_scale=scale)
+        self.gate = _built_gate(self)
         super().build(input_shape)
 
     @property
     def convolutions(self):
-        """The convolutions that hold all weights of the level, by name."""
+        """The convolutions, and the gate if there is one, that hold all weights, by name."""
         blocks = _named_convolutions(
             posterior=self.posterior_block, prior=self.prior_block, residual=self.residual_block
         )
-        return {**blocks, "latent_projection": self.latent_projection}
+        return {**blocks, "latent_projection": self.latent_projection, **_named_gate(self.gate)}
+
+    def enter(self, features, condition):
+        """Returns the features with the condition, which prior and posterior then see alike.
+
+        Args:
+            features: [batch, side, side, width].
+            condition: of the same shape or one that broadcasts with it.
+        """
+        return self.gate(features, condition)
 
     def prior(self, features):
         """Returns p(z_i | z_<i) and the features with the prior's residual added."""
@@ -135,6 +157,7 @@ class TopDownLevel(keras.layers.Layer):
             "middle_width": self.middle_width,
             "kernel_size": self.kernel_size,
             "num_levels": self.num_levels,
+            "gated": self.gated,
         }
 
 
@@ -150,14 +173,16 @@ class DeterministicLevel(keras.layers.Layer):
         middle_width: channels of the blocks' bottleneck.
         kernel_size: side of the blocks' inner kernels.
         num_levels: number of levels of the decoder; see `TopDownLevel`.
+        gated: whether a condition enters by a `Gate`; see `TopDownLevel.enter`.
     """
 
-    def __init__(self, width, middle_width, kernel_size=3, num_levels=1, **kwargs):
+    def __init__(self, width, middle_width, kernel_size=3, num_levels=1, gated=False, **kwargs):
         super().__init__(**kwargs)
         self.width = width
         self.middle_width = middle_width
         self.kernel_size = kernel_size
         self.num_levels = num_levels
+        self.gated = gated
 
     def build(self, input_shape=None):
         self.prior_block, self.residual_block = (
@@ -175,12 +200,18 @@ class DeterministicLevel(keras.layers.Layer):
         )
         self.prior_block.build()
         self.residual_block.build()
+        self.gate = _built_gate(self)
         super().build(input_shape)
 
     @property
     def convolutions(self):
-        """The convolutions that hold all weights of the level, by name."""
-        return _named_convolutions(prior=self.prior_block, residual=self.residual_block)
+        """The convolutions, and the gate if there is one, that hold all weights, by name."""
+        blocks = _named_convolutions(prior=self.prior_block, residual=self.residual_block)
+        return {**blocks, **_named_gate(self.gate)}
+
+    def enter(self, features, condition):
+        """Returns the features with the condition; see `TopDownLevel.enter`."""
+        return self.gate(features, condition)
 
     def call(self, features):
         return self.residual_block(self.prior_block(features))
@@ -195,7 +226,21 @@ class DeterministicLevel(keras.layers.Layer):
             "middle_width": self.middle_width,
             "kernel_size": self.kernel_size,
             "num_levels": self.num_levels,
+            "gated": self.gated,
         }
+
+
+def _built_gate(level):
+    """Returns the gate of a level, or None."""
+    if not level.gated:
+        return None
+    gate = Gate(level.width, dtype=level.dtype_policy, name="condition")
+    gate.build()
+    return gate
+
+
+def _named_gate(gate):
+    return {} if gate is None else {"condition_gate": gate}
 
 
 def _named_convolutions(**blocks):

@@ -13,22 +13,33 @@ from pcvae import units
 from pcvae.checks import check_integer
 from pcvae.distributions.noise import SeededNoise, make_seed
 from pcvae.errors import UserError
-
-
-def weights_by_name(model):
-    """Returns {name: variable} of all weights; the names do not depend on that of the model."""
-    return {weight.path.split("/", 1)[1]: weight for weight in model.weights}
+from pcvae.models.inputs import checked_images, checked_latents, checked_temperatures
 
 
 class Inference:
-    """Batched, seeded inference; mixed into a model with encoder, decoder and head."""
+    """Batched, seeded inference; mixed into a model with the passes of `Passes`.
+
+    A conditional model takes ``condition``, one for each image: for a smaller image, which follows
+    from the image itself, it may be left out wherever images are given.
+    """
+
+    condition = None  # the `Condition` of a conditional model
 
     @property
-    def named_weights(self):
-        """{name: variable} of all weights; the names do not depend on the name of the model."""
-        return weights_by_name(self)
+    def latent_shapes(self):
+        """(side, side, latent_width) of each level, coarsest first."""
+        width = self.decoder.latent_width
+        return tuple((side, side, width) for side in self.level_resolutions)
 
-    def sample(self, num_samples, temperature=1.0, seed=0, batch_size=64, first_sample=0):
+    def sample(
+        self,
+        num_samples,
+        temperature=1.0,
+        seed=0,
+        batch_size=64,
+        first_sample=0,
+        condition=None,
+    ):
         """Draws images from the model.
 
         Args:
@@ -38,6 +49,7 @@ class Inference:
             batch_size: images drawn at once.
             first_sample: index of the first image: sampling 3, then 5 with ``first_sample=3``,
                 equals sampling 8.
+            condition: of a conditional model, one for each image.
 
         Returns:
             uint8 [num_samples, height, width, channels].
@@ -49,13 +61,18 @@ class Inference:
         batch_size = check_integer("batch_size", batch_size, 1)
         first_sample = check_integer("first_sample", first_sample, 0)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
+        given = self._checked_conditions(condition, num_samples)
         batches = [np.zeros((0, *self.image_shape), np.uint8)]
         for start in range(0, num_samples, batch_size):
             size = min(batch_size, num_samples - start)
-            batches.append(self._sample_graph(size, temperature, seed, first_sample + start))
+            parts = [array[start : start + size] for array in given]
+            first = first_sample + start
+            batches.append(self._sample_graph(size, temperature, seed, first, *parts))
         return np.concatenate(batches)
 
-    def reconstruct(self, images, num_levels=None, seed=0, temperature=0.0, batch_size=64):
+    def reconstruct(
+        self, images, num_levels=None, seed=0, temperature=0.0, batch_size=64, condition=None
+    ):
         """Reconstructs images from a prefix of their latents.
 
         Args:
@@ -64,6 +81,7 @@ class Inference:
             seed: integer.
             temperature: of the prior that gives the other levels; 0 takes its means.
             batch_size: images at once.
+            condition: see `Inference`.
 
         Returns:
             uint8 [num_images, height, width, channels], the mean of the head.
@@ -77,18 +95,19 @@ class Inference:
         graph = self._reconstruct_graph
         return np.concatenate(
             [
-                graph(batch, num_levels, temperature, seed, start)
-                for start, batch in self._batches(images, batch_size)
+                graph(batch, num_levels, temperature, seed, start, *given)
+                for start, batch, *given in self._batches(images, batch_size, condition)
             ]
         )
 
-    def encode(self, images, seed=0, batch_size=64):
+    def encode(self, images, seed=0, batch_size=64, condition=None):
         """Draws the latents of images from the posterior.
 
         Args:
             images: uint8 [num_images, height, width, channels].
             seed: integer.
             batch_size: images at once.
+            condition: see `Inference`.
 
         Raises:
             UserError: the images do not fit the model, or an argument is out of range.
@@ -99,12 +118,12 @@ class Inference:
         """
         seed = make_seed(seed)
         batches = [
-            self._encode_graph(batch, seed, start)
-            for start, batch in self._batches(images, batch_size)
+            self._encode_graph(batch, seed, start, *given)
+            for start, batch, *given in self._batches(images, batch_size, condition)
         ]
         return [np.concatenate(level) for level in zip(*batches, strict=True)]
 
-    def decode(self, latents, seed=0, temperature=0.0, batch_size=64):
+    def decode(self, latents, seed=0, temperature=0.0, batch_size=64, condition=None):
         """Decodes latents; ``decode(encode(images))`` equals ``reconstruct(images)``.
 
         Args:
@@ -113,6 +132,7 @@ class Inference:
             seed: integer, for the levels that are missing.
             temperature: of the prior that gives them; 0 takes its means.
             batch_size: images at once.
+            condition: of a conditional model, one for each image.
 
         Returns:
             uint8 [num_images, height, width, channels], the mean of the head.
@@ -120,91 +140,72 @@ class Inference:
         Raises:
             UserError: the latents do not fit the model, or an argument is out of range.
         """
-        latents = self._check_latents(latents)
+        latents = checked_latents(latents, self.latent_shapes)
         batch_size = check_integer("batch_size", batch_size, 1)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
-        graph = self._decode_graph
-        return np.concatenate(
-            [
-                graph(
-                    tuple(latent[start : start + batch_size] for latent in latents),
+        count = len(latents[0])
+        given = self._checked_conditions(condition, count)
+        parts = []
+        for start in range(0, count, batch_size):
+            here = slice(start, start + batch_size)
+            parts.append(
+                self._decode_graph(
+                    tuple(latent[here] for latent in latents),
                     temperature,
                     seed,
                     tf.constant(start, tf.int64),
+                    *(tf.constant(array[here]) for array in given),
                 )
-                for start in range(0, len(latents[0]), batch_size)
-            ]
-        )
+            )
+        return np.concatenate(parts)
 
-    def rate_per_level(self, images, seed=0, batch_size=64):
+    def rate_per_level(self, images, seed=0, batch_size=64, condition=None):
         """Returns the rate of each level for each image: float32 [num_images, levels] nats."""
         seed = make_seed(seed)
         return np.concatenate(
             [
-                self._rates_graph(batch, seed, start)
-                for start, batch in self._batches(images, batch_size)
+                self._rates_graph(batch, seed, start, *given)
+                for start, batch, *given in self._batches(images, batch_size, condition)
             ]
         )
 
     def temperatures(self, temperature):
-        """Returns one temperature a level, float32 [levels], from a number or a list.
-
-        Raises:
-            UserError: a number is negative or not finite, there is none, or the list has another
-                length.
-        """
-        values = _floats(temperature)
-        if values is not None and values.ndim == 0:
-            values = np.full(self.num_levels, values)
-        fits = values is not None and values.shape == (self.num_levels,)
-        if not fits or not ((values >= 0) & (values <= np.finfo(np.float32).max)).all():
-            raise UserError(
-                f"temperature: expected a number >= 0 or {self.num_levels} of them, one a level; "
-                f"got {' '.join(repr(temperature).split())}"
-            )
-        return values.astype(np.float32)
+        """Returns one temperature a level; see `inputs.checked_temperatures`."""
+        return checked_temperatures(temperature, self.num_levels)
 
     def check_images(self, images):
-        """Returns images as a uint8 array of the model's shape.
+        """Returns images as a uint8 array of the model's shape; see `inputs.checked_images`."""
+        return checked_images(images, self.image_shape)
+
+    def natural_condition(self, images):
+        """Returns what images give as their own condition, an array, or None if there is none.
 
         Raises:
-            UserError: the type or the shape differs.
+            UserError: the condition of this model does not follow from images.
         """
-        images = np.asarray(images)
-        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape or not len(images):
-            raise UserError(
-                f"images: expected uint8 [num_images, {', '.join(map(str, self.image_shape))}], "
-                f"got {images.dtype} {list(images.shape)}"
-            )
-        return images
+        if self.condition is None:
+            return None
+        return self.condition.natural(tf.constant(self.check_images(images))).numpy()
 
-    def _batches(self, images, batch_size):
+    def _batches(self, images, batch_size, condition):
+        """Returns (start, images), with conditions as a third for a conditional model."""
         images, batch_size = self.check_images(images), check_integer("batch_size", batch_size, 1)
+        if condition is None:
+            condition = self.natural_condition(images)
+        arrays = (images, *self._checked_conditions(condition, len(images)))
         return [
-            (start, images[start : start + batch_size])
+            (start, *(array[start : start + batch_size] for array in arrays))
             for start in range(0, len(images), batch_size)
         ]
 
-    def _check_latents(self, latents):
-        """Returns latents as a list of float32 arrays, if they are those of a prefix."""
-        is_list = isinstance(latents, list | tuple)
-        arrays = [_floats(latent) for latent in latents] if is_list else []
-        shapes = [() if array is None else array.shape for array in arrays]
-        width = self.decoder.latent_width
-        expected = [(side, side, width) for side in self.level_resolutions]
-        counts = {shape[:1] for shape in shapes}
-        given = [shape[1:] for shape in shapes]
-        if len(counts) != 1 or counts & {(), (0,)} or given != expected[: len(given)]:
-            got = f"arrays of shapes {shapes}" if is_list else type(latents).__name__
-            raise UserError(
-                "latents: expected a list of arrays [num_images, side, side, latent_width], one or "
-                f"more images and the first 1 to {self.num_levels} of the levels {expected}, got "
-                f"{got}"
-            )
-        for level, array in enumerate(arrays):
-            if not np.isfinite(array).all():
-                raise UserError(f"latents: expected finite numbers, got others at level {level}")
-        return [array.astype(np.float32) for array in arrays]
+    def _checked_conditions(self, condition, count):
+        """Returns (conditions,) of a conditional model, () of another."""
+        if self.condition is None:
+            self.read_condition(condition)  # which takes None alone
+            return ()
+        if condition is None:
+            raise UserError(f"condition: expected {self.condition.in_words}, got none")
+        return (self.condition.checked_batch(condition, count),)
 
     def images_from_head(self, params):
         """Rounds the mean of the head to uint8 images."""
@@ -214,7 +215,8 @@ class Inference:
 
     def _graph(self, function, *signature):
         """Compiles a graph with a dynamic batch, so that it is traced once."""
-        return tf.function(function, input_signature=signature, autograph=False)
+        given = () if self.condition is None else (self.condition.spec,)
+        return tf.function(function, input_signature=(*signature, *given), autograph=False)
 
     @property
     def _image_spec(self):
@@ -226,21 +228,19 @@ class Inference:
 
     @functools.cached_property
     def _sample_graph(self):
-        def sample(num_samples, temperature, seed, first_sample):
-            noise = SeededNoise(seed, first_sample)
-            decoded = self.decoder.generate(num_samples, noise, temperature)
-            return self.head.sample(self.head(decoded.features), noise)
+        def sample(num_samples, temperature, seed, first_sample, *given):
+            return self.draw(num_samples, SeededNoise(seed, first_sample), temperature, *given)
 
         num_samples = tf.TensorSpec((), tf.int32, name="num_samples")
         return self._graph(sample, num_samples, self._temperature_spec, _SEED, _FIRST)
 
     @functools.cached_property
     def _reconstruct_graph(self):
-        def reconstruct(images, num_levels, temperature, seed, first_image):
-            decoded = self.decoder.infer_prefix(
-                self.activations(images), SeededNoise(seed, first_image), temperature, num_levels
-            )
-            return self.images_from_head(self.head(decoded.features))
+        def reconstruct(images, num_levels, temperature, seed, first_image, *given):
+            noise = SeededNoise(seed, first_image)
+            condition = given[0] if given else None
+            output = self.prefix_pass(images, noise, temperature, num_levels, condition=condition)
+            return self.images_from_head(output.head_params)
 
         num_levels = tf.TensorSpec((), tf.int32, name="num_levels")
         return self._graph(
@@ -249,37 +249,28 @@ class Inference:
 
     @functools.cached_property
     def _encode_graph(self):
-        def encode(images, seed, first_image):
-            noise = SeededNoise(seed, first_image)
-            return self.decoder.infer(self.activations(images), noise, keep_latents=True).latents
+        def encode(images, seed, first_image, *given):
+            return self.posterior_pass(images, SeededNoise(seed, first_image), True, *given).latents
 
         return self._graph(encode, self._image_spec, _SEED, _FIRST)
 
     @functools.cached_property
     def _decode_graph(self):
-        def decode(latents, temperature, seed, first_image):
-            decoded = self.decoder.decode(latents, SeededNoise(seed, first_image), temperature)
-            return self.images_from_head(self.head(decoded.features))
+        def decode(latents, temperature, seed, first_image, *given):
+            noise = SeededNoise(seed, first_image)
+            output = self.latent_pass(latents, noise, temperature, None, *given)
+            return self.images_from_head(output.head_params)
 
         # No signature: the number of latents that are given is part of the graph.
         return tf.function(decode, reduce_retracing=True, autograph=False)
 
     @functools.cached_property
     def _rates_graph(self):
-        def rates(images, seed, first_image):
+        def rates(images, seed, first_image, *given):
             noise = SeededNoise(seed, first_image)
-            return self.decoder.infer(self.activations(images), noise).rate_per_level
+            return self.posterior_pass(images, noise, False, *given).rate_per_level
 
         return self._graph(rates, self._image_spec, _SEED, _FIRST)
-
-
-def _floats(values):
-    """Returns numbers as a float64 array, or None if they are something else."""
-    try:
-        array = np.asarray(values)
-    except ValueError:  # lists of different lengths
-        return None
-    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
 
 
 _SEED = tf.TensorSpec((2,), tf.int32, name="seed")

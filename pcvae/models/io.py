@@ -4,18 +4,24 @@ Reading executes nothing: the class comes from a fixed table, its arguments are 
 are arrays read by name.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
 from pcvae.errors import UserError
+from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.prefix_decoders import PrefixDecoders
+from pcvae.models.staged import StagedVAE
 from pcvae.models.vdvae import VDVAE
 
 FORMAT_VERSION = 1
-MODEL_CLASSES = {"VDVAE": VDVAE, "PrefixDecoders": PrefixDecoders}
+MODEL_CLASSES = {
+    "VDVAE": VDVAE,
+    "ConditionalVDVAE": ConditionalVDVAE,
+    "StagedVAE": StagedVAE,
+    "PrefixDecoders": PrefixDecoders,
+}
 
 
 def write_model(model, path):
@@ -51,7 +57,7 @@ def read_model(path):
         raise UserError(f"{path}: expected a class of {sorted(MODEL_CLASSES)}, got {name!r}")
     try:
         return MODEL_CLASSES[name].from_config(config)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"{path}: the arguments of {name} do not fit: {error}") from error
 
 
@@ -72,13 +78,3 @@ def load_weights(model, weights):
         raise UserError(f"weights do not fit the model: {'; '.join(sorted(problems)[:8])}")
     for name, variable in variables.items():
         variable.assign(weights[name])
-
-
-def weights_sha256(model):
-    """Returns the SHA-256 of all weights of a model, their names, types and shapes included."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.named_weights.items()):
-        array = np.ascontiguousarray(weight.numpy())
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

@@ -14,7 +14,7 @@ from pcvae import units
 from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
 from pcvae.layers.levels import level_resolutions, parse_decoder_blocks, prefix_lengths
 from pcvae.layers.prefix_decoder import PrefixDecoder
-from pcvae.models.inference import weights_by_name
+from pcvae.models.weights import NamedWeights
 from pcvae.outputs import VDVAEOutput
 
 # The arguments that the decoders of a `VDVAE` share with it.
@@ -43,12 +43,12 @@ def prefixes_of(model, prefixes=None):
     Raises:
         UserError: there is no such prefix, or one stands twice.
     """
-    prefixes = list(model.prefixes.values()) if prefixes is None else prefixes
+    prefixes = model.prefixes if prefixes is None else prefixes
     return prefix_lengths(prefixes, model.level_resolutions)
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class PrefixDecoders(keras.Model):
+class PrefixDecoders(NamedWeights, keras.Model):
     """A `PrefixDecoder` for each of several prefixes, all of the form of one model's decoder.
 
     Args:
@@ -137,11 +137,6 @@ class PrefixDecoders(keras.Model):
                 decoder.build()
             self.built = True
 
-    @property
-    def named_weights(self):
-        """{name: variable} of all weights; the names do not depend on the name of the model."""
-        return weights_by_name(self)
-
     def call(self, latents):
         """Decodes every prefix of the latents, each with its own decoder.
 
@@ -166,7 +161,7 @@ class RefittedPrefixes:
     """A frozen model with fresh decoders for its prefixes, in the form that trainers take.
 
     ``model(images, noise)`` draws the latents from the frozen posterior, once for all decoders, and
-    lets no gradient through. Its `named_weights` are those of the decoders alone: optimizer,
+    lets no gradient through. Its `trained_weights` are those of the decoders alone: optimizer,
     average and checkpoints never meet the frozen ones.
 
     Args:
@@ -181,9 +176,11 @@ class RefittedPrefixes:
         self.level_resolutions = frozen_model.level_resolutions
 
     @property
-    def named_weights(self):
+    def trained_weights(self):
         """{name: variable} of the decoders."""
         return self.decoders.named_weights
+
+    named_weights = trained_weights
 
     @property
     def decoded_prefixes(self):
@@ -203,7 +200,7 @@ class RefittedPrefixes:
         """
         noise = seeded_noise(0) if noise is None else noise
         frozen = self.frozen_model
-        decoded = frozen.decoder.infer(frozen.activations(images), noise, keep_latents=True)
+        decoded = frozen.posterior_pass(images, noise, keep_latents=True)
         latents = tuple(map(tf.stop_gradient, decoded.latents))
         reconstructions = self.decoders(latents)
         return VDVAEOutput(

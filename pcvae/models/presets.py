@@ -3,6 +3,7 @@
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
+from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.vdvae import VDVAE
 
 
@@ -60,8 +61,12 @@ def small_vdvae(
     bit_depth=8,
     num_latent_levels=None,
     prefix_decoders=(),
+    unshared_prefix=None,
+    condition=None,
+    condition_shape=None,
+    num_classes=None,
 ):
-    """Returns a small VDVAE for square images of any side that halves down to 8 or less.
+    """Returns a small `VDVAE` for square images of any side that halves down to 8 or less.
 
     Its sizes are ours, chosen for training on a few cores: the width falls as the side grows, so
     that every resolution costs about as much.
@@ -80,6 +85,10 @@ def small_vdvae(
         bit_depth: see `VDVAE`.
         num_latent_levels: see `VDVAE`.
         prefix_decoders: see `VDVAE`.
+        unshared_prefix: see `VDVAE`.
+        condition: None, or the kind of a condition: the model then is a `ConditionalVDVAE`.
+        condition_shape: see `ConditionalVDVAE`.
+        num_classes: see `ConditionalVDVAE`.
 
     Raises:
         UserError: an argument is out of range, or the side does not halve down to 8 or less.
@@ -100,7 +109,7 @@ def small_vdvae(
     )
     sides = sorted(group.resolution for group in parse_decoder_blocks(decoder_blocks))
     widths = {s: max(min_width, min(max_width, width * 8 // s)) for s in sides}
-    return VDVAE(
+    arguments = dict(
         image_shape=image_shape,
         encoder_blocks=encoder_blocks,
         decoder_blocks=decoder_blocks,
@@ -113,4 +122,10 @@ def small_vdvae(
         bit_depth=bit_depth,
         num_latent_levels=num_latent_levels,
         prefix_decoders=prefix_decoders,
+        unshared_prefix=unshared_prefix,
+    )
+    if condition is None:
+        return VDVAE(**arguments)
+    return ConditionalVDVAE(
+        condition=condition, condition_shape=condition_shape, num_classes=num_classes, **arguments
     )

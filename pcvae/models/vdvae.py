@@ -1,22 +1,33 @@
 """The very deep VAE (Child 2020, arXiv 2011.10650) as a Keras model."""
 
 import keras
-import tensorflow as tf
 
 from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.decoder import Decoder
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import make_head
-from pcvae.layers.levels import last_level_of_resolutions, prefix_lengths
+from pcvae.layers.levels import (
+    last_level_of_resolutions,
+    level_resolutions,
+    parse_decoder_blocks,
+    prefix_length,
+)
 from pcvae.layers.prefix_decoder import PrefixDecoder
+from pcvae.models.arguments import (
+    check_positive_integers,
+    check_shapes,
+    cuts,
+    inner_prefixes,
+)
 from pcvae.models.fitting import Fitting, metrics_in_bits_per_dim
 from pcvae.models.inference import Inference
-from pcvae.outputs import VDVAEOutput
+from pcvae.models.passes import Passes
+from pcvae.models.weights import NamedWeights
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class VDVAE(Inference, Fitting, keras.Model):
+class VDVAE(Passes, Inference, Fitting, NamedWeights, keras.Model):
     """A hierarchical VAE with a bottom-up encoder and a top-down decoder.
 
     Images are uint8 [batch, height, width, channels]. The level i of the decoder, coarsest first,
@@ -51,6 +62,11 @@ class VDVAE(Inference, Fitting, keras.Model):
             levels is not among them: the model itself decodes it.
         split_levels: level indices that start a stack of their own.
         unroll: whether stacks are written out instead of looped.
+        unshared_prefix: a prefix, as a number or a resolution, whose networks share no weights
+            with the rest: its posterior has an encoder of its own, its levels stacks of their own,
+            so that `freeze_prefix` can hold p(z_1:K) and q(z_1:K | x) (Shu and Ermon 2022, section
+            5.1). None for the published sharing.
+        condition: a `Condition`, what `ConditionalVDVAE` adds; None for an unconditional model.
 
     Raises:
         UserError: the arguments do not fit together.
@@ -75,11 +91,13 @@ class VDVAE(Inference, Fitting, keras.Model):
         split_levels=(),
         unroll=False,
         prefix_decoders=(),
+        unshared_prefix=None,
+        condition=None,
         **kwargs,
     ):
         kwargs.setdefault("name", "vdvae")
         super().__init__(**kwargs)
-        _check_positive_integers(width=width, latent_width=latent_width, num_mixtures=num_mixtures)
+        check_positive_integers(width=width, latent_width=latent_width, num_mixtures=num_mixtures)
         channels = 3 if image_shape is None else int(image_shape[-1])
         shared = {
             "width": width,
@@ -88,7 +106,18 @@ class VDVAE(Inference, Fitting, keras.Model):
             "unroll": unroll,
             "dtype": self.dtype_policy,
         }
-        self.encoder = Encoder(encoder_blocks, channels=channels, name="encoder", **shared)
+        shared_by_encoders = {
+            **shared,
+            "blocks": encoder_blocks,
+            "channels": channels,
+            "condition_channels": condition.channels if condition else 0,
+        }
+        self.encoder = Encoder(name="encoder", **shared_by_encoders)
+        self.prefix_encoder, self.unshared_prefix = None, unshared_prefix
+        if unshared_prefix is not None:
+            resolutions = level_resolutions(parse_decoder_blocks(decoder_blocks))
+            self.unshared_prefix = prefix_length(unshared_prefix, resolutions, "unshared_prefix")
+            self.prefix_encoder = Encoder(name="prefix_encoder", **shared_by_encoders)
         shared_by_decoders = {
             **shared,
             "blocks": decoder_blocks,
@@ -97,7 +126,8 @@ class VDVAE(Inference, Fitting, keras.Model):
         }
         self.decoder = Decoder(
             num_latent_levels=num_latent_levels,
-            split_levels=split_levels,
+            split_levels=cuts(split_levels, self.unshared_prefix, decoder_blocks),
+            gated=condition is not None,
             name="decoder",
             **shared_by_decoders,
         )
@@ -108,14 +138,18 @@ class VDVAE(Inference, Fitting, keras.Model):
                 name=f"prefix_decoder_{length:03d}",
                 **shared_by_decoders,
             )
-            for length in _inner_prefixes(prefix_decoders, self.decoder.resolutions)
+            for length in inner_prefixes(prefix_decoders, self.decoder.resolutions)
         ]
         self.head = make_head(
             head, channels, bit_depth, num_mixtures, dtype=self.dtype_policy, name="head"
         )
+        self.condition, self.condition_encoder = condition, None
+        if condition is not None:
+            sides = sorted({group.resolution for group in self.decoder.groups})
+            self.condition_encoder = condition.make_layer(sides, self.decoder.width_at, **shared)
         side = self.encoder.image_size
         self.image_shape = tuple(map(int, image_shape or (side, side, channels)))
-        _check_shapes(self)
+        check_shapes(self)
         self.pixel_mean = pixel_mean
         self.pixel_std = pixel_std
         self._arguments = {
@@ -136,6 +170,7 @@ class VDVAE(Inference, Fitting, keras.Model):
             "split_levels": list(split_levels),
             "unroll": unroll,
             "prefix_decoders": [decoder.num_levels for decoder in self.prefix_decoders],
+            "unshared_prefix": self.unshared_prefix,
         }
         self._metrics_in_bits_per_dim = metrics_in_bits_per_dim()
         self.build((None, *self.image_shape))
@@ -143,7 +178,10 @@ class VDVAE(Inference, Fitting, keras.Model):
     def build(self, input_shape):
         if not self.built:
             side = self.image_shape[0]
-            self.encoder.build((None, *self.image_shape))
+            for encoder in filter(None, (self.encoder, self.prefix_encoder)):
+                encoder.build((None, *self.image_shape))
+            if self.condition_encoder is not None:
+                self.condition_encoder.build(None)
             self.decoder.build()
             self.head.build((None, side, side, self.decoder.width_at(side)))
             for prefix_decoder in self.prefix_decoders:
@@ -161,19 +199,43 @@ class VDVAE(Inference, Fitting, keras.Model):
 
     @property
     def prefixes(self):
-        """{resolution: K}: the prefixes z_1:K at which a resolution is complete."""
+        """Numbers of levels K of the prefixes z_1:K at which a resolution is complete."""
         groups = [group for group in self.decoder.groups if self.decoder.has_latents(group)]
-        return last_level_of_resolutions(groups)
+        return tuple(last_level_of_resolutions(groups).values())
 
     @property
     def decoded_prefixes(self):
         """Numbers of levels K of the prefixes that the model decodes; the last holds all levels."""
         return (*(decoder.num_levels for decoder in self.prefix_decoders), self.num_levels)
 
-    def activations(self, images):
-        """The bottom-up pass: uint8 images to {resolution: [batch, r, r, width]}."""
-        pixels = tf.cast(images, tf.float32)
-        return self.encoder((pixels - self.pixel_mean) / self.pixel_std)
+    @property
+    def prefix_weights(self):
+        """{name: variable} of the networks of the unshared prefix: q(z_1:K | x) and p(z_1:K).
+
+        The learned start of a resolution belongs to the prefix that begins there.
+        """
+        if self.unshared_prefix is None:
+            return {}
+        groups = self.decoder.groups
+        inner = [group for group in groups if group.first_level < self.unshared_prefix]
+        roots = ["prefix_encoder/"]
+        roots += [f"decoder/levels_{group.first_level:03d}/" for group in inner]
+        roots += [f"decoder/bias_{group.resolution:03d}" for group in inner]
+        return {
+            name: weight
+            for name, weight in self.named_weights.items()
+            if name.startswith(tuple(roots))
+        }
+
+    def freeze_prefix(self):
+        """Holds the networks of the unshared prefix; the trainers then move the rest alone.
+
+        Raises:
+            UserError: the model has no unshared prefix.
+        """
+        if self.unshared_prefix is None:
+            raise UserError("freeze_prefix needs a model with unshared_prefix=K")
+        self.freeze(self.prefix_weights)
 
     def __call__(self, images, *args, **kwargs):
         """Checks the images, then calls the layer: Keras would wrap errors of `call` in lines.
@@ -183,33 +245,10 @@ class VDVAE(Inference, Fitting, keras.Model):
         """
         return super().__call__(self.check_batch(images), *args, **kwargs)
 
-    def call(self, images, noise=None, keep_latents=False):
-        """The posterior pass.
-
-        Args:
-            images: uint8 [batch, height, width, channels].
-            noise: a `SeededNoise` or `GivenNoise`; by default that of seed 0.
-            keep_latents: whether the output holds the latents.
-
-        Returns:
-            A `VDVAEOutput`.
-        """
+    def call(self, images, noise=None, keep_latents=False, condition=None):
+        """The posterior pass; see `posterior_pass`. The noise is that of seed 0 by default."""
         noise = seeded_noise(0) if noise is None else noise
-        decoded = self.decoder.infer(
-            self.activations(images), noise, keep_latents or bool(self.prefix_decoders)
-        )
-        params = self.head(decoded.features)
-        likely = self.head.has_likelihood
-        return VDVAEOutput(
-            head_params=params,
-            reconstruction=self.head.mean(params),
-            latents=decoded.latents if keep_latents else (),
-            rate_per_level=decoded.rate_per_level,
-            nll=self.head.negative_log_likelihood(params, images) if likely else None,
-            prefix_reconstructions={
-                decoder.num_levels: decoder(decoded.latents) for decoder in self.prefix_decoders
-            },
-        )
+        return self.posterior_pass(images, noise, keep_latents, condition)
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype_policy.name, **self._arguments}
@@ -217,40 +256,3 @@ class VDVAE(Inference, Fitting, keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
-
-
-def _inner_prefixes(prefixes, resolutions):
-    """Returns the lengths of the prefixes that get a decoder, ascending."""
-    lengths = prefix_lengths(prefixes, resolutions, "prefix_decoders")
-    if lengths and lengths[-1] == len(resolutions):
-        raise UserError(
-            f"prefix_decoders: expected prefixes of less than all {len(resolutions)} levels, whose "
-            f"decoder is the model itself; got {prefixes!r}"
-        )
-    return lengths
-
-
-def _check_shapes(model):
-    height, width, _ = model.image_shape
-    side, decoder_side = model.encoder.image_size, model.decoder.image_size
-    if height != width:
-        raise UserError(f"image_shape: expected square images, got {model.image_shape}")
-    if height != side:
-        raise UserError(
-            f"images are {height}x{width} but encoder_blocks start at resolution {side}: choose "
-            f"layer strings for {height} or an image size of {side}"
-        )
-    if decoder_side != side:
-        raise UserError(
-            f"decoder_blocks end at resolution {decoder_side} but encoder_blocks start at {side}"
-        )
-    known = {group.resolution // (group.pool or 1) for group in model.encoder.groups} | {side}
-    missing = sorted({group.resolution for group in model.decoder.groups} - known)
-    if missing:
-        raise UserError(f"decoder_blocks use resolution {missing[0]}, which encoder_blocks lack")
-
-
-def _check_positive_integers(**values):
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{name}: expected an integer of at least 1, got {value!r}")

@@ -8,6 +8,7 @@ import numpy as np
 from pcvae import data, evaluation, models, training
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
+from pcvae.runs.frozen import read_frozen
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
 from pcvae.training import reports
 
@@ -22,7 +23,7 @@ def load(run_dir):
         run_dir: a directory that `train` left, finished or not.
 
     Returns:
-        A `VDVAE`.
+        A `VDVAE`, `ConditionalVDVAE` or `StagedVAE`.
 
     Raises:
         UserError: the directory holds no run, or one that is damaged.
@@ -31,7 +32,8 @@ def load(run_dir):
         raise UserError(f"run_dir: expected the path of a run directory, got {run_dir!r}")
     run_dir = Path(run_dir)
     model = models.read_model(run_dir / "model.json")
-    models.load_weights(model, training.read_group(run_dir / "checkpoints", "ema"))
+    trained = training.read_group(run_dir / "checkpoints", "ema")
+    models.load_weights(model, {**trained, **read_frozen(run_dir)})
     return model
 
 

@@ -77,15 +77,24 @@ def run_dataset(run, spec, image_shape):
 
 
 def draw_pictures(model, images, seed):
-    """Returns {tag: grid} of samples at several temperatures and of prefix reconstructions."""
+    """Returns {tag: grid} of samples at several temperatures and of prefix reconstructions.
+
+    A conditional model draws for the conditions that follow from the images.
+    """
+    count = min(NUM_SAMPLES_SHOWN, len(images)) if model.condition else NUM_SAMPLES_SHOWN
+    condition = model.natural_condition(images[:count]) if model.condition else None
     pictures = {
         summaries.samples_tag(temperature): evaluation.image_grid(
-            model.sample(NUM_SAMPLES_SHOWN, temperature, seed=seed)
+            model.sample(count, temperature, seed=seed, condition=condition)
         )
         for temperature in SAMPLE_TEMPERATURES
     }
     shown = np.asarray(images[:NUM_IMAGES_SHOWN])
     pictures[summaries.PREFIX_RECONSTRUCTION] = evaluation.prefix_grid(model, shown, seed=seed)
+    if condition is not None:
+        pictures["images/conditional_samples"] = evaluation.conditional_grid(
+            model, shown, condition[: len(shown)], seed
+        )
     return pictures
 
 

@@ -5,7 +5,19 @@ from pcvae.errors import Interrupted
 
 
 def train_resumably(
-    trainer, strategy, images, checkpoints, *, seed, steps, batch_size, report, actions, logs, what
+    trainer,
+    strategy,
+    images,
+    checkpoints,
+    *,
+    seed,
+    steps,
+    batch_size,
+    report,
+    actions,
+    logs,
+    what,
+    given=None,
 ):
     """Trains from the step where the trainer stands up to the last one.
 
@@ -21,6 +33,7 @@ def train_resumably(
         actions: `training.Action`s, in their order.
         logs: `training.ScalarLog`s that are closed at the end, however it comes.
         what: what the message of an interruption names after the step, such as " of the fit".
+        given: what comes with each image; see `data.training_batches`.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
@@ -28,7 +41,7 @@ def train_resumably(
     start = trainer.steps_taken
     batches = strategy.distribute_datasets_from_function(
         lambda context: data.training_batches(
-            images, batch_size, seed, first_step=start, input_context=context
+            images, batch_size, seed, first_step=start, input_context=context, given=given
         )
     )
     try:

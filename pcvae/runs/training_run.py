@@ -7,6 +7,7 @@ import keras
 from pcvae import evaluation, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
 from pcvae.runs.finished_run import closing_lines, evaluate_split
+from pcvae.runs.frozen import FrozenWeights, cached_first_stage
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
 from pcvae.runs.resumable import train_resumably
 from pcvae.training import reports, summaries
@@ -31,6 +32,7 @@ def train(
     images_every_steps=1000,
     num_validation_images=1000,
     max_checkpoints=3,
+    cache_first_stage=False,
     on_assembled=None,
     on_start=None,
 ):
@@ -39,7 +41,7 @@ def train(
     Args:
         run_dir: where everything is kept.
         dataset: an `ImageDataset`.
-        model_fn: called with image_shape; gives the model.
+        model_fn: called with image_shape; gives the model, which may have frozen weights.
         objective_fn: called without arguments; gives the objective.
         optimizer_fn: called without arguments; gives an `AdamW` or `Adamax`.
         update_fn: called with optimizer; gives a `GradientUpdate`.
@@ -55,6 +57,8 @@ def train(
         images_every_steps: steps between grids of samples and prefix reconstructions.
         num_validation_images: how many images those evaluations take.
         max_checkpoints: how many of the newest checkpoints are kept.
+        cache_first_stage: whether what a frozen first stage gives is computed once for each image
+            instead of anew at each step; see `frozen.cached_first_stage`.
         on_assembled: called when all parts are made; its errors end the run.
         on_start: called when the images are ready, too, and nothing is written yet; gives a text
             (Markdown) about the configuration. Its errors end the run.
@@ -83,7 +87,7 @@ def train(
     with strategy.scope():
         keras.utils.set_random_seed(seed)
         model = model_fn(image_shape=dataset.image_shape)
-        averaged_model = type(model).from_config(model.get_config())
+        averaged_model = model.twin()
         update = update_fn(optimizer=optimizer_fn())
         trainer = trainer_fn(
             model=model,
@@ -94,6 +98,8 @@ def train(
         )
         likelihood = evaluation.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
     constraints = [constraint._asdict() for constraint in trainer.constraints]
+    frozen = FrozenWeights(model, run_dir)
+    frozen.check_unchanged()
     if on_assembled:
         on_assembled()
     train_images, validation_images = dataset.images("train"), dataset.images("validation")
@@ -105,12 +111,14 @@ def train(
     if chief:
         (run_dir / "results").mkdir(parents=True, exist_ok=True)
         models.write_model(model, run_dir / "model.json")
+        frozen.save()
         run = {
             "data": dataset.origin,
             "batch_size": batch_size,
             "steps": steps,
             "seed": seed,
             "constraints": constraints,
+            "frozen_weights_sha256": frozen.sha256,
         }
         write_json(run, run_dir / "run.json")
     _say(chief, _opening_lines(model, dataset, strategy, run_dir, start, steps))
@@ -118,6 +126,9 @@ def train(
         training.ScalarLog(run_dir / "summaries", name, resume_step=start, chief=chief)
         for name in ("train", "eval")
     )
+    given = None
+    if cache_first_stage and start < steps:
+        given = cached_first_stage(averaged_model, train_images, seed, batch_size)
     if configuration:
         train_log.text(start, summaries.CONFIGURATION, configuration)
     resolutions = model.level_resolutions
@@ -162,8 +173,10 @@ def train(
         actions=actions,
         logs=(train_log, eval_log),
         what="",
+        given=given,
     )
     record = with_constraints(evaluate_split(likelihood, dataset, "test", seed))
+    record |= frozen.proof()
     if chief:
         write_json(record, run_dir / "results" / "evaluation.json")
         written = write_pictures(averaged_model, dataset.images("test"), seed, run_dir / "images")
@@ -175,7 +188,7 @@ def _opening_lines(model, dataset, strategy, run_dir, start, steps):
     replicas = strategy.num_replicas_in_sync
     shape = "x".join(map(str, dataset.image_shape))
     lines = [
-        f"{model.name}: {model.num_levels} levels, {model.count_params():,} parameters; "
+        f"{model.name}: {model.num_levels} levels, {_parameters(model)}; "
         f"{dataset.name}: {dataset.num_images('train'):,} training images of {shape}; "
         f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
         f"run directory: {run_dir}",
@@ -185,6 +198,12 @@ def _opening_lines(model, dataset, strategy, run_dir, start, steps):
     if start < steps:
         lines.append("tracing the training step; the first one takes a while")
     return lines
+
+
+def _parameters(model):
+    text = f"{model.count_params():,} parameters"
+    frozen = sum(int(weight.shape.num_elements()) for weight in model.frozen_weights.values())
+    return f"{text}, {frozen:,} of them frozen" if frozen else text
 
 
 def _check_counts(**counts):

@@ -1,12 +1,17 @@
 """Training: strategy, optimizers, the update, one step, the loop, checkpoints and summaries."""
 
-from pcvae.training.checkpoints import Checkpoints, read_group
+from pcvae.training.checkpoints import Checkpoints, newest, read_group
 from pcvae.training.loop import Action, Window, train
 from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.schedules import LearningRate
 from pcvae.training.strategy import is_chief, make_strategy
 from pcvae.training.summaries import ScalarLog
-from pcvae.training.trainers import ConstrainedTrainer, ELBOTrainer, Trainer
+from pcvae.training.trainers import (
+    ConstrainedTrainer,
+    ELBOTrainer,
+    SecondStageTrainer,
+    Trainer,
+)
 from pcvae.training.update import GradientUpdate, TrainingDivergedError, UpdateReport
 
 __all__ = [
@@ -19,12 +24,14 @@ __all__ = [
     "GradientUpdate",
     "LearningRate",
     "ScalarLog",
+    "SecondStageTrainer",
     "Trainer",
     "TrainingDivergedError",
     "UpdateReport",
     "Window",
     "is_chief",
     "make_strategy",
+    "newest",
     "read_group",
     "train",
 ]

@@ -24,11 +24,14 @@ class Trainer:
         model: the model that is trained.
         averaged_model: a model of the same configuration; its weights hold the moving average.
         objective: function (output, images, step) -> `ObjectiveTerms`.
-        update: a `GradientUpdate` that is not built yet.
+        update: a `GradientUpdate` that is not built yet. It gets the model's `trained_weights`: for
+            frozen ones there is neither a gradient, nor a slot, nor an average.
         seed: integer, of the noise.
+        multiplier: a `LagrangeMultiplier` that is not built yet, of the constraints that the
+            objective may have; by default the ``geco`` rule.
     """
 
-    def __init__(self, model, averaged_model, objective, update, seed=0):
+    def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
         self.model = model
         self.averaged_model = averaged_model
         self.objective = objective
@@ -36,13 +39,19 @@ class Trainer:
         self.constraints = objective.constraints(model.decoded_prefixes)
         self.seed = make_seed(seed)
         self.strategy = tf.distribute.get_strategy()
-        update.build(model.named_weights, averaged_model.named_weights)
+        weights, averages = model.trained_weights, averaged_model.named_weights
+        update.build(weights, {name: averages[name] for name in weights})
+        self.multiplier = None
+        if self.constraints:
+            self.multiplier = LagrangeMultiplier() if multiplier is None else multiplier
+            self.multiplier.build(len(self.constraints))
         self._step = tf.function(self._distributed_step, autograph=False)
 
     @property
     def state(self):
         """All that a checkpoint has to keep: {group: {name: variable}}."""
-        return {"model": self.model.named_weights, **self.update.state}
+        state = {"model": self.model.trained_weights, **self.update.state}
+        return {**state, "lagrange": self.multiplier.state} if self.multiplier else state
 
     @property
     def steps_taken(self):
@@ -54,7 +63,8 @@ class Trainer:
 
         Args:
             batch: {"images": uint8 [local batch, height, width, channels], "first_example": int64
-                []}, distributed over the replicas.
+                []}, distributed over the replicas; further arrays [local batch, ...] go to the
+                model by their names, such as "condition".
 
         Returns:
             {name: tensor}: scalars under their TensorBoard tags, means over the global batch;
@@ -77,10 +87,11 @@ class Trainer:
         context = tf.distribute.get_replica_context()
         images, step = batch["images"], tf.convert_to_tensor(self.update.step)
         noise = SeededNoise(fold_in(self.seed, step), batch["first_example"])
+        given = {name: batch[name] for name in batch if name not in ("images", "first_example")}
         # The update's own order of the variables, which its slots and averages follow.
         variables = [tf_variable(variable) for variable in self.update.variables.values()]
         with tf.GradientTape() as tape:
-            output = self.model(images, noise=noise)
+            output = self.model(images, noise=noise, **given)
             terms = self.objective(output, images, step)
             loss = self._total(terms) / context.num_replicas_in_sync
         gradients = tape.gradient(loss, variables)
@@ -101,11 +112,28 @@ class Trainer:
 
     def _total(self, terms):
         """Returns what is minimised, the mean over the replica's part of the batch."""
-        return tf.reduce_mean(terms.loss)
+        if not self.constraints:
+            return tf.reduce_mean(terms.loss)
+        multipliers = tf.convert_to_tensor(self.multiplier.values)
+        penalty = tf.linalg.matvec(terms.constraint_gaps, multipliers)
+        return tf.reduce_mean(terms.loss + penalty) / (1.0 + tf.reduce_sum(multipliers))
 
     def _moved_multipliers(self, terms, context):
-        """Moves what hangs on the constraints; returns what to report of it."""
-        return {}
+        """Moves the multipliers by the gaps of the global batch; returns what to report of them."""
+        if not self.constraints:
+            return {}
+        gaps = context.all_reduce(
+            tf.distribute.ReduceOp.MEAN, tf.reduce_mean(terms.constraint_gaps, axis=0)
+        )
+        targets = [constraint.target for constraint in self.constraints]
+        multipliers = self.multiplier.update(gaps / targets)
+        results = {}
+        for index, constraint in enumerate(self.constraints):
+            tag = functools.partial(summaries.constraint_tag, num_levels=constraint.num_levels)
+            results[tag(summaries.LAGRANGE_MULTIPLIER)] = multipliers[index]
+            results[tag(summaries.CONSTRAINT_GAP)] = gaps[index]
+            results[tag(summaries.CONSTRAINT_TARGET)] = tf.constant(constraint.target)
+        return results
 
 
 class ELBOTrainer(Trainer):
@@ -130,49 +158,36 @@ class ConstrainedTrainer(Trainer):
     Minimises (loss + sum_j multiplier_j * gap_j) / (1 + sum_j multiplier_j) and then moves the
     multipliers by the relative gaps, averaged over the global batch. Dividing moves no optimum; it
     keeps gradients of one size while a multiplier travels over orders of magnitude (ours).
-
-    Args:
-        model: see `Trainer`.
-        averaged_model: see `Trainer`.
-        objective: see `Trainer`; its terms have ``constraint_gaps``.
-        update: see `Trainer`.
-        seed: see `Trainer`.
-        multiplier: a `LagrangeMultiplier` that is not built yet; by default the ``geco`` rule.
+    Arguments are those of `Trainer`.
 
     Raises:
         UserError: the objective has no constraints.
     """
 
     def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
-        super().__init__(model, averaged_model, objective, update, seed)
+        super().__init__(model, averaged_model, objective, update, seed, multiplier)
         if not self.constraints:
             raise UserError(
                 f"ConstrainedTrainer got the objective {type(objective).__name__}, which has no "
                 "constraints: train it by training.ELBOTrainer (include 'runs/elbo.gin')"
             )
-        self.multiplier = LagrangeMultiplier() if multiplier is None else multiplier
-        self.multiplier.build(len(self.constraints))
 
-    @property
-    def state(self):
-        """All that a checkpoint has to keep: {group: {name: variable}}."""
-        return {**super().state, "lagrange": self.multiplier.state}
 
-    def _total(self, terms):
-        multipliers = tf.convert_to_tensor(self.multiplier.values)
-        penalty = tf.linalg.matvec(terms.constraint_gaps, multipliers)
-        return tf.reduce_mean(terms.loss + penalty) / (1.0 + tf.reduce_sum(multipliers))
+class SecondStageTrainer(Trainer):
+    """Trains what a frozen first stage leaves open (Shu and Ermon 2022, section 5.1).
 
-    def _moved_multipliers(self, terms, context):
-        gaps = context.all_reduce(
-            tf.distribute.ReduceOp.MEAN, tf.reduce_mean(terms.constraint_gaps, axis=0)
-        )
-        targets = [constraint.target for constraint in self.constraints]
-        multipliers = self.multiplier.update(gaps / targets)
-        results = {}
-        for index, constraint in enumerate(self.constraints):
-            tag = functools.partial(summaries.constraint_tag, num_levels=constraint.num_levels)
-            results[tag(summaries.LAGRANGE_MULTIPLIER)] = multipliers[index]
-            results[tag(summaries.CONSTRAINT_GAP)] = gaps[index]
-            results[tag(summaries.CONSTRAINT_TARGET)] = tf.constant(constraint.target)
-        return results
+    The model has frozen weights: a `StagedVAE` whose last stage is fitted, or a `VDVAE` with a
+    frozen prefix. The objective is the ELBO in the paper; a constrained one makes the next of
+    several progressive stages. Arguments are those of `Trainer`.
+
+    Raises:
+        UserError: nothing of the model is frozen.
+    """
+
+    def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
+        if not model.frozen_weights:
+            raise UserError(
+                "SecondStageTrainer needs a model with a frozen first stage: give the run that "
+                "trained it, --first_stage=RUN_DIR, or train all of it by training.ELBOTrainer"
+            )
+        super().__init__(model, averaged_model, objective, update, seed, multiplier)

@@ -214,12 +214,9 @@ class NoisySign:
 
     def __init__(self, deviation):
         self.deviation = deviation
-        self.decoder = self
 
-    def activations(self, images):
-        return tf.sign(tf.reduce_mean(tf.cast(images, tf.float32), [1, 2, 3]) - 127.5)
-
-    def infer(self, signs, noise, keep_latents):
+    def posterior_pass(self, images, noise, keep_latents):
+        signs = tf.sign(tf.reduce_mean(tf.cast(images, tf.float32), [1, 2, 3]) - 127.5)
         shape = (tf.shape(signs)[0], 1, 1, 1)
         latent = tf.reshape(signs, shape) + self.deviation * noise.normal(0, shape)
         return DecoderOutput(None, (latent,), tf.zeros((tf.shape(signs)[0], 1)))

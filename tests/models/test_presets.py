@@ -17,7 +17,7 @@ def test_a_model_for_every_side_that_halves(side):
 def test_prefixes_go_through():
     model = small_vdvae((8, 8, 1), width=4, num_latent_levels="4x4", prefix_decoders=("1x1",))
     assert model.level_resolutions[-1] == 4
-    assert [decoder.num_levels for decoder in model.prefix_decoders] == [model.prefixes[1]]
+    assert [decoder.num_levels for decoder in model.prefix_decoders] == [model.prefixes[0]]
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ class LinearGaussianModel(keras.Model):
     def named_weights(self):
         return {weight.name: weight for weight in self.weights}
 
+    trained_weights = named_weights
+
     def call(self, images, noise):
         x = tf.reshape(units.signed_from_levels(images, 8), [-1, DIMS]) / SCALE
         mean = x @ tf.convert_to_tensor(self.encoder)

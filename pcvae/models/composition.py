@@ -1,0 +1,108 @@
+"""Models made of stages: a new stage on a trained one, or all stages at once."""
+
+from pcvae.errors import UserError
+from pcvae.models.stage_order import RECONSTRUCTION, condition_of_next_stage
+from pcvae.models.staged import StagedVAE
+
+
+def staged_on(image_shape, first_stage, stage_fn, later_stages_see=RECONSTRUCTION):
+    """Puts a new stage on a trained model, which is frozen (Shu and Ermon 2022, section 5.1).
+
+    Args:
+        image_shape: (height, width, channels) of the data.
+        first_stage: the trained model: a `VDVAE`, or a `StagedVAE` that gets one stage more.
+        stage_fn: called with image_shape, condition and condition_shape; gives the
+            `ConditionalVDVAE`.
+        later_stages_see: see `StagedVAE`.
+
+    Returns:
+        A `StagedVAE` of which only the last stage is trained.
+
+    Raises:
+        UserError: the parts do not fit together.
+    """
+    _check_image_shape(first_stage, image_shape)
+    stages = [first_stage]
+    if isinstance(first_stage, StagedVAE):
+        stages = list(first_stage.stages)
+        if len(stages) > 1 and first_stage.later_stages_see != later_stages_see:
+            raise UserError(
+                f"later_stages_see: the first stage was composed with "
+                f"{first_stage.later_stages_see!r}, got {later_stages_see!r}"
+            )
+    given = condition_of_next_stage(stages, later_stages_see)
+    model = StagedVAE([*stages, stage_fn(image_shape=image_shape, **given)], later_stages_see)
+    model.freeze_stages(len(stages))
+    return model
+
+
+def staged_vae(image_shape, first_stage_fn, later_stage_fns, later_stages_see=RECONSTRUCTION):
+    """Makes all stages at once, none of them trained.
+
+    Trained end to end by one ELBO it is the baseline of the same functional form and the same
+    number of trainable parameters as `staged_on` (Shu and Ermon 2022, section 5.1).
+
+    Args:
+        image_shape: (height, width, channels) of the data.
+        first_stage_fn: called with image_shape; gives the unconditional first stage.
+        later_stage_fns: a list; each is called with image_shape, condition and condition_shape,
+            and gives a `ConditionalVDVAE`.
+        later_stages_see: see `StagedVAE`.
+
+    Returns:
+        A `StagedVAE` of which all stages are trained.
+    """
+    stages = [first_stage_fn(image_shape=image_shape)]
+    for stage_fn in later_stage_fns:
+        given = condition_of_next_stage(stages, later_stages_see)
+        stages.append(stage_fn(image_shape=image_shape, **given))
+    return StagedVAE(stages, later_stages_see)
+
+
+def frozen_prefix_on(image_shape, first_stage, model_fn):
+    """Makes a model whose unshared prefix is a trained first stage, and freezes the prefix.
+
+    One model instead of a composition: the levels above the prefix see its features, not an image.
+
+    Args:
+        image_shape: (height, width, channels) of the data.
+        first_stage: the trained `VDVAE`, with latents on the levels of the prefix alone.
+        model_fn: called with image_shape; gives a `VDVAE` with ``unshared_prefix`` of as many
+            levels, and with layer strings and widths of the first stage.
+
+    Returns:
+        The `VDVAE`, of which only what is above the prefix is trained.
+
+    Raises:
+        UserError: the parts do not fit together.
+    """
+    _check_image_shape(first_stage, image_shape)
+    model = model_fn(image_shape=image_shape)
+    if model.unshared_prefix != first_stage.num_levels:
+        raise UserError(
+            f"unshared_prefix: expected the {first_stage.num_levels} levels of the first stage, "
+            f"got {model.unshared_prefix}"
+        )
+    trained = first_stage.named_weights
+    for name, weight in model.prefix_weights.items():
+        source = trained.get(name.replace("prefix_encoder/", "encoder/"))
+        if source is None or source.shape != weight.shape:
+            got = "nothing" if source is None else f"shape {tuple(source.shape)}"
+            raise UserError(
+                f"first stage: expected {name} of shape {tuple(weight.shape)} as the model with "
+                f"the unshared prefix has it, got {got}: take the layer strings and widths of the "
+                "first stage"
+            )
+        weight.assign(source)
+    model.freeze_prefix()
+    return model
+
+
+def _check_image_shape(first_stage, image_shape):
+    if tuple(first_stage.image_shape) != tuple(image_shape):
+        shapes = (first_stage.image_shape, image_shape)
+        modelled, given = ("x".join(map(str, shape)) for shape in shapes)
+        raise UserError(
+            f"first stage: it models images of {modelled}, the data has images of {given}: give "
+            "both the same data and IMAGE_SIZE"
+        )

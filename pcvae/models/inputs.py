@@ -1,0 +1,77 @@
+"""Whether what a user gives to a model is what it takes: images, latents, temperatures."""
+
+import numpy as np
+
+from pcvae.errors import UserError
+
+
+def checked_temperatures(temperature, num_levels):
+    """Returns one temperature a level, float32 [levels], from a number or a list.
+
+    Raises:
+        UserError: a number is negative or not finite, there is none, or the list has another
+            length.
+    """
+    values = _floats(temperature)
+    if values is not None and values.ndim == 0:
+        values = np.full(num_levels, values)
+    fits = values is not None and values.shape == (num_levels,)
+    if not fits or not ((values >= 0) & (values <= np.finfo(np.float32).max)).all():
+        raise UserError(
+            f"temperature: expected a number >= 0 or {num_levels} of them, one a level; "
+            f"got {' '.join(repr(temperature).split())}"
+        )
+    return values.astype(np.float32)
+
+
+def checked_images(images, image_shape):
+    """Returns images as a uint8 array [num_images, *image_shape].
+
+    Raises:
+        UserError: the type or the shape differs, or there is none.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.shape[1:] != image_shape or not len(images):
+        raise UserError(
+            f"images: expected uint8 [num_images, {', '.join(map(str, image_shape))}], "
+            f"got {images.dtype} {list(images.shape)}"
+        )
+    return images
+
+
+def checked_latents(latents, latent_shapes):
+    """Returns latents as a list of float32 arrays, if they are those of a prefix.
+
+    Args:
+        latents: a list of arrays [num_images, side, side, latent_width].
+        latent_shapes: (side, side, latent_width) of each level of the model.
+
+    Raises:
+        UserError: they are something else.
+    """
+    is_list = isinstance(latents, list | tuple)
+    arrays = [_floats(latent) for latent in latents] if is_list else []
+    shapes = [() if array is None else array.shape for array in arrays]
+    expected = list(latent_shapes)
+    counts = {shape[:1] for shape in shapes}
+    given = [shape[1:] for shape in shapes]
+    if len(counts) != 1 or counts & {(), (0,)} or given != expected[: len(given)]:
+        got = f"arrays of shapes {shapes}" if is_list else type(latents).__name__
+        raise UserError(
+            "latents: expected a list of arrays [num_images, side, side, latent_width], one or "
+            f"more images and the first 1 to {len(expected)} of the levels {expected}, got "
+            f"{got}"
+        )
+    for level, array in enumerate(arrays):
+        if not np.isfinite(array).all():
+            raise UserError(f"latents: expected finite numbers, got others at level {level}")
+    return [array.astype(np.float32) for array in arrays]
+
+
+def _floats(values):
+    """Returns numbers as a float64 array, or None if they are something else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None

@@ -1,0 +1,69 @@
+"""How the stages of a `StagedVAE` follow each other: noise, conditions, what fits together."""
+
+import tensorflow as tf
+
+from pcvae.distributions.noise import SeededNoise, fold_in
+from pcvae.errors import UserError
+from pcvae.models.condition import FEATURES, IMAGE
+
+RECONSTRUCTION = "reconstruction"
+SEEN = (RECONSTRUCTION, FEATURES)
+# The noise of a later stage: beyond the sites of levels and steps.
+STAGE_SITE = 2**29
+
+
+def noise_of_stage(noise, index):
+    """Returns the noise of a stage: that of the first is the given one, the others are apart."""
+    if index == 0:
+        return noise
+    return SeededNoise(fold_in(noise.seed, STAGE_SITE + index), noise.first_example)
+
+
+def condition_of_next_stage(stages, later_stages_see):
+    """Returns the arguments of a `ConditionalVDVAE` that is to follow some stages.
+
+    Args:
+        stages: the models before it.
+        later_stages_see: see `StagedVAE`.
+
+    Returns:
+        A dict with ``condition`` and ``condition_shape``.
+    """
+    if later_stages_see not in SEEN:
+        raise UserError(
+            f"later_stages_see: expected one of {', '.join(SEEN)}, got {later_stages_see!r}"
+        )
+    height, width, channels = stages[-1].image_shape
+    if later_stages_see == RECONSTRUCTION:
+        return {"condition": IMAGE, "condition_shape": (height, width, channels)}
+    channels = sum(shape[-1] for stage in stages for shape in stage.latent_shapes)
+    return {"condition": FEATURES, "condition_shape": (height, width, channels)}
+
+
+def check_stages(stages, later_stages_see):
+    """Raises UserError unless the stages fit together."""
+    if not stages or stages[0].condition is not None:
+        raise UserError("stages: expected an unconditional first stage")
+    for index in range(1, len(stages)):
+        stage, before = stages[index], stages[:index]
+        if stage.image_shape != before[-1].image_shape:
+            raise UserError(
+                f"stage {index + 1} models images of shape {stage.image_shape}, the stage before "
+                f"it images of {before[-1].image_shape}: train both on images of one size"
+            )
+        wanted = condition_of_next_stage(before, later_stages_see)
+        got = stage.condition
+        if got is None or (got.kind, got.shape) != (*wanted.values(),):
+            raise UserError(
+                f"stage {index + 1}: expected a ConditionalVDVAE with {wanted}, got "
+                + ("an unconditional model" if got is None else f"{got.kind} of {got.shape}")
+            )
+
+
+def without_gradient(output):
+    """Returns the output of a frozen stage, through which no gradient goes."""
+    return output._replace(
+        reconstruction=tf.stop_gradient(output.reconstruction),
+        latents=tuple(map(tf.stop_gradient, output.latents)),
+        rate_per_level=tf.stop_gradient(output.rate_per_level),
+    )
