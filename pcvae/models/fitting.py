@@ -20,16 +20,17 @@ def metrics_in_bits_per_dim():
 class Fitting:
     """The negative ELBO in nats per dimension as the loss of `fit`; mixed into a model.
 
-    A batch is uint8 [batch, height, width, channels], a tuple that begins with it, or a dict with
-    ``images`` as `pcvae.data.training_batches` gives it.
+    A batch is uint8 [batch, height, width, channels], a tuple (images, conditions) for a
+    conditional model, or a dict as `pcvae.data.training_batches` gives it, with ``images`` and, for
+    a conditional model, ``condition``.
     """
 
     def train_step(self, batch):
         """One step of `fit`: minimises the negative ELBO in nats per dimension."""
-        images = self._images_of(batch)
+        images, given = self._parts_of(batch)
         step = tf.cast(self.optimizer.iterations, tf.int32)
         with tf.GradientTape() as tape:
-            output = self(images, noise=_noise_of_step(step, images))
+            output = self(images, noise=_noise_of_step(step, images), **given)
             negative_elbo = self._negative_elbo(output)
             loss = self.optimizer.scale_loss(
                 tf.reduce_mean(units.nats_per_dim(negative_elbo, self.image_shape))
@@ -40,7 +41,8 @@ class Fitting:
 
     def test_step(self, batch):
         """One step of `evaluate`."""
-        output = self(self._images_of(batch))
+        images, given = self._parts_of(batch)
+        output = self(images, **given)
         return self._logs(output, self._negative_elbo(output))
 
     @property
@@ -68,14 +70,15 @@ class Fitting:
             )
         return images
 
-    def _images_of(self, batch):
-        """Returns the images of a batch, checked."""
-        images = keras.utils.unpack_x_y_sample_weight(batch)[0]
+    def _parts_of(self, batch):
+        """Returns the images of a batch, checked, and {"condition": ...} if it is to be given."""
+        images, condition, _ = keras.utils.unpack_x_y_sample_weight(batch)
         if isinstance(images, dict):
             if "images" not in images:
                 raise UserError(f"expected a batch with 'images', got {', '.join(images) or '{}'}")
-            images = images["images"]
-        return self.check_batch(images)
+            images, condition = images["images"], images.get("condition", condition)
+        given = self.condition is not None and condition is not None
+        return self.check_batch(images), {"condition": condition} if given else {}
 
     def _negative_elbo(self, output):
         """Returns the negative ELBO of each image, [batch] nats."""

@@ -1,0 +1,168 @@
+"""Stages as one model: chain rule, prefixes, noise, freezing, what a later stage sees."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.distributions.noise import SeededNoise, seeded_noise
+from pcvae.errors import UserError
+from pcvae.models import StagedVAE, load_weights, read_model, write_model
+from pcvae.models.stage_order import noise_of_stage
+from tests.models import tiny
+
+
+def two_stages(see="reconstruction"):
+    first = tiny.first_stage()
+    return StagedVAE([first, tiny.next_stage([first], see)], see)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return two_stages()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return tiny.random_images()
+
+
+def test_one_stage_alone_is_the_model_itself(images):
+    alone = tiny.vdvae()
+    whole = StagedVAE([alone])
+    np.testing.assert_array_equal(whole.sample(3, seed=4), alone.sample(3, seed=4))
+    np.testing.assert_array_equal(whole.rate_per_level(images), alone.rate_per_level(images))
+    np.testing.assert_array_equal(whole(images).nll, alone(images).nll)
+
+
+@pytest.mark.parametrize("see", ["reconstruction", "features"])
+def test_the_negative_elbo_follows_the_chain_rule(see, images):
+    """log q(z|x) - log p(z) adds up over stages, each given what the one before it made."""
+    model, noise = two_stages(see), seeded_noise(7)
+    first, second = model.stages
+    whole = model(images, noise, keep_latents=True)
+    before = first(images, noise, keep_latents=True)
+    seen = before.reconstruction
+    if see == "features":
+        seen = tf.broadcast_to(before.latents[0], (5, 4, 4, 2))
+    after = second(images, noise_of_stage(noise, 1), keep_latents=True, condition=seen)
+    np.testing.assert_allclose(
+        whole.rate_per_level,
+        np.concatenate([before.rate_per_level, after.rate_per_level], axis=1),
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(whole.nll, after.nll, rtol=1e-5)
+    for latent, expected in zip(whole.latents, [*before.latents, *after.latents], strict=True):
+        np.testing.assert_allclose(latent, expected, atol=1e-5)
+    assert model.level_resolutions == (1, 1, 4)
+    assert model.stage_ends == (1, 3)
+    assert model.prefixes == (1, 2, 3)
+
+
+def test_sampling_draws_the_first_stage_then_the_second_given_its_image(model):
+    temperature, seed = np.array([0.5, 1.0, 0.8], np.float32), 3
+    drawn = model.sample(4, temperature, seed=seed)
+    noise = seeded_noise(seed)
+    first, second = model.stages
+    image = first.prior_pass(4, noise, temperature[:1]).reconstruction
+    expected = second.draw(4, noise_of_stage(noise, 1), temperature[1:], image)
+    assert (drawn != expected.numpy()).mean() < 0.01  # rounding apart
+    np.testing.assert_array_equal(model.sample(4, temperature, seed=seed), drawn)
+    assert (model.sample(4, [0.5, 1.0, 0.0], seed=seed) != drawn).any()
+
+
+def test_latents_decode_to_the_reconstruction(model, images):
+    latents = model.encode(images, seed=1)
+    assert [latent.shape[1:] for latent in latents] == list(model.latent_shapes)
+    np.testing.assert_array_equal(model.decode(latents), model.reconstruct(images, seed=1))
+
+
+@pytest.mark.parametrize("num_levels", [1, 2])
+def test_a_prefix_may_end_in_any_stage(model, images, num_levels):
+    latents = model.encode(images, seed=1)
+    prefix = model.reconstruct(images, num_levels=num_levels, seed=1)
+    decoded = model.decode(latents[:num_levels])
+    assert (prefix != decoded).mean() < 0.01
+    other = model.decode([latent[::-1] for latent in latents[:num_levels]])
+    assert (prefix != other).any()
+
+
+def test_stages_draw_noise_of_their_own():
+    """Equal levels of two stages would else get equal noise: posterior samples that agree."""
+    noise, shape = seeded_noise(0), (4000, 1)
+    draws = [noise_of_stage(noise, index).normal(0, shape)[:, 0].numpy() for index in range(3)]
+    correlations = np.corrcoef(draws)[np.triu_indices(3, 1)]
+    assert np.abs(correlations).max() < 4 / np.sqrt(4000)
+    np.testing.assert_array_equal(draws[0], noise.normal(0, shape)[:, 0])
+
+
+def test_frozen_stages_get_no_gradient(images):
+    model = two_stages()
+    model.freeze_stages(1)
+    frozen = [weight.value for weight in model.frozen_weights.values()]
+    trained = [weight.value for weight in model.trained_weights.values()]
+    with tf.GradientTape() as tape:
+        output = model(images)
+        loss = tf.reduce_sum(output.nll) + tf.reduce_sum(output.rate_per_level)
+    gradients = tape.gradient(loss, frozen + trained)
+    assert all(gradient is None for gradient in gradients[: len(frozen)])
+    assert all(gradient is not None for gradient in gradients[len(frozen) :])
+    assert {name.split("/")[0] for name in model.trained_weights} == {"stage_1"}
+    assert len(model.trainable_weights) == len(trained)
+    assert model.twin().stages[0] is model.stages[0]
+
+
+def test_unfrozen_the_first_stage_learns_through_its_image(images):
+    """The baseline is trained end to end: by the image that the second stage sees as well."""
+    model = two_stages()
+    head = model.named_weights["stage_0/head/projection/kernel"].value
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(images).nll)
+    assert np.abs(tape.gradient(loss, head)).max() > 0
+
+
+def test_what_the_last_stage_is_given_can_be_computed_before(images):
+    model = two_stages()
+    given = model.earlier_conditions(images, seed=2, batch_size=2)
+    noise = SeededNoise(seeded_noise(2).seed, tf.constant(0, tf.int64))
+    fresh = model.stages[0](images, noise)
+    signed = units.signed_from_levels(given["condition"], 8)
+    assert np.abs(signed - fresh.reconstruction).max() <= 1 / 255 + 1e-6
+    np.testing.assert_allclose(given["earlier_rates"], fresh.rate_per_level, rtol=1e-5)
+    output, whole = model(images, noise, **given), model(images, noise)
+    np.testing.assert_allclose(output.rate_per_level[:, 0], whole.rate_per_level[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(output.nll, whole.nll, rtol=0.02)  # 8 bits of the image apart
+
+
+def test_three_stages_come_back_from_their_file(images, tmp_path):
+    first = tiny.first_stage()
+    second = tiny.next_stage([first], head="linear", name="second")
+    third = tiny.next_stage([first, second])
+    model = StagedVAE([first, second, third])
+    assert model.rate_per_level(images).shape == (5, 5)
+    write_model(model, tmp_path / "model.json")
+    again = read_model(tmp_path / "model.json")
+    load_weights(again, {name: w.numpy() for name, w in model.named_weights.items()})
+    np.testing.assert_array_equal(again.sample(2, seed=5), model.sample(2, seed=5))
+
+
+def test_stages_that_do_not_fit():
+    first = tiny.first_stage()
+    with pytest.raises(UserError, match="unconditional first stage"):
+        StagedVAE([tiny.next_stage([first])])
+    with pytest.raises(UserError, match="stage 2: expected a ConditionalVDVAE .* unconditional"):
+        StagedVAE([first, tiny.vdvae()])
+    with pytest.raises(UserError, match="got image of"):
+        StagedVAE([first, tiny.next_stage([first])], "features")
+    with pytest.raises(UserError, match="later_stages_see: expected one of reconstruction, feat"):
+        StagedVAE([first, tiny.next_stage([first])], "latents")
+    small = tiny.vdvae(image_shape=(2, 2, 3), encoder_blocks="2d2,1x1", decoder_blocks="1x1,2m1")
+    with pytest.raises(UserError, match=r"stage 2 models images of shape \(4, 4, 3\), the stage"):
+        StagedVAE([small, tiny.next_stage([first])])
+
+
+def test_a_stage_class_is_one_of_a_table(model):
+    config = model.get_config()
+    config["stages"][0]["class"] = "Sequential"
+    with pytest.raises(KeyError):
+        StagedVAE.from_config(config)
