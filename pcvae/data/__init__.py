@@ -1,6 +1,7 @@
 """Sources of images, their splits and their order; uint8 throughout."""
 
 from pcvae.data.arrays import ArrayImages
+from pcvae.data.cache import cache_root, content_hash
 from pcvae.data.dataset import ImageDataset
 from pcvae.data.folder import FolderImages
 from pcvae.data.lsun import LSUNImages
@@ -9,10 +10,11 @@ from pcvae.data.pipeline import training_batches
 from pcvae.data.progress import with_progress
 from pcvae.data.read import read_images
 from pcvae.data.spec import from_spec
-from pcvae.data.synthetic import SyntheticImages
+from pcvae.data.synthetic import DRAWING_VERSION, SyntheticImages, draw_picture
 from pcvae.data.tfds_images import TFDSImages
 
 __all__ = [
+    "DRAWING_VERSION",
     "ArrayImages",
     "FolderImages",
     "ImageDataset",
@@ -20,6 +22,9 @@ __all__ = [
     "SyntheticImages",
     "TFDSImages",
     "batch_indices",
+    "cache_root",
+    "content_hash",
+    "draw_picture",
     "from_spec",
     "read_images",
     "training_batches",

@@ -7,6 +7,7 @@ light noise) both matter, so both coarse and fine levels of a hierarchical model
 
 import colorsys
 import math
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -77,6 +78,18 @@ class SyntheticImages(ImageDataset):
             writers[split].write(draw_image(self._seed, split, index, size))
 
 
+class Picture(NamedTuple):
+    """A picture and what was drawn into it."""
+
+    image: np.ndarray  # uint8 [image_size, image_size, 3]
+    digits: str  # one to three of them, left to right
+    wall: np.ndarray  # float32 [3] in [0, 255]
+    plate: np.ndarray | None  # float32 [3] in [0, 255]; None without a plate
+    ink: np.ndarray  # float32 [3] in [0, 255]
+    light: tuple  # how much brighter it gets from the middle to the right, and to the bottom
+    blur: float  # radius as a share of image_size
+
+
 def draw_image(seed, split, index, image_size):
     """Draws one picture.
 
@@ -89,17 +102,29 @@ def draw_image(seed, split, index, image_size):
     Returns:
         uint8 [image_size, image_size, 3].
     """
+    return draw_picture(seed, split, index, image_size).image
+
+
+def draw_picture(seed, split, index, image_size):
+    """Draws one picture and says what it shows; arguments as those of `draw_image`.
+
+    Returns:
+        A `Picture`.
+    """
     # Philox counts blocks: each picture owns a range of 2^128 of them.
     key = np.array([seed % 2**64, SPLITS.index(split) * 2**32 + image_size], np.uint64)
     rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, index, 0]))
     wall, plate, ink = _colours(rng)
-    digits, plate_mask = _shapes(rng, image_size, has_plate=plate is not None)
+    text, digits, plate_mask = _shapes(rng, image_size, has_plate=plate is not None)
     picture = wall if plate is None else wall + plate_mask[..., None] * (plate - wall)
     picture = picture + digits[..., None] * (ink - picture)
-    picture = picture * _light(rng, image_size)[..., None]
-    picture = _blurred(picture, rng.uniform(0.0, 0.022) * image_size)
+    light, ramp = _light(rng, image_size)
+    picture = picture * ramp[..., None]
+    blur = rng.uniform(0.0, 0.022)
+    picture = _blurred(picture, blur * image_size)
     noise = rng.standard_normal(picture.shape, np.float32) * rng.uniform(1.0, 3.0)
-    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    image = np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    return Picture(image, text, wall, plate, ink, light, blur)
 
 
 def _colours(rng):
@@ -126,7 +151,10 @@ def _rgb(hue, saturation, value):
 
 
 def _shapes(rng, image_size, has_plate):
-    """Draws the masks of digits and plate (or None), float32 [image_size, image_size] in [0, 1]."""
+    """Draws the masks of digits and plate (or None), float32 [image_size, image_size] in [0, 1].
+
+    Returns the digits as text, too, before them.
+    """
     side = image_size * OVERSAMPLING
     count = int(rng.choice(3, p=[0.4, 0.4, 0.2])) + 1
     height = side * rng.uniform(0.62, 0.85) * HEIGHT_FACTOR[count]
@@ -149,7 +177,7 @@ def _shapes(rng, image_size, has_plate):
         box = (x - half_x, y - half_y, x + half_x, y + half_y)
         ImageDraw.Draw(plate).rectangle(box, 255)
         plate = _fitted(plate, motion, image_size)
-    return _fitted(digits, motion, image_size), plate
+    return text, _fitted(digits, motion, image_size), plate
 
 
 def _turn_and_slant(rng, side):
@@ -178,11 +206,12 @@ def _font(size):
 
 
 def _light(rng, image_size):
-    """Draws light from one side: float32 [image_size, image_size], about 1."""
+    """Draws light from one side: its slopes, and float32 [image_size, image_size] about 1."""
     angle, strength = rng.uniform(0.0, 2.0 * math.pi), rng.uniform(0.05, 0.35)
     at = np.arange(image_size, dtype=np.float32) * (2.0 / (image_size - 1)) - 1.0
     ramp = math.cos(angle) * at[None, :] + math.sin(angle) * at[:, None]
-    return 1.0 + np.float32(strength) * ramp
+    slopes = (strength * math.cos(angle), strength * math.sin(angle))
+    return slopes, 1.0 + np.float32(strength) * ramp
 
 
 def _blurred(picture, radius):

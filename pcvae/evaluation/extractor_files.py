@@ -37,7 +37,7 @@ def as_extractor(source, resize=None, name=None):
     if isinstance(source, FeatureExtractor):
         return source
     if isinstance(source, keras.Model):
-        return _keras_extractor(source, name or source.name, _weights_hash(source), resize)
+        return _keras_extractor(source, name or source.name, resize)
     if callable(source):
         name = name or getattr(source, "__name__", type(source).__name__)
         return FeatureExtractor(source, name, resize=resize)
@@ -51,7 +51,7 @@ def as_extractor(source, resize=None, name=None):
     if (path / "saved_model.pb").is_file():
         return _saved_model_extractor(path, name, resize)
     if path.suffix == ".keras":
-        return _keras_extractor(_read_keras(path), name, file_sha256(path), resize)
+        return _keras_extractor(_read_keras(path), name, resize)
     if path.suffix == ".pb":
         return _inception_extractor(path, name, resize)
     raise UserError(f"extractor: {path} is none: expected {FORMS}")
@@ -68,7 +68,8 @@ def file_sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _weights_hash(model):
+def _model_sha256(model):
+    """Returns a hash of layers and weights; that of a .keras file would hold the time of day."""
     digest = hashlib.sha256(model.to_json().encode())
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
@@ -83,7 +84,7 @@ def _read_keras(path):
         raise UserError(f"extractor: Keras cannot read {path}: {_first_line(error)}") from error
 
 
-def _keras_extractor(model, name, sha256, resize):
+def _keras_extractor(model, name, resize):
     shape, dtype = model.input_shape, model.inputs[0].dtype
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise UserError(
@@ -94,7 +95,7 @@ def _keras_extractor(model, name, sha256, resize):
     def features(images):
         return model(tf.cast(images, dtype), training=False)
 
-    return FeatureExtractor(features, name, shape[1:], resize, sha256, in_graph=True)
+    return FeatureExtractor(features, name, shape[1:], resize, _model_sha256(model), in_graph=True)
 
 
 def _saved_model_extractor(path, name, resize):

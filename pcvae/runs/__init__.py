@@ -5,6 +5,7 @@ A run directory holds ``config.gin``, ``operative_config.gin``, ``model.json``, 
 knows gin; arguments that end in ``_fn`` own variables and are called inside the strategy's scope.
 """
 
+from pcvae.runs.extractors import train_extractor
 from pcvae.runs.finished_run import (
     describe,
     describe_run,
@@ -13,6 +14,7 @@ from pcvae.runs.finished_run import (
     reconstruct,
     sample,
 )
+from pcvae.runs.frechet import frechet, frechet_record
 from pcvae.runs.import_openai import import_openai
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
@@ -28,6 +30,8 @@ __all__ = [
     "finished_runs_of_sweep",
     "fit_prefix_decoders",
     "import_openai",
+    "frechet",
+    "frechet_record",
     "load",
     "load_prefix_decoders",
     "measured_rate_nats_per_dim",
@@ -38,4 +42,5 @@ __all__ = [
     "summarise_sweep",
     "summarise_table1",
     "train",
+    "train_extractor",
 ]

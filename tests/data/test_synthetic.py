@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pcvae.data.synthetic import SyntheticImages, draw_image
+from pcvae.data.synthetic import SyntheticImages, draw_image, draw_picture
 from pcvae.errors import UserError
 
 
@@ -111,3 +111,20 @@ def test_an_unknown_split_is_explained(tmp_path):
     for ask in (dataset.images, dataset.num_images):
         with pytest.raises(UserError, match="no split 'valid'; it has train, validation, test"):
             ask("valid")
+
+
+def test_a_picture_says_what_it_shows():
+    """Light grows towards its slopes, and digits are as many as the layout has."""
+    drawn = [draw_picture(0, "train", i, 32) for i in range(200)]
+    assert {len(picture.digits) for picture in drawn} == {1, 2, 3}
+    assert np.array_equal(drawn[7].image, draw_image(0, "train", 7, 32))
+    brightness = np.stack([picture.image for picture in drawn]).astype(float).mean(-1)
+    slopes = np.array([picture.light for picture in drawn])
+    across = brightness[:, :, 20:].mean((1, 2)) - brightness[:, :, :12].mean((1, 2))
+    down = brightness[:, 20:].mean((1, 2)) - brightness[:, :12].mean((1, 2))
+    assert np.corrcoef(across, slopes[:, 0])[0, 1] > 0.8
+    assert np.corrcoef(down, slopes[:, 1])[0, 1] > 0.8
+    corners = np.stack([picture.image[:3, :3].mean((0, 1)) for picture in drawn])
+    walls = np.stack([picture.wall for picture in drawn])
+    assert np.corrcoef(corners.ravel(), walls.ravel())[0, 1] > 0.8
+    assert 0.2 < np.mean([picture.plate is not None for picture in drawn]) < 0.5

@@ -1,0 +1,190 @@
+"""The feature extractor that a name stands for: the in-domain one, a file, or a file to fetch."""
+
+import os
+import shutil
+import urllib.request
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import data, evaluation
+from pcvae.checks import check_integer, check_seed
+from pcvae.errors import UserError
+from pcvae.evaluation import synthetic_classifier
+
+IN_DOMAIN = "synthetic"
+VERSION = 1  # of the network and its training: another one is another extractor
+# Pictures that no data set of the default seed shows.
+PICTURE_SEED = 2**63 + 2017
+FOLDER = "extractors"
+_SECONDS_TO_ANSWER = 60
+
+
+def find_extractor(source, image_shape, resize=None, sha256=None):
+    """Returns the feature extractor that an argument stands for.
+
+    Args:
+        source: ``"synthetic"``, the in-domain extractor at the size of the images, or
+            ``"synthetic:SIZE"``; it is trained when it is not there yet (`train_extractor`). Or the
+            address of a file, ``https://...``, which is fetched once, if its ``sha256`` is given.
+            Or what `evaluation.as_extractor` takes.
+        image_shape: (height, width, channels) of the images.
+        resize: how images are resized to the size of the extractor; see `FeatureExtractor`.
+        sha256: of the file, which is checked; None for no check of a file that is there.
+
+    Raises:
+        UserError: there is no such extractor, or it does not take the images.
+    """
+    text = str(source) if isinstance(source, str | os.PathLike) else None
+    kind, _, rest = (text or "").partition(":")
+    if kind == IN_DOMAIN:
+        extractor = _in_domain_extractor(text, rest, image_shape, resize)
+    elif kind in ("http", "https"):
+        name = Path(urllib.request.url2pathname(rest)).stem
+        extractor = evaluation.as_extractor(fetch(text, sha256), resize, name)
+    else:
+        extractor = evaluation.as_extractor(source, resize)
+        if sha256 and (text is None or evaluation.file_sha256(text) != sha256.lower()):
+            raise UserError(f"extractor {extractor.name}: its SHA-256 is not {sha256}")
+    extractor.check(image_shape)
+    return extractor
+
+
+def fetch(address, sha256):
+    """Returns the path of a file from the network, fetched now or earlier.
+
+    Args:
+        address: ``https://...``, a ``.pb`` or ``.keras`` file.
+        sha256: of the file; nothing is fetched without it.
+
+    Raises:
+        UserError: no hash is given, the file cannot be had, or its hash differs.
+    """
+    if not sha256:
+        raise UserError(
+            f"extractor {address}: a file from the network needs the SHA-256 that it must have "
+            "(--extractor_sha256=HEX)"
+        )
+    sha256 = sha256.lower()
+    path = data.cache_root() / FOLDER / sha256 / Path(urllib.request.url2pathname(address)).name
+    if path.is_file() and evaluation.file_sha256(path) == sha256:
+        return path
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"fetching {address}", flush=True)
+        request = urllib.request.urlopen(address, timeout=_SECONDS_TO_ANSWER)
+        with request as answer, partial.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+        found = evaluation.file_sha256(partial)
+        if found != sha256:
+            raise UserError(f"extractor {address}: expected the SHA-256 {sha256}, got {found}")
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"extractor {address}: cannot be fetched: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epochs=8):
+    """Trains the in-domain extractor on drawn pictures and keeps it; on two cores in a minute.
+
+    Equal arguments give equal weights, bit by bit, on the same kind of processor. Its pictures are
+    of a seed of their own: it has seen no image that it is to judge.
+
+    Args:
+        image_size: side of the pictures, 16 to 256; beyond 32 it takes longer.
+        seed: integer, of the weights and the order of the pictures.
+        output: the ``.keras`` file that is written, over what is there; None for the cache, from
+            where ``--extractor=synthetic`` takes it.
+        num_images: pictures to learn from.
+        epochs: passes over them.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: an argument is out of range, or the file cannot be written.
+    """
+    image_size = check_integer("image_size", image_size, 16, 256)
+    seed, count = check_seed(seed), check_integer("num_images", num_images, 64)
+    epochs = check_integer("epochs", epochs, 1)
+    path = Path(output) if output else _cached_path(image_size, seed, count, epochs)
+    name = extractor_name(image_size)
+
+    def draw(split, number):
+        places = data.with_progress(range(number), number, f"{name}: drawing {split} pictures")
+        pictures = [data.draw_picture(PICTURE_SEED, split, i, image_size) for i in places]
+        images = np.stack([picture.image for picture in pictures])
+        return images, synthetic_classifier.targets_of(pictures)
+
+    images, targets = draw("train", count)
+    classifier = synthetic_classifier.build_classifier(image_size, seed)
+    synthetic_classifier.train_classifier(
+        classifier,
+        images,
+        targets,
+        seed,
+        epochs,
+        progress=lambda steps: data.with_progress(steps, len(steps), f"{name}: training, steps"),
+    )
+    right = synthetic_classifier.share_of_numbers_read(classifier, *draw("test", 1000))
+    features = synthetic_classifier.feature_model(classifier, images)
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.keras")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        features.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sha256 = evaluation.as_extractor(features).sha256
+    print(
+        f"{name}: {features.output_shape[1]} features; of 1,000 new pictures it reads the whole "
+        f"number of {right:.1%}; SHA-256 of its weights {sha256}",
+        f"wrote {path}",
+        sep="\n",
+        flush=True,
+    )
+    return path
+
+
+def extractor_name(image_size):
+    """Returns what stands in results for the in-domain extractor."""
+    return f"synthetic-classifier-{image_size}-v{VERSION}"
+
+
+def _cached_path(image_size, seed=0, num_images=10_000, epochs=8):
+    configuration = {
+        "version": VERSION,
+        "drawing": data.DRAWING_VERSION,
+        "image_size": image_size,
+        "seed": seed,
+        "num_images": num_images,
+        "epochs": epochs,
+    }
+    name = f"{extractor_name(image_size)}-{data.content_hash(configuration)}.keras"
+    return data.cache_root() / FOLDER / name
+
+
+def _in_domain_extractor(text, rest, image_shape, resize):
+    size = image_shape[0]
+    if ":" in text:
+        if not rest.isdecimal() or not 16 <= int(rest) <= 256:
+            raise UserError(f"extractor: expected synthetic:SIZE with 16 to 256, got {text!r}")
+        size = int(rest)
+    elif image_shape[0] != image_shape[1] or not 16 <= size <= 256:
+        raise UserError(
+            f"extractor: {IN_DOMAIN} takes squares of 16 to 256 pixels, the images have "
+            f"{image_shape[0]}x{image_shape[1]}: name a size and how they are resized "
+            f"(--extractor={IN_DOMAIN}:16 --extractor_resize=bilinear)"
+        )
+    path = _cached_path(size)
+    if not path.is_file():
+        print(
+            f"{extractor_name(size)} is not there yet: training it (pcvae-train-extractor)",
+            flush=True,
+        )
+        train_extractor(image_size=size)
+    return evaluation.as_extractor(path, resize, extractor_name(size))

@@ -1,0 +1,230 @@
+"""Frechet and kernel distance between a model's samples and a split of a dataset."""
+
+import hashlib
+import json
+import os
+import uuid
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae import data, evaluation, training
+from pcvae.checks import check_integer, check_seed
+from pcvae.errors import UserError
+from pcvae.evaluation.features import ImageFeatures
+from pcvae.runs.extractors import IN_DOMAIN, find_extractor
+from pcvae.runs.finished_run import load
+from pcvae.runs.records import read_run, run_dataset
+
+MAX_SAMPLES = 50_000  # by default no more, as is usual
+CACHE_VERSION = 1
+
+
+def frechet(*, run_dir, spec=None, strategy=None, **options):
+    """Measures the averaged weights of a run; see `frechet_record`.
+
+    Args:
+        run_dir: a directory that `train` left.
+        spec: another dataset, as `data.from_spec` takes it, or None.
+        strategy: a `tf.distribute.Strategy`; by default one device.
+        **options: those of `frechet_record`.
+
+    Returns:
+        The record of `frechet_record`.
+    """
+    strategy = strategy or training.make_strategy("one_device")
+    with strategy.scope():
+        model = load(run_dir)
+        dataset = run_dataset(read_run(run_dir), spec, model.image_shape)
+        return frechet_record(model, dataset, **options)
+
+
+def frechet_record(
+    model,
+    dataset,
+    *,
+    extractor=IN_DOMAIN,
+    resize=None,
+    sha256=None,
+    split="train",
+    num_samples=None,
+    num_images=None,
+    temperature=1.0,
+    seed=0,
+    weights="ema",
+    batch_size=64,
+):
+    """Measures the distance between samples of a model and images, in the current strategy.
+
+    Neither the size of the batches nor the number of replicas changes the result.
+
+    Args:
+        model: what has ``sample(num_samples, temperature, seed, first_sample=...)`` and
+            ``image_shape``.
+        dataset: an `ImageDataset`.
+        extractor: where the features come from; see `find_extractor`.
+        resize: how images are resized for it, or None.
+        sha256: of its file, or None.
+        split: of the dataset.
+        num_samples: how many samples; None for as many as images, at most 50,000.
+        num_images: how many images of the split, the first ones; None for all.
+        temperature: of the samples; one number, or one a level.
+        seed: integer, of the samples and of the subsets of the kernel distance.
+        weights: "ema" or "raw", what the protocol says about the model's weights.
+        batch_size: images at once over all replicas.
+
+    Returns:
+        A dict with ``frechet_distance``, ``kernel_distance``, ``kernel_distance_stderr`` and
+        ``frechet_protocol``: everything that the numbers hang on.
+
+    Raises:
+        UserError: an argument is out of range, the extractor does not fit, or there are fewer than
+            two images.
+    """
+    seed, batch_size = check_seed(seed), check_integer("batch_size", batch_size, 1)
+    extractor = find_extractor(extractor, model.image_shape, resize, sha256)
+    count = dataset.num_images(split)
+    if num_images is not None:
+        count = check_integer("num_images", num_images, 2, count)
+    if count < 2:
+        raise UserError(f"Frechet distance: expected 2 images or more, the {split} split has one")
+    if num_samples is None:
+        num_samples = min(count, MAX_SAMPLES)
+    num_samples = check_integer("num_samples", num_samples, 2)
+    images = dataset.images(split)[:count]
+    data_sha256 = images_sha256(images)
+    reference = reference_features(images, data_sha256, extractor, batch_size, split)
+    samples = evaluation.collect_features(
+        Samples(model, num_samples, temperature, seed),
+        extractor,
+        batch_size,
+        _progress("drawing samples and their features"),
+    )
+    distance, error = evaluation.kernel_distance(samples.kept, reference.kept, seed)
+    statistics = samples.statistics, reference.statistics
+    counts = {"samples": num_samples, "reference": count}
+    return {
+        "frechet_distance": evaluation.frechet_distance(*statistics),
+        "kernel_distance": distance,
+        "kernel_distance_stderr": error,
+        "frechet_protocol": {
+            "num_samples": num_samples,
+            "num_images": count,
+            "data": dataset.origin,
+            "split": split,
+            "data_sha256": data_sha256,
+            **extractor.protocol(model.image_shape),
+            "rounded_to_8_bits": True,
+            "head": "sample",
+            "temperature": np.asarray(temperature).tolist(),
+            "weights": weights,
+            "seed": seed,
+            "validity": evaluation.validity(counts, statistics[0].num_features),
+        },
+    }
+
+
+def frechet_lines(record):
+    """Returns the numbers of a record and what they hang on, as lines."""
+    protocol, error = record["frechet_protocol"], record["kernel_distance_stderr"]
+    kernel = f"{record['kernel_distance']:.5f}" + ("" if error is None else f" +- {error:.5f}")
+    size = protocol["num_features"]
+    return [
+        f"Frechet distance {record['frechet_distance']:.4f}, kernel distance {kernel} "
+        f"({size} features of {protocol['extractor']}): {protocol['num_samples']:,} samples, "
+        f"temperature {protocol['temperature']}, {protocol['weights']} weights, against "
+        f"{protocol['num_images']:,} images of the {protocol['split']} split; resize "
+        f"{protocol['resize']}",
+        *protocol["validity"],
+    ]
+
+
+class Samples:
+    """A model's samples as images that are drawn when they are read, slice by slice."""
+
+    def __init__(self, model, num_samples, temperature, seed):
+        """Keeps what to draw."""
+        self._model, self._count = model, num_samples
+        self._temperature, self._seed = temperature, seed
+
+    def __len__(self):
+        """Number of samples."""
+        return self._count
+
+    def __getitem__(self, places):
+        """Draws the samples of a slice without a step: uint8 [n, height, width, channels]."""
+        start, stop, _ = places.indices(self._count)
+        return self._model.sample(
+            stop - start, self._temperature, seed=self._seed, first_sample=start
+        )
+
+
+def images_sha256(images):
+    """Returns the SHA-256 of the shape and the pixels of images."""
+    digest = hashlib.sha256(f"{images.shape}\n".encode())
+    for start in range(0, len(images), 1024):
+        digest.update(np.ascontiguousarray(images[start : start + 1024]))
+    return digest.hexdigest()
+
+
+def reference_features(images, data_sha256, extractor, batch_size, split):
+    """Returns the `ImageFeatures` of a reference, from the cache if they are known.
+
+    The cache knows them by the hashes of the images and of the extractor; where the latter has
+    none, as a function of Python, they are computed each time.
+    """
+    what = {
+        "version": CACHE_VERSION,
+        "tensorflow": tf.__version__,
+        "images": data_sha256,
+        **extractor.protocol(images.shape[1:]),
+    }
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
+    path = data.cache_root() / "features" / f"{digest}.npz"
+    cached = _read_features(path) if extractor.sha256 else None
+    if cached is not None:
+        return cached
+    progress = _progress(f"features of the {split} split")
+    features = evaluation.collect_features(images, extractor, batch_size, progress)
+    if extractor.sha256:
+        _write_features(path, features)
+    return features
+
+
+def _read_features(path):
+    """Returns the features of a file, or None if there are none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            statistics = evaluation.FeatureStatistics(len(arrays["sum"]))
+            statistics.count = int(arrays["count"])
+            statistics.sum, statistics.outer = arrays["sum"], arrays["outer"]
+            return ImageFeatures(statistics, arrays["kept"])
+    # A file that was damaged fails in many ways; it is made anew.
+    except Exception:
+        return None
+
+
+def _write_features(path, features):
+    statistics = features.statistics
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            partial,
+            count=statistics.count,
+            sum=statistics.sum,
+            outer=statistics.outer,
+            kept=features.kept,
+        )
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write features to {path}: {error.strerror or error}; free some space there or "
+            "set PCVAE_CACHE_DIR to another folder"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _progress(what):
+    return lambda starts: data.with_progress(starts, len(starts), f"{what}, batches")

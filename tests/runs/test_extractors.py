@@ -1,0 +1,124 @@
+"""The in-domain extractor, and files that are fetched only with their hash."""
+
+import functools
+import http.server
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from pcvae import data, evaluation
+from pcvae.errors import UserError
+from pcvae.evaluation import as_extractor, file_sha256
+from pcvae.runs.extractors import _cached_path, fetch, find_extractor, train_extractor
+
+SMALL = {"image_size": 16, "num_images": 960, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train_extractor(output=tmp_path_factory.mktemp("extractor") / "a.keras", **SMALL)
+
+
+def test_equal_seeds_give_equal_weights_bit_by_bit(trained, tmp_path):
+    again = train_extractor(output=tmp_path / "b.keras", **SMALL)
+    networks = [keras.saving.load_model(path) for path in (trained, again)]
+    for one, two in zip(*(network.get_weights() for network in networks), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert as_extractor(trained).sha256 == as_extractor(again).sha256
+    other = train_extractor(
+        output=tmp_path / "c.keras", seed=1, image_size=16, num_images=64, epochs=1
+    )
+    assert as_extractor(other).sha256 != as_extractor(again).sha256
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_features_see_what_differs_between_sets(trained):
+    """Held-out pictures are near; blurred, brighter, and mirrored ones are not."""
+    pictures = [data.draw_picture(0, "test", i, 16) for i in range(800)]
+    images = np.stack([picture.image for picture in pictures])
+    network = as_extractor(trained)
+    reference, others = np.split(images, 2)
+    blurred = (others + np.roll(others.astype(int), 1, axis=2)) // 2
+    brighter = np.minimum(others.astype(int) + 30, 255)
+    changed = {
+        "same": others,
+        "blurred": blurred,
+        "brighter": brighter,
+        "mirrored": others[:, ::-1],
+    }
+    features = {
+        name: evaluation.collect_features(array.astype(np.uint8), network).statistics
+        for name, array in changed.items()
+    }
+    reference = evaluation.collect_features(reference, network).statistics
+    distances = {name: evaluation.frechet_distance(f, reference) for name, f in features.items()}
+    assert np.trace(reference.covariance) == pytest.approx(96, rel=0.2)  # as it promises
+    for name in ("blurred", "brighter", "mirrored"):
+        assert distances[name] > 1.15 * distances["same"], distances
+
+
+def test_the_name_finds_it_at_the_size_of_the_images(trained):
+    path = _cached_path(16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(trained.read_bytes())
+    for image_shape in ((16, 16, 3), (16, 16, 1)):
+        extractor = find_extractor("synthetic", image_shape)
+        assert extractor.name == "synthetic-classifier-16-v1"
+        assert extractor.sha256 == as_extractor(trained).sha256
+    resized = find_extractor("synthetic:16", (12, 20, 3), resize="bilinear")
+    assert "to 16x16" in resized.protocol((12, 20, 3))["resize"]
+    for source, image_shape, says in (
+        ("synthetic", (12, 20, 3), "takes squares of 16 to 256 pixels, the images have 12x20"),
+        ("synthetic:16", (12, 20, 3), "say how they are resized"),
+        ("synthetic", (16, 16, 4), "takes images of 3 channels, got 4"),
+    ):
+        with pytest.raises(UserError, match=says):
+            find_extractor(source, image_shape)
+    path.unlink()
+
+
+@pytest.fixture
+def address(tmp_path, trained):
+    """The address of a file on a server of this machine."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=trained.parent)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/{trained.name}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_files_are_fetched_once_and_only_with_their_hash(
+    address, trained, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("PCVAE_CACHE_DIR", str(tmp_path))
+    with pytest.raises(UserError, match="--extractor_sha256"):
+        fetch(address, None)
+    with pytest.raises(UserError, match="expected the SHA-256 00"):
+        fetch(address, "00")
+    with pytest.raises(UserError, match="cannot be fetched"):
+        fetch(address + ".none", "00")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    sha256 = file_sha256(trained)
+    extractor = find_extractor(address, (16, 16, 3), sha256=sha256.upper())
+    assert extractor.name == "a"
+    capfd.readouterr()
+    assert fetch(address, sha256).read_bytes() == trained.read_bytes()
+    assert "GET" not in capfd.readouterr().err  # the server's log
+    with pytest.raises(UserError, match="its SHA-256 is not 00"):
+        find_extractor(trained, (16, 16, 3), sha256="00")
+
+
+def test_arguments_out_of_range(tmp_path):
+    for arguments, says in (
+        ({"image_size": 15}, "image_size"),
+        ({"image_size": 16, "seed": -1}, "seed"),
+        ({"image_size": 16, "epochs": 0}, "epochs"),
+        ({"image_size": 16, "num_images": 63}, "num_images"),
+    ):
+        with pytest.raises(UserError, match=says):
+            train_extractor(**arguments)

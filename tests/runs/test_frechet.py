@@ -1,0 +1,163 @@
+"""The Frechet distance of a run: its protocol, its cache, and what changes nothing."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from pcvae import data, evaluation, training
+from pcvae.errors import UserError
+from pcvae.runs import frechet as frechet_function
+from pcvae.runs import frechet_record, load
+from pcvae.runs.frechet import frechet_lines, images_sha256
+from tests.runs.untrained_run import write_run
+
+
+def moments(images):
+    images = images.astype(np.float32) / 255.0
+    return np.concatenate([images.mean((1, 2)), images.std((1, 2))], axis=1)
+
+
+class Copies:
+    """A model that draws the images it was given: its distance from them is known."""
+
+    def __init__(self, images):
+        self.images, self.image_shape = images, images.shape[1:]
+
+    def sample(self, num_samples, temperature=1.0, seed=0, first_sample=0):
+        return self.images[first_sample : first_sample + num_samples]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, pictures):
+    path = tmp_path_factory.mktemp("arrays") / "pictures.npz"
+    np.savez(path, train=pictures[:40], validation=pictures[40:41], test=pictures[41:])
+    return data.from_spec(f"arrays:{path}")
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, dataset):
+    path = dataset.origin["spec"].partition(":")[2]
+    return write_run(tmp_path_factory.mktemp("runs") / "run", path)
+
+
+@pytest.fixture(scope="module")
+def network():
+    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(5, 3), keras.layers.Flatten()]
+    layers += [keras.layers.Rescaling(0.01), keras.layers.Dense(4)]
+    return keras.Sequential(layers, name="network")
+
+
+def test_images_against_themselves_a_shifted_copy_and_the_other_half(dataset, pictures):
+    train = dataset.images("train")
+
+    def distance(images, **options):
+        record = frechet_record(Copies(images), dataset, extractor=moments, **options)
+        return record["frechet_distance"]
+
+    assert distance(train) == pytest.approx(0.0, abs=1e-9)
+    brighter = np.minimum(train // 2 + 51, 255).astype(np.uint8)
+    expected = evaluation.frechet_distance(moments(brighter), moments(train))
+    assert distance(brighter) == pytest.approx(expected, rel=1e-4)
+    assert 0 < distance(pictures[20:40], num_images=20, num_samples=20) < expected / 10
+
+
+def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
+    record = frechet_function(
+        run_dir=run_dir, extractor=network, num_samples=3, num_images=30, temperature=0.5, seed=4
+    )
+    json.dumps(record, allow_nan=False)
+    protocol = record["frechet_protocol"]
+    assert protocol | {"extractor_sha256": None} == {
+        "num_samples": 3,
+        "num_images": 30,
+        "data": dataset.origin,
+        "split": "train",
+        "data_sha256": images_sha256(dataset.images("train")[:30]),
+        "extractor": "network",
+        "extractor_sha256": None,
+        "num_features": 4,
+        "resize": "none: the images have the extractor's size",
+        "channels": "as they are",
+        "rounded_to_8_bits": True,
+        "head": "sample",
+        "temperature": 0.5,
+        "weights": "ema",
+        "seed": 4,
+        "validity": [
+            "covariance of the samples is singular: 3 images, 4 features; compare only with equal N"
+        ],
+    }
+    line, doubt = frechet_lines(record)
+    assert "3 samples, temperature 0.5, ema weights, against 30 images of the train split" in line
+    assert doubt in protocol["validity"]
+    model = load(run_dir)
+    samples = model.sample(3, 0.5, seed=4)
+    features = [network.predict(x, verbose=0) for x in (samples, dataset.images("train")[:30])]
+    expected = evaluation.frechet_distance(*features)
+    assert record["frechet_distance"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_batches_and_replicas_change_nothing(run_dir, network):
+    def measure(strategy=None, batch_size=64):
+        return frechet_function(
+            run_dir=run_dir,
+            extractor=network,
+            num_samples=11,
+            batch_size=batch_size,
+            strategy=strategy,
+        )
+
+    expected = measure()
+    mirrored = training.make_strategy("mirrored", ("CPU:0", "CPU:1"))
+    for record in (measure(batch_size=4), measure(mirrored, 6)):
+        assert record["frechet_protocol"] == expected["frechet_protocol"]
+        for name in ("frechet_distance", "kernel_distance"):
+            assert record[name] == pytest.approx(expected[name], rel=1e-6)
+
+
+def test_reference_is_computed_once_for_an_extractor_and_its_images(
+    tmp_path, monkeypatch, dataset, network, pictures
+):
+    monkeypatch.setenv("PCVAE_CACHE_DIR", str(tmp_path))
+    files = lambda: sorted((tmp_path / "features").glob("*.npz"))  # noqa: E731
+    model = Copies(pictures)
+    first = frechet_record(model, dataset, extractor=network)
+    (cached,) = files()
+    written = cached.stat().st_mtime_ns
+    assert frechet_record(model, dataset, extractor=network) == first
+    assert cached.stat().st_mtime_ns == written
+    cached.write_bytes(b"damaged")
+    assert frechet_record(model, dataset, extractor=network) == first
+    frechet_record(model, dataset, extractor=network, num_images=30)
+    frechet_record(model, dataset, extractor=network, split="test")
+    assert len(files()) == 3
+    network.layers[-1].bias.assign_add([1.0, 0.0, 0.0, 0.0])
+    frechet_record(model, dataset, extractor=network)
+    assert len(files()) == 4
+    frechet_record(model, dataset, extractor=moments)  # a function has no hash
+    assert len(files()) == 4
+
+
+def test_what_cannot_be_measured_is_one_line(dataset, pictures, run_dir):
+    model = Copies(pictures)
+    for options, says in (
+        ({"split": "validation"}, "the validation split has one"),
+        ({"num_samples": 1}, "num_samples: expected an integer of at least 2"),
+        ({"num_images": 1}, "num_images: expected an integer from 2 to 40"),
+        ({"num_images": 41}, "num_images: expected an integer from 2 to 40"),
+        ({"extractor": "synthetic"}, "takes squares of 16 to 256 pixels"),
+        ({"extractor": "synthetic:8"}, "expected synthetic:SIZE"),
+        ({"split": "all"}, "no split 'all'"),
+    ):
+        with pytest.raises(UserError, match=says) as error:
+            frechet_record(model, dataset, **{"extractor": moments, **options})
+        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="temperature"):
+        frechet_function(run_dir=run_dir, extractor=moments, temperature=-1.0)
