@@ -3,8 +3,12 @@
 from pcvae.evaluation.constraints import constraint_results
 from pcvae.evaluation.extractor_files import as_extractor, file_sha256
 from pcvae.evaluation.features import FeatureExtractor, collect_features
-<<<<<<< HEAD
-from pcvae.evaluation.frechet import FeatureStatistics, frechet_distance, kernel_distance
+from pcvae.evaluation.frechet import (
+    FeatureStatistics,
+    frechet_distance,
+    kernel_distance,
+    validity,
+)
 from pcvae.evaluation.grids import (
     conditional_grid,
     image_grid,
@@ -13,15 +17,6 @@ from pcvae.evaluation.grids import (
     refit_grid,
     save_png,
 )
-=======
-from pcvae.evaluation.frechet import (
-    FeatureStatistics,
-    frechet_distance,
-    kernel_distance,
-    validity,
-)
-from pcvae.evaluation.grids import image_grid, labelled_rows, prefix_grid, refit_grid, save_png
->>>>>>> 5edf24c (Measure the Frechet distance of a run)
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
 from pcvae.evaluation.plots import rate_by_resolution_plot, rate_distortion_plot
