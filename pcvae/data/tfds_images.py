@@ -147,6 +147,11 @@ def split_ranges(num_examples, source):
 def _find_builder(name, data_dir):
     import tensorflow_datasets as tfds  # only who reads TFDS pays for the import
 
+    # Other names make TFDS look for code: of a community, or that which a folder of data names.
+    if str(name).split("/")[0].split(":")[0] not in tfds.list_builders(
+        with_community_datasets=False
+    ):
+        raise UserError(f"TFDS knows no data set {name!r}; see {CATALOG}")
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.registered.DatasetNotFoundError as error:

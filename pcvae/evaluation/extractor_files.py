@@ -78,7 +78,7 @@ def _model_sha256(model):
 
 def _read_keras(path):
     try:
-        return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     # Keras raises errors of many kinds for what is no model, or needs code that is not there.
     except Exception as error:
         raise UserError(f"extractor: Keras cannot read {path}: {_first_line(error)}") from error

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from pcvae.errors import UserError
 
+# More than any model has; a string that somebody else wrote may ask for more than there is.
+MAX_NUMBER = 9999
 _TOKEN = re.compile(r"(\d+)(?:([xdm])(\d+))?")
 
 
@@ -42,6 +44,8 @@ def _parse(string, operator, what):
                 f"{what}: expected tokens like '8x2' or '8{operator}2', got {text.strip()!r} "
                 f"in {string!r}"
             )
+        if max(len(match[1]), len(match[3] or "")) > len(str(MAX_NUMBER)):
+            raise UserError(f"{what}: numbers go up to {MAX_NUMBER:,}, got {text.strip()[:40]!r}")
         resolution, argument = int(match[1]), int(match[3] or 1)
         if resolution < 1 or argument < 1:
             raise UserError(f"{what}: numbers must be at least 1, got {text.strip()!r}")
@@ -49,6 +53,8 @@ def _parse(string, operator, what):
             tokens.append((resolution, 1, argument))
         else:
             tokens.append((resolution, argument, None))
+    if sum(count for _, count, _ in tokens) > MAX_NUMBER:
+        raise UserError(f"{what}: expected at most {MAX_NUMBER:,} blocks in all")
     return tokens
 
 

@@ -4,6 +4,7 @@ Reading executes nothing: the class comes from a fixed table, its arguments are 
 are arrays read by name.
 """
 
+import copy
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from pcvae.errors import UserError
 from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.prefix_decoders import PrefixDecoders
+from pcvae.models.recorded import check_config, check_memory, read_record, weight_shapes
 from pcvae.models.staged import StagedVAE
 from pcvae.models.vdvae import VDVAE
 
@@ -34,15 +36,21 @@ def write_model(model, path):
     Path(path).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def read_model(path):
+def read_model(path, shapes_fn=None):
     """Builds the model that `write_model` wrote, with fresh weights.
+
+    Args:
+        path: the file.
+        shapes_fn: called without arguments; gives {name: shape} of the weights that the model is
+            to hold, which are compared before its memory is taken. None for any weights that the
+            machine can hold.
 
     Raises:
         UserError: the file is missing, is no model, or holds arguments that do not fit.
     """
     path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path)
     except FileNotFoundError as error:
         raise UserError(f"{path.parent}: expected a run directory with {path.name}") from error
     except (ValueError, OSError) as error:
@@ -53,11 +61,20 @@ def read_model(path):
             f"{path}: expected format_version {FORMAT_VERSION}, got {fields.get('format_version')}"
         )
     name, config = fields.get("class"), fields.get("config")
-    if name not in MODEL_CLASSES or not isinstance(config, dict):
-        raise UserError(f"{path}: expected a class of {sorted(MODEL_CLASSES)}, got {name!r}")
     try:
+        check_config(name, config, MODEL_CLASSES)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    shapes = None if shapes_fn is None else shapes_fn()
+    try:
+        own_shapes = weight_shapes(lambda: MODEL_CLASSES[name].from_config(copy.deepcopy(config)))
+        if shapes is not None:
+            check_shapes(own_shapes, shapes)
+        check_memory(own_shapes)
         return MODEL_CLASSES[name].from_config(config)
-    except (TypeError, ValueError, KeyError) as error:
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # arguments of any kind make Keras raise nearly anything
         raise UserError(f"{path}: the arguments of {name} do not fit: {error}") from error
 
 
@@ -68,13 +85,26 @@ def load_weights(model, weights):
         UserError: names or shapes differ; nothing is assigned then.
     """
     variables = model.named_weights
-    problems = [f"missing {name}" for name in variables.keys() - weights.keys()]
-    problems += [f"unexpected {name}" for name in weights.keys() - variables.keys()]
-    for name in variables.keys() & weights.keys():
-        expected, got = tuple(variables[name].shape), np.shape(weights[name])
-        if expected != got:
-            problems.append(f"{name} has shape {got}, expected {expected}")
-    if problems:
-        raise UserError(f"weights do not fit the model: {'; '.join(sorted(problems)[:8])}")
+    check_shapes(
+        {name: tuple(variable.shape) for name, variable in variables.items()},
+        {name: np.shape(array) for name, array in weights.items()},
+    )
     for name, variable in variables.items():
         variable.assign(weights[name])
+
+
+def check_shapes(expected, got):
+    """Compares {name: shape} of what a model holds with that of what it is given.
+
+    Raises:
+        UserError: names or shapes differ.
+    """
+    problems = [f"missing {name}" for name in expected.keys() - got.keys()]
+    problems += [f"unexpected {name}" for name in got.keys() - expected.keys()]
+    problems += [
+        f"{name} has shape {got[name]}, expected {expected[name]}"
+        for name in expected.keys() & got.keys()
+        if expected[name] != got[name]
+    ]
+    if problems:
+        raise UserError(f"weights do not fit the model: {'; '.join(sorted(problems)[:8])}")

@@ -8,7 +8,7 @@ import numpy as np
 from pcvae import data, evaluation, models, training
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
-from pcvae.runs.frozen import read_frozen
+from pcvae.runs.frozen import frozen_shapes, read_frozen
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
 from pcvae.training import reports
 
@@ -31,8 +31,12 @@ def load(run_dir):
     if not isinstance(run_dir, str | os.PathLike):
         raise UserError(f"run_dir: expected the path of a run directory, got {run_dir!r}")
     run_dir = Path(run_dir)
-    model = models.read_model(run_dir / "model.json")
-    trained = training.read_group(run_dir / "checkpoints", "ema")
+    checkpoints = run_dir / "checkpoints"
+    model = models.read_model(
+        run_dir / "model.json",
+        lambda: {**training.group_shapes(checkpoints, "ema"), **frozen_shapes(run_dir)},
+    )
+    trained = training.read_group(checkpoints, "ema")
     models.load_weights(model, {**trained, **read_frozen(run_dir)})
     return model
 

@@ -63,6 +63,12 @@ def read_frozen(run_dir):
     return training.read_group(folder, "frozen") if folder.is_dir() else {}
 
 
+def frozen_shapes(run_dir):
+    """Returns {name: shape} of what `read_frozen` reads, without reading it."""
+    folder = Path(run_dir) / FOLDER
+    return training.group_shapes(folder, "frozen") if folder.is_dir() else {}
+
+
 def cached_first_stage(model, images, seed, batch_size):
     """Computes once what the last stage is given for each training image, from frozen stages.
 

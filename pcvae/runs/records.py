@@ -1,5 +1,6 @@
 """The files of a run directory that are not checkpoints or summaries."""
 
+import inspect
 import json
 import os
 from pathlib import Path
@@ -67,6 +68,12 @@ def run_dataset(run, spec, image_shape):
     origin = run["data"] if spec is None else {"spec": spec, "image_size": image_shape[0]}
     if origin is None:
         raise UserError("the run names no dataset: say which with --data=SPEC")
+    known = inspect.signature(data.from_spec).parameters
+    if not isinstance(origin, dict) or "spec" not in origin or origin.keys() - known.keys():
+        raise UserError(
+            f"run.json: expected under data the arguments of data.from_spec, {', '.join(known)}; "
+            f"got {origin!r}"
+        )
     dataset = data.from_spec(**origin)
     if dataset.image_shape != tuple(image_shape):
         raise UserError(

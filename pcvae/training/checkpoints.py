@@ -6,6 +6,7 @@ it reads arrays and executes nothing.
 """
 
 import glob
+import math
 import os
 import re
 import shutil
@@ -166,19 +167,37 @@ def read_group(directory, group):
     Raises:
         UserError: no checkpoint, a damaged one, or no such group in it.
     """
+    path, shapes = _group(directory, group)
+    try:
+        reader = tf.train.load_checkpoint(path)
+        return {name: reader.get_tensor(_key(f"{group}/{name}")) for name in shapes}
+    except _READ_ERRORS as error:
+        raise _damaged(path) from error
+
+
+def group_shapes(directory, group):
+    """Returns dict path -> shape of what `read_group` reads, without reading it.
+
+    Raises:
+        UserError: as `read_group` does.
+    """
+    return _group(directory, group)[1]
+
+
+def _group(directory, group):
+    """Returns the path of the newest checkpoint, and the shapes of a group in it."""
     path = newest(directory)
     if path is None:
         raise UserError(f"no checkpoint in {os.fspath(directory)}; train first, or check the path")
-    names = sorted(_shapes(path))
-    wanted = [name for name in names if name.startswith(f"{group}/")]
+    shapes = _shapes(path)
+    prefix = f"{group}/"
+    wanted = {
+        name: tuple(shape) for name, shape in sorted(shapes.items()) if name.startswith(prefix)
+    }
     if not wanted:
-        groups = sorted({name.split("/")[0] for name in names})
+        groups = sorted({name.split("/")[0] for name in shapes})
         raise UserError(f"checkpoint {path}: no group {group!r}; it has {', '.join(groups)}")
-    try:
-        reader = tf.train.load_checkpoint(path)
-        return {name.removeprefix(f"{group}/"): reader.get_tensor(_key(name)) for name in wanted}
-    except _READ_ERRORS as error:
-        raise _damaged(path) from error
+    return path, {name.removeprefix(prefix): shape for name, shape in wanted.items()}
 
 
 def _complete(directory):
@@ -193,15 +212,29 @@ def _step(path):
 
 
 def _shapes(path):
-    """Returns dict "group/path" -> shape of a checkpoint file."""
+    """Returns dict "group/path" -> shape of a checkpoint file.
+
+    An index may claim anything: what it names is no larger than the data beside it, and numbers.
+    """
     try:
-        shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-    except _READ_ERRORS as error:
+        reader = tf.train.load_checkpoint(path)
+        shapes = reader.get_variable_to_shape_map()
+        dtypes = reader.get_variable_to_dtype_map()
+        shapes = {key: shape for key, shape in shapes.items() if key.endswith(_VALUE_SUFFIX)}
+        claimed = sum(math.prod(shape) * dtypes[key].size for key, shape in shapes.items())
+        there = sum(map(os.path.getsize, glob.glob(f"{glob.escape(path)}.data-*")))
+    except (*_READ_ERRORS, OSError) as error:
         raise _damaged(path) from error
+    numbers = all(dtypes[key].is_floating or dtypes[key].is_integer for key in shapes)
+    if (
+        claimed > there
+        or not numbers
+        or min(map(min, filter(None, shapes.values())), default=0) < 0
+    ):
+        raise _damaged(path)
     return {
         re.sub(r"\.(.)", _unescape, key.removesuffix(_VALUE_SUFFIX)): shape
         for key, shape in shapes.items()
-        if key.endswith(_VALUE_SUFFIX)
     }
 
 

@@ -30,7 +30,10 @@ def test_round_trip(tmp_path):
         ("[]", "format_version"),
         ('{"format_version": 99}', "expected format_version 1, got 99"),
         ('{"format_version": 1, "class": "os.system", "config": {}}', "expected a class of"),
-        ('{"format_version": 1, "class": "VDVAE", "config": {"widht": 3}}', "do not fit"),
+        (
+            '{"format_version": 1, "class": "VDVAE", "config": {"widht": 3}}',
+            "VDVAE has no argument widht",
+        ),
         ('{"format_version": 1, "class": "VDVAE", "config": {"width": "a"}}', "width"),
         ('{"format_version": 1, "class": "VDVAE", "config": []}', "expected a class of"),
     ],

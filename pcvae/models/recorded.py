@@ -1,0 +1,135 @@
+"""The record of a model that somebody else may have written: plain values, and sizes that fit.
+
+Keras' own reader of configurations finds classes and modules by the names in a file. Nothing here
+does: a record holds numbers, words and lists for arguments of classes that stand in a table.
+"""
+
+import inspect
+import json
+import math
+import os
+import re
+import threading
+
+import keras
+
+from pcvae.errors import UserError
+
+MAX_RECORD_BYTES = 4 * 2**20
+BYTES_PER_WEIGHT = 4
+_DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+# What Keras' serialised objects are known by.
+_KERAS_KEYS = {"class_name", "module", "registered_name", "config", "build_config"}
+
+
+def read_record(path):
+    """Returns what a JSON file holds.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no JSON, or too large to be the record of a model.
+    """
+    size = path.stat().st_size
+    if size > MAX_RECORD_BYTES:
+        raise ValueError(f"a file of {size:,} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nesting without end") from error
+
+
+def check_config(name, config, classes):
+    """Checks the arguments of a model: known names, and plain values alone.
+
+    Args:
+        name: of the class.
+        config: its arguments, from a file.
+        classes: {name: class}, those that a file may name. A model made of stages lists under
+            ``stages`` a class and a config for each.
+
+    Raises:
+        UserError: something else stands there.
+    """
+    if not isinstance(name, str) or name not in classes or not isinstance(config, dict):
+        raise UserError(f"expected a class of {sorted(classes)}, got {name!r}")
+    known = _argument_names(classes[name])
+    unknown = sorted(set(config) - known)
+    if unknown:
+        raise UserError(f"{name} has no argument {', '.join(unknown[:5])}")
+    if config.get("dtype", "float32") not in _DTYPES:
+        raise UserError(f"dtype: expected one of {', '.join(_DTYPES)}, got {config['dtype']!r}")
+    if not _NAME.fullmatch(str(config.get("name", name))):
+        raise UserError(f"name: expected letters, digits, _, - and ., got {config['name']!r}")
+    stages = config.get("stages", [])
+    for stage in stages if isinstance(stages, list) else [stages]:
+        fields = stage if isinstance(stage, dict) else {}
+        check_config(fields.get("class"), fields.get("config"), classes)
+    for argument, value in config.items():
+        if argument != "stages" and not _is_plain(value):
+            raise UserError(f"{argument}: expected numbers, words and lists of them")
+
+
+def weight_shapes(make):
+    """Returns {name: shape} of the weights of a model without taking their memory.
+
+    Args:
+        make: called without arguments; gives a model with `named_weights`.
+
+    Raises:
+        Exception: whatever making the model raises.
+    """
+    result, errors = [], []
+
+    def build():
+        # In this scope variables have shapes and no values yet.
+        with keras.StatelessScope(initialize_variables=False):
+            try:
+                weights = make().named_weights
+                result.append({name: tuple(weight.shape) for name, weight in weights.items()})
+            except Exception as error:
+                errors.append(error)
+
+    # Keras lists such variables for later, thread by thread: theirs ends here.
+    thread = threading.Thread(target=build)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]
+
+
+def check_memory(shapes):
+    """Checks that weights of some shapes fit into the memory of this machine.
+
+    Raises:
+        UserError: they do not.
+    """
+    wanted = BYTES_PER_WEIGHT * sum(map(math.prod, shapes.values()))
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if wanted > there:
+        raise UserError(
+            f"the model takes {wanted / 2**30:,.0f} GiB for its weights, this machine has "
+            f"{there / 2**30:,.0f} GiB"
+        )
+
+
+def _argument_names(model_class):
+    """Returns the names of the arguments of a class and of those that it hands arguments on to."""
+    names = {"name", "dtype"}
+    for parent in model_class.__mro__:
+        if parent.__module__.startswith("pcvae."):
+            names |= set(inspect.signature(parent.__init__).parameters)
+    return names - {"self", "args", "kwargs"}
+
+
+def _is_plain(value):
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):  # such as the width at each resolution
+        return not _KERAS_KEYS & value.keys() and all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _refuse_constant(text):
+    raise ValueError(f"{text}, which is no number")
