@@ -26,3 +26,11 @@ def _own_cache(tmp_path_factory):
 def _fresh_state():
     keras.utils.set_random_seed(0)
     gin.clear_config()
+
+
+@pytest.fixture
+def eagerly():
+    """Runs compiled graphs op by op: for tests whose promise is not the graph, without tracing."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

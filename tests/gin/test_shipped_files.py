@@ -15,8 +15,16 @@ FILES = sorted(str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.gin")
 EXPERIMENTS = [name for name in FILES if Path(name).parts[0] == "experiments"]
 MODELS = [name for name in FILES if Path(name).parts[0] == "models"]
 
-IMAGE_SIZE = 16
+IMAGE_SIZE = 8
 NUM_IMAGES = {"train": 8, "validation": 4, "test": 5}  # a ragged last batch
+
+# Side of the images, parameters, levels and bits of a pixel value (Child 2020).
+PUBLISHED = {
+    "cifar10": (32, 39_145_700, 43, 8),
+    "imagenet32": (32, 119_280_868, 78, 8),
+    "imagenet64": (64, 125_005_860, 75, 8),
+    "ffhq256": (256, 114_874_852, 66, 5),
+}
 
 # Every experiment has these macros.
 SHORT = {"TRAIN_STEPS": 2, "BATCH_SIZE": 4, "IMAGE_SIZE": IMAGE_SIZE}
@@ -26,8 +34,8 @@ SMALL = {
     "models.VDVAE": {
         "width": 8,
         "latent_width": 2,
-        "encoder_blocks": "16x1,16d16,1x1",
-        "decoder_blocks": "1x1,16m1,16x1",
+        "encoder_blocks": "8x1,8d8,1x1",
+        "decoder_blocks": "1x1,8m1,8x1",
     },
 }
 
@@ -59,7 +67,7 @@ def synthetic_file(tmp_path_factory):
     """An arrays file of synthetic pictures."""
     path = tmp_path_factory.mktemp("data") / "synthetic.npz"
     splits = {
-        split: np.stack([draw_image(0, split, index, IMAGE_SIZE) for index in range(count)])
+        split: np.stack([draw_image(0, split, index, 16)[::2, ::2] for index in range(count)])
         for split, count in NUM_IMAGES.items()
     }
     np.savez(path, **splits)
@@ -85,9 +93,8 @@ def test_header_of_an_experiment_says_command_result_and_time(name):
     assert "Expected:" in header
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_experiment_trains_two_steps(name, synthetic_file, tmp_path, capsys):
+def test_experiment_trains_two_steps(name, synthetic_file, eagerly, tmp_path, capsys):
     run_dir = tmp_path / "run"
     bindings = [f"{macro} = {value}" for macro, value in SHORT.items()]
     bindings += [binding for binding in _required(name) if binding.startswith("RATE_TARGET")]
@@ -110,7 +117,20 @@ def test_experiment_trains_two_steps(name, synthetic_file, tmp_path, capsys):
     again.check_unchanged(run_dir)
 
 
+def test_the_published_models_are_there():
+    assert {f"models/vdvae_{preset}.gin" for preset in PUBLISHED} < set(MODELS)
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_describe_takes_a_model_file_by_itself(name, capsys):
+def test_describe_takes_a_model_file_by_itself_and_published_ones_have_their_size(name, capsys):
     assert describe.main([f"--gin_file={name}"]) == 0
-    assert "resolution" in capsys.readouterr().out
+    table = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line)
+    preset = Path(name).stem.removeprefix("vdvae_")
+    if preset in PUBLISHED:
+        image_size, num_params, num_levels, bit_depth = PUBLISHED[preset]
+        assert table["images"] == f"{image_size}x{image_size}x3"
+        assert table["total"] == f"{num_params:,} parameters"
+        assert str(num_levels - 1) in table and str(num_levels) not in table
+        assert ("bit_depth = 5" in _text(name)) == (bit_depth == 5)
+    else:
+        assert "resolution" in table["level"]

@@ -7,7 +7,7 @@ from pcvae.models import small_vdvae
 from pcvae.models.presets import small_layer_strings
 
 
-@pytest.mark.parametrize("side", [2, 3, 4, 6, 7, 8, 12, 16, 20, 24, 28, 32, 48, 64, 96, 128])
+@pytest.mark.parametrize("side", [2, 3, 6, 7, 16, 28, 48, 128])
 def test_a_model_for_every_side_that_halves(side):
     model = small_vdvae((side, side, 1), width=4, min_width=4, max_width=8)
     assert model.image_shape == (side, side, 1)

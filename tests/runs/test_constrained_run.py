@@ -28,15 +28,15 @@ def arrays(tmp_path_factory):
     return path
 
 
-def three_groups(image_shape, prefix_decoders=(1, "4x4")):
+def three_groups(image_shape):
     return models.VDVAE(
         image_shape=image_shape,
-        encoder_blocks="8d2,4d4,1x1",
-        decoder_blocks="1x1,4m1,4x1,8m4",
+        encoder_blocks="8d8,1x1",
+        decoder_blocks="1x1,8m1,8x2",
         width=8,
         latent_width=2,
         head="linear",
-        prefix_decoders=prefix_decoders,
+        prefix_decoders=("1x1", 3),
     )
 
 

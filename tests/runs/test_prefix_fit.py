@@ -129,7 +129,7 @@ def test_what_cannot_be_fitted_leaves_no_trace(run_dir, changes, says):
     assert contents(run_dir) == before
 
 
-def test_from_scratch_replaces_what_is_there(finished, tmp_path):
+def test_from_scratch_replaces_what_is_there(finished, tmp_path, eagerly):
     run_dir = tmp_path / "run"
     shutil.copytree(finished[0], run_dir)
     record = fit(run_dir, steps=2, prefixes=(2,), from_scratch=True)
@@ -206,4 +206,4 @@ def test_two_replicas_give_the_fit_of_one(finished, run_dir):
     folders = (run / "prefix_decoders" / "checkpoints" for run in (straight, run_dir))
     expected, found = (training.read_group(folder, "ema") for folder in folders)
     for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
