@@ -15,7 +15,8 @@ def run_step(command, arguments):
     """Runs another command of pcvae in a process of its own, after printing its line.
 
     A process for each step frees all memory, the GPU's too, and makes a step the same run as the
-    printed line typed by hand. SIGINT and SIGTERM go on to the step, which saves its checkpoint.
+    printed line typed by hand. SIGINT and SIGTERM go on to the step, which saves its checkpoint; if
+    this process is killed, so is the step.
 
     Args:
         command: name of a module in `pcvae.commands`, such as ``train``.
@@ -31,9 +32,6 @@ def run_step(command, arguments):
         f"import sys; from pcvae.commands.{command} import main; sys.argv[0] = 'pcvae'; "
         "sys.exit(main())"
     )
-    package_parent = str(Path(__file__).resolve().parents[2])
-    paths = [package_parent, os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     received = []
 
     def pass_on(number, _frame):
@@ -42,10 +40,19 @@ def run_step(command, arguments):
         if not (number == signal.SIGINT and sys.stdin is not None and sys.stdin.isatty()):
             process.send_signal(number)
 
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment)
+    process = start_python(code, arguments)
     with signals.handled_by(pass_on):
         returned = process.wait()
     if received:
         raise Interrupted(received[0], "interrupted; the same command goes on from there")
     if returned:
         raise StepFailed(returned if returned > 0 else 128 - returned)
+
+
+def start_python(code, arguments):
+    """Starts a Python process that finds this package and ends with this process."""
+    package_parent = str(Path(__file__).resolve().parents[2])
+    paths = [package_parent, os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    watch = f"from pcvae.commands import parent; parent.die_with({os.getpid()})\n"
+    return subprocess.Popen([sys.executable, "-c", watch + code, *arguments], env=environment)

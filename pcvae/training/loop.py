@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae.errors import Interrupted
+from pcvae.training import summaries
 
 
 class Window(NamedTuple):
@@ -18,7 +19,7 @@ class Window(NamedTuple):
 
     step: int  # steps taken in all
     num_steps: int  # of the whole run
-    metrics: dict  # name -> mean over the window (numpy); the last value for "update"
+    metrics: dict  # name -> mean over the window (numpy); of state, such as a multiplier, the last
     images_per_second: float
     data_wait_fraction: float
     seconds_left: float | None  # at the speed so far; None at the step that traces the graph
@@ -63,7 +64,7 @@ def train(trainer, batches, num_steps, batch_size, report, report_every_steps, a
                 clock.first_step_done(history[-1])
             last = step == num_steps
             if step % report_every_steps == 0 or last or step == clock.first_step + 1:
-                metrics = _means(history)
+                metrics = _window_metrics(history)
                 report(clock.window(step, metrics, len(history)))
                 trainer.update.raise_if_diverged(metrics["update"])
                 history = []
@@ -79,15 +80,16 @@ def train(trainer, batches, num_steps, batch_size, report, report_every_steps, a
         raise Interrupted(received[0])
 
 
-def _means(history):
-    """Averages the scalars of some steps; reading them waits for the steps."""
-    means = {
-        name: np.mean([step[name].numpy() for step in history], axis=0)
-        for name in history[0]
-        if name != "update"
-    }
-    report = tf.nest.map_structure(lambda value: value.numpy(), history[-1]["update"])
-    return {**means, "update": report}
+def _window_metrics(history):
+    """Averages the scalars of some steps, and takes the last of what is state of training.
+
+    Reading them waits for the steps.
+    """
+    metrics = tf.nest.map_structure(lambda value: value.numpy(), history[-1])
+    for name in metrics:
+        if name != "update" and not name.startswith(summaries.LAGRANGE_MULTIPLIER):
+            metrics[name] = np.mean([step[name].numpy() for step in history], axis=0)
+    return metrics
 
 
 @contextlib.contextmanager

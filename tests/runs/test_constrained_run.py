@@ -86,9 +86,10 @@ def test_evaluating_again_says_the_same_with_the_multipliers_of_the_checkpoint(f
 def test_scalars_have_a_tag_for_every_constraint(finished):
     run_dir, _ = finished
     line = read_scalar_lines(run_dir / "summaries" / "train.jsonl")[-1]
-    for k, target in zip((1, 3, 4), TARGETS, strict=True):
+    multipliers = training.read_group(run_dir / "checkpoints", "lagrange")["values"]
+    for k, target, multiplier in zip((1, 3, 4), TARGETS, multipliers, strict=True):
         np.testing.assert_allclose(line[f"lagrange/target_prefix_{k:03d}"], target, rtol=1e-6)
-        assert line[f"lagrange/multiplier_prefix_{k:03d}"] != 1.0
+        assert line[f"lagrange/multiplier_prefix_{k:03d}"] == multiplier != 1.0
         assert f"lagrange/constraint_gap_prefix_{k:03d}" in line
         assert f"distortion/prefix_{k:03d}_mse" in line
     line = read_scalar_lines(run_dir / "summaries" / "eval.jsonl")[-1]

@@ -26,7 +26,12 @@ class CountingTrainer:
         if self.on_step:
             self.on_step(self.steps_taken)
         number = tf.constant(float(self.steps_taken))
-        return {"loss": number, "update": UpdateReport(*[number] * len(UpdateReport._fields))}
+        state = {"lagrange/multiplier": number, "lagrange/multiplier_prefix_003": -number}
+        return {
+            "loss": number,
+            **state,
+            "update": UpdateReport(*[number] * len(UpdateReport._fields)),
+        }
 
 
 def run(trainer, num_steps, report_every_steps=3, actions=()):
@@ -36,10 +41,12 @@ def run(trainer, num_steps, report_every_steps=3, actions=()):
     return windows
 
 
-def test_windows_average_the_steps_since_the_last_one():
+def test_windows_average_the_steps_since_the_last_one_and_have_the_last_of_a_state():
     windows = run(CountingTrainer(), 7)
     assert [window.step for window in windows] == [1, 3, 6, 7]
     np.testing.assert_allclose([w.metrics["loss"] for w in windows], [1, 2.5, 5, 7])
+    for name, sign in (("lagrange/multiplier", 1), ("lagrange/multiplier_prefix_003", -1)):
+        np.testing.assert_array_equal([sign * w.metrics[name] for w in windows], [1, 3, 6, 7])
     assert windows[-1].metrics["update"].skipped_total == 7
     assert windows[0].seconds_left is None
     assert windows[1].seconds_left > 0
