@@ -14,6 +14,7 @@ from pcvae.evaluation.grids import (
     image_grid,
     labelled_rows,
     prefix_grid,
+    prefix_label,
     refit_grid,
     save_png,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "image_grid",
     "kernel_distance",
     "labelled_rows",
+    "prefix_label",
     "level_table",
     "prefix_grid",
     "rate_by_resolution",

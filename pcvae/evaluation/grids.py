@@ -71,8 +71,9 @@ def labelled_rows(rows, min_side=64):
 def prefix_grid(model, images, seed=0):
     """Shows images as their prefixes of latents tell them.
 
-    The first row holds the originals, the next the reconstructions from z_1:K at each resolution;
-    what lies below K is taken from the prior's means.
+    The first row holds the originals, the next the reconstructions from z_1:K at each resolution:
+    by the prefix's own decoder where the model has one, else by the model with what lies below K
+    from the prior's means.
 
     Args:
         model: a `VDVAE`.
@@ -85,9 +86,17 @@ def prefix_grid(model, images, seed=0):
     rows = [("original", images)]
     for num_levels in model.prefixes:
         resolution = model.level_resolutions[num_levels - 1]
-        label = f"{resolution}x{resolution}\nK = {num_levels}"
+        label = f"{resolution}x{resolution}\n{prefix_label(model, num_levels)}"
         rows.append((label, model.reconstruct(images, num_levels, seed=seed)))
     return labelled_rows(rows)
+
+
+def prefix_label(model, num_levels, decoder=None):
+    """Returns the label of a row of reconstructions: K, and what decodes it if that is a choice."""
+    if num_levels == model.num_levels:
+        return f"K = {num_levels}"
+    kinds = {"own": "own decoder", "prior": "prior's means"}
+    return f"K = {num_levels}\n{kinds[model.decoder_of_prefix(num_levels, decoder)]}"
 
 
 def conditional_grid(model, images, conditions, seed=0):

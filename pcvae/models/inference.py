@@ -14,9 +14,10 @@ from pcvae.checks import check_integer
 from pcvae.distributions.noise import SeededNoise, make_seed
 from pcvae.errors import UserError
 from pcvae.models.inputs import checked_images, checked_latents, checked_temperatures
+from pcvae.models.prefix_choice import PrefixChoice
 
 
-class Inference:
+class Inference(PrefixChoice):
     """Batched, seeded inference; mixed into a model with the passes of `Passes`.
 
     A conditional model takes ``condition``, one for each image: for a smaller image, which follows
@@ -71,7 +72,14 @@ class Inference:
         return np.concatenate(batches)
 
     def reconstruct(
-        self, images, num_levels=None, seed=0, temperature=0.0, batch_size=64, condition=None
+        self,
+        images,
+        num_levels=None,
+        seed=0,
+        temperature=0.0,
+        batch_size=64,
+        condition=None,
+        decoder=None,
     ):
         """Reconstructs images from a prefix of their latents.
 
@@ -82,6 +90,9 @@ class Inference:
             temperature: of the prior that gives the other levels; 0 takes its means.
             batch_size: images at once.
             condition: see `Inference`.
+            decoder: "own" for the decoder that was trained for this prefix (`ProgressiveCoding`),
+                "prior" for the model's path with the other levels from the prior; by default "own"
+                where the model has one (ours). Of all levels the model itself is the own decoder.
 
         Returns:
             uint8 [num_images, height, width, channels], the mean of the head.
@@ -91,6 +102,9 @@ class Inference:
         """
         num_levels = self.num_levels if num_levels is None else num_levels
         num_levels = check_integer("num_levels", num_levels, 0, self.num_levels)
+        if self.prefix_decoder(num_levels, decoder) is not None:
+            latents = self.encode(images, seed, batch_size, condition)[:num_levels]
+            return self.decode(latents, seed, temperature, batch_size, condition, decoder)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
         graph = self._reconstruct_graph
         return np.concatenate(
@@ -123,16 +137,17 @@ class Inference:
         ]
         return [np.concatenate(level) for level in zip(*batches, strict=True)]
 
-    def decode(self, latents, seed=0, temperature=0.0, batch_size=64, condition=None):
+    def decode(self, latents, seed=0, temperature=0.0, batch_size=64, condition=None, decoder=None):
         """Decodes latents; ``decode(encode(images))`` equals ``reconstruct(images)``.
 
         Args:
             latents: one or more arrays as `encode` gives them; levels missing at the end are drawn
-                from the prior.
+                from the prior, unless there is a decoder for those that are given.
             seed: integer, for the levels that are missing.
             temperature: of the prior that gives them; 0 takes its means.
             batch_size: images at once.
             condition: of a conditional model, one for each image.
+            decoder: "own", "prior" or None; see `reconstruct`.
 
         Returns:
             uint8 [num_images, height, width, channels], the mean of the head.
@@ -145,11 +160,13 @@ class Inference:
         temperature, seed = self.temperatures(temperature), make_seed(seed)
         count = len(latents[0])
         given = self._checked_conditions(condition, count)
+        own = self.prefix_decoder(len(latents), decoder)
+        graph = self._decode_graph if own is None else self._prefix_graph
         parts = []
         for start in range(0, count, batch_size):
             here = slice(start, start + batch_size)
             parts.append(
-                self._decode_graph(
+                graph(
                     tuple(latent[here] for latent in latents),
                     temperature,
                     seed,
@@ -209,9 +226,12 @@ class Inference:
 
     def images_from_head(self, params):
         """Rounds the mean of the head to uint8 images."""
+        return self.rounded(self.head.mean(params))
+
+    def rounded(self, signed):
+        """Rounds pixels on [-1, 1] to uint8 images of the model's bit depth."""
         depth = self.head.bit_depth
-        levels = units.levels_from_signed(self.head.mean(params), depth)
-        return units.images_from_levels(levels, depth)
+        return units.images_from_levels(units.levels_from_signed(signed, depth), depth)
 
     def _graph(self, function, *signature):
         """Compiles a graph with a dynamic batch, so that it is traced once."""

@@ -104,8 +104,11 @@ def sample(*, run_dir, num_samples, temperature, seed, output):
     _write_pictures_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
 
 
-def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64):
+def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, decoder=None):
     """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``).
+
+    The arguments are those of the model's ``reconstruct``; the label in the picture says which
+    decoder it was.
 
     Raises:
         UserError: the run is damaged, an argument is out of range, or the images cannot be read,
@@ -115,11 +118,11 @@ def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64):
     model = load(run_dir)
     originals = data.read_images(images, model.image_shape, num_images)
     _check_picture_size(output, len(originals))
-    reconstructions = model.reconstruct(originals, num_levels=num_levels, seed=seed)
+    num_levels = model.num_levels if num_levels is None else num_levels
+    reconstructions = model.reconstruct(originals, num_levels, seed=seed, decoder=decoder)
 
     def picture():
-        label = f"K = {model.num_levels if num_levels is None else num_levels}"
-        rows = []
+        label, rows = evaluation.prefix_label(model, num_levels, decoder), []
         for start in range(0, len(originals), NUM_IMAGES_SHOWN):
             part = slice(start, start + NUM_IMAGES_SHOWN)
             rows += [("original", originals[part]), (label, reconstructions[part])]

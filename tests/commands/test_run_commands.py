@@ -54,6 +54,7 @@ def test_reconstruct_hands_on_its_flags(stand_in, run_dir, tmp_path):
             "run_dir": run_dir,
             "images": "pictures",
             "num_levels": 0,
+            "decoder": None,
             "seed": 0,
             "num_images": 64,
             "output": "r.png",
@@ -65,7 +66,7 @@ def test_default_names_tell_what_is_in_the_file(stand_in, run_dir, tmp_path):
     (tmp_path / "pictures").mkdir()
     for temperature in ("0.7", "1,0.5", ",".join(["1"] * 300), ",".join(["0.9"] * 300)):
         assert sample.main([f"--run_dir={run_dir}", f"--temperature={temperature}"]) == 0
-    for argv in ([], ["--num_levels=3"], ["--num_images=5", "--seed=1"]):
+    for argv in ([], ["--num_levels=3", "--decoder=prior"], ["--num_images=5", "--seed=1"]):
         argv = [f"--run_dir={run_dir}", "--images=pictures", *argv]
         assert reconstruct.main(argv) == 0
     names = [os.path.basename(call["output"]) for call in stand_in.calls]
@@ -73,7 +74,7 @@ def test_default_names_tell_what_is_in_the_file(stand_in, run_dir, tmp_path):
     assert len(names[2]) < 50 and names[2] != names[3]
     assert names[4:] == [
         "reconstructions_64_Kall_seed_0.png",
-        "reconstructions_64_K3_seed_0.png",
+        "reconstructions_64_K3_prior_seed_0.png",
         "reconstructions_5_Kall_seed_1.png",
     ]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae.evaluation import image_grid, labelled_rows, save_png
+from pcvae.evaluation import image_grid, labelled_rows, prefix_label, save_png
+from pcvae.models.prefix_choice import PrefixChoice
 
 
 def test_each_image_stands_in_its_cell():
@@ -34,3 +35,14 @@ def test_rows_of_different_lengths_and_labels():
     )
     assert picture.ndim == 3
     assert (picture == 0).any()
+
+
+def test_the_label_of_a_prefix_says_what_decodes_it():
+    model = PrefixChoice()
+    model.num_levels, model.decoded_prefixes = 4, (2, 4)
+    assert prefix_label(model, 4) == "K = 4"
+    assert prefix_label(model, 2) == "K = 2\nown decoder"
+    assert prefix_label(model, 2, "prior") == prefix_label(model, 2).replace(
+        "own decoder", "prior's means"
+    )
+    assert prefix_label(model, 3) == "K = 3\nprior's means"

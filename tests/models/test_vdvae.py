@@ -150,6 +150,25 @@ def test_prefix_decoders_see_their_prefix_alone():
     assert model(images).latents == ()
 
 
+def test_a_prefix_is_reconstructed_by_its_own_decoder_where_there_is_one():
+    model, images = randomise(small(prefix_decoders=(3,))), random_images(3)
+    assert [model.decoder_of_prefix(k) for k in range(6)] == [*["prior"] * 3, "own", "prior", "own"]
+    own = model.reconstruct(images, 3, seed=2, batch_size=2)
+    np.testing.assert_array_equal(own, model.reconstruct(images, 3, seed=2, decoder="own"))
+    latents = model.encode(images, seed=2)
+    np.testing.assert_array_equal(own, model.decode(latents[:3]))
+    expected = model(images, noise=seeded_noise(2)).prefix_reconstructions[3]
+    pixels = np.clip((expected.numpy() + 1.0) * 127.5, 0.0, 255.0)
+    assert np.abs(own - pixels).max() <= 0.5 + 1e-3
+    prior = model.reconstruct(images, 3, seed=2, decoder="prior")
+    np.testing.assert_array_equal(prior, model.decode(latents[:3], decoder="prior"))
+    assert (own != prior).any()
+    with pytest.raises(UserError, match="none of its own for 2 levels, only for 3, 5"):
+        model.reconstruct(images, 2, decoder="own")
+    with pytest.raises(UserError, match="decoder: expected own or prior, got 'best'"):
+        model.decode(latents, decoder="best")
+
+
 def test_prefix_decoders_change_nothing_else():
     plain, model = randomise(small()), small(prefix_decoders=(3,))
     for name, weight in plain.named_weights.items():
