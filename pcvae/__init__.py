@@ -9,6 +9,7 @@ _MODULES = (
     "distributions",
     "errors",
     "evaluation",
+    "export",
     "layers",
     "models",
     "objectives",

@@ -16,7 +16,7 @@ ARROWS = {
     "runs": {"training", "evaluation", "export", "data", "models", "objectives"},
     "training": {"objectives", "outputs", "units", "distributions", "variables"},
     "evaluation": {"models", "objectives", "outputs", "units", "distributions"},
-    "export": {"models"},
+    "export": {"models", "distributions"},
     "objectives": {"outputs", "units", "distributions", "variables"},
     "models": {"layers", "distributions", "outputs", "units"},
     "layers": {"distributions", "outputs", "units"},

@@ -40,6 +40,7 @@ class Inference(PrefixChoice):
         batch_size=64,
         first_sample=0,
         condition=None,
+        pixels="sample",
     ):
         """Draws images from the model.
 
@@ -51,6 +52,7 @@ class Inference(PrefixChoice):
             first_sample: index of the first image: sampling 3, then 5 with ``first_sample=3``,
                 equals sampling 8.
             condition: of a conditional model, one for each image.
+            pixels: "sample" draws them, "mean" takes the mean of the head.
 
         Returns:
             uint8 [num_samples, height, width, channels].
@@ -63,12 +65,15 @@ class Inference(PrefixChoice):
         first_sample = check_integer("first_sample", first_sample, 0)
         temperature, seed = self.temperatures(temperature), make_seed(seed)
         given = self._checked_conditions(condition, num_samples)
+        if pixels not in ("sample", "mean"):
+            raise UserError(f"pixels: expected sample or mean, got {pixels!r}")
+        graph = self._sample_graph if pixels == "sample" else self._means_graph
         batches = [np.zeros((0, *self.image_shape), np.uint8)]
         for start in range(0, num_samples, batch_size):
             size = min(batch_size, num_samples - start)
             parts = [array[start : start + size] for array in given]
             first = first_sample + start
-            batches.append(self._sample_graph(size, temperature, seed, first, *parts))
+            batches.append(graph(size, temperature, seed, first, *parts))
         return np.concatenate(batches)
 
     def reconstruct(
@@ -253,6 +258,16 @@ class Inference(PrefixChoice):
 
         num_samples = tf.TensorSpec((), tf.int32, name="num_samples")
         return self._graph(sample, num_samples, self._temperature_spec, _SEED, _FIRST)
+
+    @functools.cached_property
+    def _means_graph(self):
+        def means(num_samples, temperature, seed, first_sample, *given):
+            noise = SeededNoise(seed, first_sample)
+            output = self.prior_pass(num_samples, noise, temperature, False, *given)
+            return self.images_from_head(output.head_params)
+
+        num_samples = tf.TensorSpec((), tf.int32, name="num_samples")
+        return self._graph(means, num_samples, self._temperature_spec, _SEED, _FIRST)
 
     @functools.cached_property
     def _reconstruct_graph(self):

@@ -5,6 +5,7 @@ A run directory holds ``config.gin``, ``operative_config.gin``, ``model.json``, 
 knows gin; arguments that end in ``_fn`` own variables and are called inside the strategy's scope.
 """
 
+from pcvae.runs.export import export
 from pcvae.runs.extractors import train_extractor
 from pcvae.runs.finished_run import (
     describe,
@@ -27,6 +28,7 @@ __all__ = [
     "describe",
     "describe_run",
     "evaluate",
+    "export",
     "finished_runs_of_sweep",
     "fit_prefix_decoders",
     "frechet",

@@ -1,0 +1,173 @@
+"""The endpoints of an exported model: functions of tensors that hold all they need."""
+
+import keras
+import tensorflow as tf
+
+from pcvae.distributions.noise import SeededNoise
+
+SEED_SPEC = tf.TensorSpec((2,), tf.int32, name="seed")
+COUNT_SPEC = tf.TensorSpec((), tf.int32, name="num_samples")
+FIRST_SPEC = tf.TensorSpec((), tf.int64, name="first_sample")
+LEVELS_SPEC = tf.TensorSpec((), tf.int32, name="num_levels")
+
+
+def level_names(model):
+    """Returns the names of the latents of a model: ``level_000`` and so on, coarsest first."""
+    return [f"level_{index:03d}" for index in range(model.num_levels)]
+
+
+class Endpoints(tf.Module):
+    """`sample` and its forms, `encode`, `decode`, `reconstruct` and `rates` of a model.
+
+    They compute what the model's methods of these names compute on one batch, from copies of its
+    weights. For a model with a condition each takes ``condition`` as its last argument.
+
+    Args:
+        model: a `VDVAE`, `ConditionalVDVAE` or `StagedVAE`.
+        weights_dtype: type in which the weights are held; they are cast to float32 at use.
+        batch_size: the number of images that the endpoints take and give; None for any.
+        xla: whether `sample`, `sample_range` and `sample_means` are compiled by XLA.
+    """
+
+    def __init__(self, model, weights_dtype="float32", batch_size=None, xla=False):
+        super().__init__(name="pcvae")
+        named = {
+            name: weight
+            for name, weight in model.named_weights.items()
+            if "prefix_decoder_" not in name  # which only training needs
+        }
+        with tf.device("CPU:0"):
+            self._values = [
+                tf.Variable(tf.cast(weight.value, weights_dtype), trainable=False, name=name)
+                for name, weight in named.items()
+            ]
+        self._define(_Frozen(model, list(named.values()), self._values), batch_size, xla)
+
+    def _define(self, frozen, batch_size, xla):
+        model = frozen.model
+        condition = model.condition
+        images = tf.TensorSpec((batch_size, *model.image_shape), tf.uint8, name="images")
+        temperature = tf.TensorSpec((model.num_levels,), tf.float32, name="temperature")
+        given = [] if condition is None else [_with_batch(condition.spec, batch_size)]
+
+        def define(function, *specs):
+            signature = [*specs, *given]
+            return tf.function(function, input_signature=signature, autograph=False)
+
+        def define_drawing(function):
+            run = frozen(function)
+            if xla:
+                run = tf.function(run, autograph=False, jit_compile=True)
+
+            def checked(first_sample, num_samples, temperature, seed, *condition):
+                if batch_size is None:
+                    return run(first_sample, num_samples, temperature, seed, *condition)
+                check = tf.debugging.assert_equal(
+                    num_samples, batch_size, f"this export draws {batch_size} images at once"
+                )
+                with tf.control_dependencies([check]):
+                    seed = tf.identity(seed)
+                # A number that loops and noise know.
+                return run(first_sample, batch_size, temperature, seed, *condition)
+
+            return define(checked, FIRST_SPEC, COUNT_SPEC, temperature, SEED_SPEC)
+
+        def sample_range(first_sample, num_samples, temperature, seed, *condition):
+            noise = SeededNoise(seed, first_sample)
+            return model.draw(num_samples, noise, temperature, *condition)
+
+        def sample_means(first_sample, num_samples, temperature, seed, *condition):
+            noise = SeededNoise(seed, first_sample)
+            output = model.prior_pass(num_samples, noise, temperature, False, *condition)
+            return model.images_from_head(output.head_params)
+
+        def sample(num_samples, temperature, seed, *condition):
+            first_sample = tf.constant(0, tf.int64)
+            return self.sample_range(first_sample, num_samples, temperature, seed, *condition)
+
+        def encode(images, seed, *condition):
+            output = model.posterior_pass(images, _noise(seed), True, *condition)
+            return dict(zip(level_names(model), output.latents, strict=True))
+
+        def reconstruct(images, num_levels, seed, *condition):
+            means = tf.zeros(model.num_levels)
+            output = model.prefix_pass(images, _noise(seed), means, num_levels, False, *condition)
+            return model.images_from_head(output.head_params)
+
+        def rates(images, seed, *condition):
+            return model.posterior_pass(images, _noise(seed), False, *condition).rate_per_level
+
+        def decode(condition=None, **latents):
+            given = [] if condition is None else [condition]
+            levels = tuple(latents[name] for name in level_names(model))
+            seed = tf.zeros((2,), tf.int32)  # nothing is drawn
+            output = model.latent_pass(levels, _noise(seed), tf.zeros(len(levels)), None, *given)
+            return model.images_from_head(output.head_params)
+
+        self.sample_range = define_drawing(sample_range)
+        self.sample_means = define_drawing(sample_means)
+        self.sample = define(sample, COUNT_SPEC, temperature, SEED_SPEC)
+        self.encode = define(frozen(encode), images, SEED_SPEC)
+        self.reconstruct = define(frozen(reconstruct), images, LEVELS_SPEC, SEED_SPEC)
+        self.rates = define(frozen(rates), images, SEED_SPEC)
+        self.decode = tf.function(frozen(decode), autograph=False)
+        shapes = zip(level_names(model), model.latent_shapes, strict=True)
+        # Latents are arguments by name: their number is that of the model's levels.
+        self._decode_specs = {
+            **{name: tf.TensorSpec((batch_size, *shape), name=name) for name, shape in shapes},
+            **{spec.name: spec for spec in given},
+        }
+        self.decode.get_concrete_function(**self._decode_specs)
+
+    def signatures(self):
+        """Returns {name: function}, whose outputs have names, too.
+
+        They are traced when they are saved, and only then: saving traces anew.
+        """
+
+        def named(function, output):
+            return tf.function(
+                lambda *arguments: {output: function(*arguments)},
+                input_signature=function.input_signature,
+                autograph=False,
+            )
+
+        concrete = self.decode.get_concrete_function(**self._decode_specs)
+        decode = tf.function(lambda **given: {"images": concrete(**given)}, autograph=False)
+        return {
+            "sample": named(self.sample, "images"),
+            "sample_range": named(self.sample_range, "images"),
+            "sample_means": named(self.sample_means, "images"),
+            "encode": self.encode,
+            "decode": decode.get_concrete_function(**self._decode_specs),
+            "reconstruct": named(self.reconstruct, "images"),
+            "rates": named(self.rates, "rates_nats"),
+        }
+
+
+class _Frozen:
+    """Makes functions read exported values wherever they name a weight of the model."""
+
+    def __init__(self, model, weights, values):
+        self.model = model
+        self._weights, self._values = weights, values
+
+    def __call__(self, function):
+        def run(*arguments, **named):
+            mapping = [
+                (weight, tf.cast(value, weight.dtype))
+                for weight, value in zip(self._weights, self._values, strict=True)
+            ]
+            with keras.StatelessScope(state_mapping=mapping):
+                return function(*arguments, **named)
+
+        run.__name__ = function.__name__
+        return run
+
+
+def _noise(seed):
+    return SeededNoise(seed, tf.constant(0, tf.int64))
+
+
+def _with_batch(spec, batch_size):
+    return tf.TensorSpec((batch_size, *spec.shape[1:]), spec.dtype, name=spec.name)

@@ -1,0 +1,282 @@
+"""Exports give what the models give, bit for bit, to a process that has TensorFlow alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+from tensorflow.core.protobuf import saved_model_pb2
+
+from pcvae import models
+from pcvae.errors import UserError
+from pcvae.export import export_model, load_export
+from tests.models import tiny
+
+SEED, TEMPERATURE = 3, 0.7
+
+# Knows what the README in an export says, and nothing else.
+STRANGER = """
+import os, sys
+from importlib.machinery import ModuleSpec
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("pcvae", "keras", "tf_keras", "tensorflow_probability"):
+            return ModuleSpec(name, self, origin="blocked", is_package=True)
+
+    def create_module(self, spec):
+        raise ImportError(spec.name)
+
+sys.meta_path.insert(0, Blocked())
+import numpy as np
+import tensorflow as tf
+
+for name in ("staged", "label"):
+    given = dict(np.load(f"{name}.npz"))
+    condition = {"condition": given["condition"]} if "condition" in given else {}
+    model, seed = tf.saved_model.load(name), tf.constant([3, 0], tf.int32)
+    temperature = tf.fill([given["levels"]], 0.7)
+    out = {"sample": model.sample(5, temperature, seed, *condition.values())}
+    out["range"] = model.sample_range(2, 5, temperature, seed, *condition.values())
+    out["means"] = model.sample_means(0, 5, temperature, seed, *condition.values())
+    latents = model.encode(given["images"], seed, *condition.values())
+    out.update(latents)
+    out["decode"] = model.decode(**latents, **condition)
+    for levels in (1, given["levels"]):
+        arguments = (given["images"], int(levels), seed, *condition.values())
+        out[f"reconstruct_{levels}"] = model.reconstruct(*arguments)
+    out["rates"] = model.rates(given["images"], seed, *condition.values())
+    tensors = {key: tf.constant(value) for key, value in condition.items()}
+    signature = model.signatures["sample"]
+    images = signature(
+        num_samples=tf.constant(5), temperature=temperature, seed=seed, **tensors
+    )["images"]
+    assert (images.numpy() == out["sample"].numpy()).all()
+    decoded = model.signatures["decode"](**latents, **tensors)["images"]
+    assert (decoded.numpy() == out["decode"].numpy()).all()
+    np.savez(f"{name}_out.npz", **{key: value.numpy() for key, value in out.items()})
+    for bad in (given["images"][:, :2], tf.cast(given["images"], tf.float32)):
+        try:
+            model.encode(bad, seed, *condition.values())
+            raise SystemExit("accepted")
+        except (TypeError, ValueError) as error:
+            assert "uint8" in str(error)
+import runpy
+
+runpy.run_path("staged/example.py")
+print("keras" in sys.modules, "pcvae" in sys.modules)
+"""
+
+
+def run_python(*arguments, cwd):
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def label(folder):
+    model = tiny.conditional(condition="label", num_classes=3)
+    export_model(model, folder / "label")
+    return model
+
+
+@pytest.fixture(scope="module")
+def staged(folder):
+    first = tiny.first_stage()
+    model = models.StagedVAE([first, tiny.next_stage([first])])
+    export_model(model, folder / "staged")
+    return model
+
+
+@pytest.fixture(scope="module")
+def half():
+    """A VDVAE, for the options that change its numbers."""
+    return tiny.vdvae()
+
+
+@pytest.fixture(scope="module")
+def half_export(half, folder):
+    record = export_model(
+        half,
+        folder / "half",
+        weights_dtype="bfloat16",
+        batch_size=2,
+        xla=True,
+        stablehlo_num_samples=2,
+    )
+    return folder / "half", record
+
+
+@pytest.fixture(scope="module")
+def answers(folder, staged, label):
+    """What the stranger computed from the exports."""
+    for name, model in (("staged", staged), ("label", label)):
+        condition = {} if model.condition is None else {"condition": np.array([0, 1, 2, 0, 1])}
+        given = {name: array.astype(np.int32) for name, array in condition.items()}
+        arrays = {"images": tiny.random_images(), "levels": model.num_levels, **given}
+        np.savez(folder / f"{name}.npz", **arrays)
+    result = run_python("-c", STRANGER, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "sample: uint8 (4, 4, 4, 3)" in result.stdout
+    assert result.stdout.endswith("\nFalse False\n")
+    assert (folder / "samples.png").exists()
+    return {name: dict(np.load(folder / f"{name}_out.npz")) for name in ("staged", "label")}
+
+
+@pytest.mark.parametrize("name", ["staged", "label"])
+def test_tensorflow_alone_gives_the_same_bits(answers, staged, label, name):
+    model, got = {"staged": staged, "label": label}[name], answers[name]
+    condition = None if model.condition is None else np.array([0, 1, 2, 0, 1])
+    given = {"condition": condition, "seed": SEED}
+    images, levels = tiny.random_images(), model.num_levels
+    latents = model.encode(images, **given)
+    expected = {
+        "sample": model.sample(5, TEMPERATURE, **given),
+        "range": model.sample(5, TEMPERATURE, first_sample=2, **given),
+        "means": model.sample(5, TEMPERATURE, pixels="mean", **given),
+        **{f"level_{index:03d}": latent for index, latent in enumerate(latents)},
+        "decode": model.decode(latents, condition=condition),
+        "reconstruct_1": model.reconstruct(images, 1, **given),
+        f"reconstruct_{levels}": model.reconstruct(images, **given),
+        "rates": model.rate_per_level(images, **given),
+    }
+    assert got.keys() == expected.keys()
+    for key, array in expected.items():
+        np.testing.assert_array_equal(got[key], array, err_msg=key)
+        assert got[key].dtype == array.dtype
+    np.testing.assert_array_equal(got["decode"], got[f"reconstruct_{levels}"])
+
+
+def test_the_error_of_other_options_is_measured_and_written_down(half, half_export):
+    path, record = half_export
+    error = record["error"]
+    assert json.loads((path / "export.json").read_text()) == record
+    assert 0 < error["reconstruction_mean_abs_levels"] < 2
+    assert 0 < error["rate_mean_abs_nats"] < 0.05 * error["rate_mean_nats"]
+    images = half.sample(2, seed=0)
+    exported = load_export(path)
+    difference = np.abs(exported.sample(2).astype(int) - images)
+    assert difference.max() == error["sample_max_abs_levels"]
+    assert (difference > 0).mean() == error["sample_share_of_pixels_changed"]
+    assert f"{error['rate_mean_abs_nats']:.3g} of" in (path / "README.md").read_text()
+    dtypes = tf.train.load_checkpoint(str(path / "variables/variables")).get_variable_to_dtype_map()
+    held = [dtype for key, dtype in dtypes.items() if key.startswith("_values/")]
+    assert held == [tf.bfloat16] * len(half.named_weights)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="draws 2 images at once"):
+        exported.sample(3)
+
+
+def test_stablehlo_is_the_model_too(half, half_export):
+    text = (half_export[0] / "sample.stablehlo.mlir").read_text()
+    assert "loc(" not in text
+    [images] = tf.function(
+        lambda temperature, seed: xla.call_module(
+            [temperature, seed],
+            version=9,
+            module=text,
+            Sout=[(2, *tiny.IMAGE_SHAPE)],
+            Tout=[tf.uint8],
+            platforms=["CPU"],
+        )
+    )(tf.fill([half.num_levels], TEMPERATURE), tf.constant([SEED, 0]))
+    difference = np.abs(images.numpy().astype(int) - half.sample(2, TEMPERATURE, seed=SEED))
+    assert difference.max() <= 1  # XLA's rounding
+    assert (difference > 0).mean() < 0.02
+
+
+def tampered(source, target, change):
+    """Copies an export with a change of its graph."""
+    target.mkdir()
+    for name in ("export.json", "saved_model.pb"):
+        (target / name).write_bytes((source / name).read_bytes())
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((source / "saved_model.pb").read_bytes())
+    change(saved_model.meta_graphs[0])
+    (target / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    return target
+
+
+def write_file(graph):
+    graph.graph_def.library.function[0].node_def.add(name="evil", op="WriteFile")
+
+
+def py_function(graph):
+    graph.graph_def.node.add(name="evil", op="EagerPyFunc")
+
+
+def call_the_saver(graph):
+    library = graph.graph_def.library.function
+    saver = next(f for f in library if any(node.op == "SaveV2" for node in f.node_def))
+    node = library[0].node_def.add(name="evil", op="StatefulPartitionedCall")
+    node.attr["f"].func.name = saver.signature.name
+
+
+def keras_object(graph):
+    graph.object_graph_def.nodes[0].user_object.identifier = "_tf_keras_model"
+
+
+def no_objects(graph):
+    graph.ClearField("object_graph_def")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (write_file, "not loaded: WriteFile"),
+        (py_function, "not loaded: EagerPyFunc"),
+        (call_the_saver, "not loaded: __inference__traced_save"),
+        (keras_object, "not loaded: _tf_keras_model"),
+        (no_objects, "expected the one graph of an export"),
+    ],
+)
+def test_a_graph_that_could_do_more_is_not_loaded(half_export, tmp_path, change, says):
+    with pytest.raises(UserError, match=says):
+        load_export(tampered(half_export[0], tmp_path / "x", change))
+
+
+def test_other_directories_are_no_exports(half_export, tmp_path):
+    with pytest.raises(UserError, match="expected a directory of pcvae-export"):
+        load_export(tmp_path)
+    path = tampered(half_export[0], tmp_path / "x", lambda graph: None)
+    (path / "saved_model.pbtxt").write_text("")
+    with pytest.raises(UserError, match="expected the one graph"):
+        load_export(path)
+    (path / "export.json").write_text('{"format_version": 2}')
+    with pytest.raises(UserError, match="format_version 2, expected 1"):
+        load_export(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"weights_dtype": "int8"}, "weights_dtype: expected one of float32"),
+        ({"batch_size": 0}, "batch_size: expected an integer of at least 1"),
+        ({"stablehlo_num_samples": 0}, "stablehlo_num_samples: expected an integer"),
+    ],
+)
+def test_options_are_checked_first(half, tmp_path, options, says):
+    with pytest.raises(UserError, match=says):
+        export_model(half, tmp_path / "x", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_there_stays(half, label, tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(UserError, match="nothing is overwritten"):
+        export_model(half, tmp_path)
+    with pytest.raises(UserError, match="only models without a condition"):
+        export_model(label, tmp_path / "x", stablehlo_num_samples=1)
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["mine"]
