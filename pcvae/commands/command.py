@@ -21,6 +21,7 @@ from pcvae.errors import Interrupted, StepFailed, UserError
 # Flags whose values are paths: the shell leaves a ~ after the = as it is.
 PATH_FLAGS = {
     "run_dir",
+    "export",
     "first_stage",
     "output",
     "images",

@@ -11,6 +11,7 @@ from pcvae.evaluation.frechet import (
 )
 from pcvae.evaluation.grids import (
     conditional_grid,
+    displayable,
     image_grid,
     labelled_rows,
     prefix_grid,
@@ -34,6 +35,7 @@ __all__ = [
     "file_sha256",
     "frechet_distance",
     "headline",
+    "displayable",
     "image_grid",
     "kernel_distance",
     "labelled_rows",

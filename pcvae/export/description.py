@@ -93,7 +93,12 @@ def describe(model, options, error):
         "bit_depth": model.head.bit_depth,
         "levels": [{"name": name, "shape": list(shape)} for name, shape in shapes],
         "condition": condition
-        and {"kind": condition.kind, "shape": list(condition.shape), "words": condition.in_words},
+        and {
+            "kind": condition.kind,
+            "shape": list(condition.shape),
+            "num_classes": condition.num_classes,
+            "words": condition.in_words,
+        },
         "weights": "ema",
         **options,
         "error": error,

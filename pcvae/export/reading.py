@@ -13,10 +13,12 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from pcvae.checks import check_integer
 from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
 from pcvae.export.operations import FILE_OPERATIONS, OBJECTS, OPERATIONS
 from pcvae.export.saved_model import RECORD
+from pcvae.models.condition import Condition
 
 _MAX_RECORD_BYTES = 2**20
 
@@ -30,8 +32,12 @@ class ExportedModel:
         self.record = record
         self.num_levels = len(record["levels"])
         self.image_shape = tuple(record["image_shape"])
+        self.batch_size = record["batch_size"]  # None for any
+        self.condition = _condition(record["condition"], self.image_shape)
 
-    def sample(self, num_samples, temperature=1.0, seed=0, first_sample=0, pixels="sample"):
+    def sample(
+        self, num_samples, temperature=1.0, seed=0, first_sample=0, pixels="sample", condition=None
+    ):
         """Draws images in one batch.
 
         Args:
@@ -40,6 +46,7 @@ class ExportedModel:
             seed: integer from 0 to 2^32 - 1.
             first_sample: index of the first image.
             pixels: "sample", or "mean" for the mean of the output distribution.
+            condition: of a conditional model, one for each image.
 
         Returns:
             uint8 [num_samples, height, width, channels].
@@ -59,6 +66,7 @@ class ExportedModel:
             tf.constant(num_samples, tf.int32),
             tf.constant(np.broadcast_to(values, (self.num_levels,))),
             make_seed(seed),
+            *([] if condition is None else [tf.constant(condition)]),
         ).numpy()
 
 
@@ -85,6 +93,9 @@ def _read_record(path):
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["format_version"] != 1:
             raise ValueError(f"format_version {record['format_version']}, expected 1")
+        _condition(record["condition"], record["image_shape"])
+        if record["batch_size"] is not None:
+            check_integer("batch_size", record["batch_size"], 1)
         shape = [int(side) for side in record["image_shape"]]
         return {**record, "image_shape": shape, "levels": list(record["levels"])}
     except FileNotFoundError as error:
@@ -95,6 +106,14 @@ def _read_record(path):
         raise UserError(
             f"{path}: expected the record of pcvae-export, got: {_first_line(error)}"
         ) from error
+
+
+def _condition(fields, image_shape):
+    """Returns the `Condition` that a record describes, or None."""
+    if fields is None:
+        return None
+    shape = fields["shape"] if fields["kind"] != "label" else None
+    return Condition.checked(fields["kind"], shape, fields["num_classes"], "", tuple(image_shape))
 
 
 def _check_graph(path):

@@ -13,13 +13,13 @@ from pcvae.runs.finished_run import (
     evaluate,
     load,
     reconstruct,
-    sample,
 )
 from pcvae.runs.frechet import frechet, frechet_record
 from pcvae.runs.import_openai import import_openai
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
+from pcvae.runs.sampling import sample
 from pcvae.runs.sweep import finished_runs_of_sweep, summarise_sweep
 from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
 from pcvae.runs.training_run import train

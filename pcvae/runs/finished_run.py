@@ -1,19 +1,15 @@
-"""What is done with a run directory: load, evaluate, sample, reconstruct, describe."""
+"""What is done with a run directory: load, evaluate, reconstruct, describe."""
 
 import os
 from pathlib import Path
-
-import numpy as np
 
 from pcvae import data, evaluation, models, training
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.runs.frozen import frozen_shapes, read_frozen
+from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
 from pcvae.training import reports
-
-MAX_IMAGES_IN_PICTURE = 1024
-SAMPLES_AT_ONCE = 64
 
 
 def load(run_dir):
@@ -83,27 +79,6 @@ def evaluate(
     return record
 
 
-def sample(*, run_dir, num_samples, temperature, seed, output):
-    """Draws images from a run: a grid (``.png``) or the array ``images`` (``.npz``).
-
-    Raises:
-        UserError: the run is damaged, an argument is out of range, or a grid would be too large.
-    """
-    check_integer("num_samples", num_samples, 1)
-    _check_picture_size(output, num_samples)
-    model = load(run_dir)
-    starts = range(0, num_samples, SAMPLES_AT_ONCE)
-    images = np.concatenate(
-        [
-            model.sample(
-                min(SAMPLES_AT_ONCE, num_samples - start), temperature, seed, first_sample=start
-            )
-            for start in data.with_progress(starts, len(starts), "drawing images, batches")
-        ]
-    )
-    _write_pictures_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
-
-
 def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, decoder=None):
     """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``).
 
@@ -117,7 +92,7 @@ def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, dec
     check_integer("num_images", num_images, 1)
     model = load(run_dir)
     originals = data.read_images(images, model.image_shape, num_images)
-    _check_picture_size(output, len(originals))
+    check_picture_size(output, len(originals))
     num_levels = model.num_levels if num_levels is None else num_levels
     reconstructions = model.reconstruct(originals, num_levels, seed=seed, decoder=decoder)
 
@@ -128,7 +103,7 @@ def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, dec
             rows += [("original", originals[part]), (label, reconstructions[part])]
         return evaluation.labelled_rows(rows)
 
-    _write_pictures_or_arrays(output, picture, images=originals, reconstructions=reconstructions)
+    write_picture_or_arrays(output, picture, images=originals, reconstructions=reconstructions)
 
 
 def describe(*, model_fn, image_shape=None):
@@ -158,21 +133,3 @@ def closing_lines(record):
         f"{evaluation.headline(record)} on {count:,} images of the {split} split",
         *(constraint["statement"] for constraint in record.get("constraints", ())),
     ]
-
-
-def _check_picture_size(output, num_images):
-    """Raises UserError unless a file can hold some images: arrays can, pictures have an end."""
-    if Path(output).suffix.lower() != ".npz" and num_images > MAX_IMAGES_IN_PICTURE:
-        raise UserError(
-            f"{output}: a picture holds at most {MAX_IMAGES_IN_PICTURE:,} images, got "
-            f"{num_images:,}: write arrays instead, to a file name in .npz"
-        )
-
-
-def _write_pictures_or_arrays(output, picture, **arrays):
-    output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.suffix.lower() == ".npz":
-        np.savez(output, **arrays)
-    else:
-        evaluation.save_png(picture(), output)

@@ -27,22 +27,34 @@ def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):
     assert capsys.readouterr().out == f"wrote {default}\n"
     argv = ["--num_samples=3", "--temperature=1,0.5", "--output=x.NPZ"]
     assert sample.main([f"--run_dir={run_dir}", *argv]) == 0
-    assert stand_in.calls == [
-        {
-            "run_dir": run_dir,
-            "num_samples": 64,
-            "temperature": 1.0,
-            "seed": 2,
-            "output": default,
-        },
-        {
-            "run_dir": run_dir,
-            "num_samples": 3,
-            "temperature": (1.0, 0.5),
-            "seed": 0,
-            "output": "x.NPZ",
-        },
-    ]
+    first, second = stand_in.calls
+    assert first == {
+        "run_dir": run_dir,
+        "export": None,
+        "num_samples": 64,
+        "first_sample": 0,
+        "temperature": 1.0,
+        "last_temperature": None,
+        "seed": 2,
+        "pixels": "sample",
+        "condition": None,
+        "batch_size": None,
+        "output": default,
+    }
+    changes = {"num_samples": 3, "temperature": (1.0, 0.5), "seed": 0, "output": "x.NPZ"}
+    assert second == {**first, **changes}
+
+
+def test_sample_takes_an_export_a_ramp_and_a_folder(stand_in, run_dir):
+    argv = ["--export=e", "--temperature=1:0.5", "--first_sample=8", "--pixels=mean"]
+    assert sample.main([*argv, "--condition=0,1", "--batch_size=4"]) == 0
+    assert sample.main([*argv, "--output=new/"]) == 0
+    first, second = stand_in.calls
+    assert (first["export"], first["run_dir"]) == ("e", None)
+    assert (first["temperature"], first["last_temperature"]) == (1.0, 0.5)
+    assert (first["first_sample"], first["pixels"], first["condition"]) == (8, "mean", "0,1")
+    assert first["output"] == "samples_64_from8_t1.0to0.5_mean_seed_0.png"
+    assert second["output"] == "new/"
 
 
 def test_reconstruct_hands_on_its_flags(stand_in, run_dir, tmp_path):
@@ -120,7 +132,7 @@ def test_a_run_must_be_there(stand_in, tmp_path, fails, main):
         (sample.main, ["--num_samples=0"], "num_samples"),
         (sample.main, ["--seed=x"], "seed"),
         (sample.main, ["--output=x.jpg"], "expected a file name in .png or .npz"),
-        (sample.main, ["--output=folder.png"], "this is a directory"),
+        (sample.main, ["--export=x"], "either --run_dir or --export"),
         (sample.main, ["--output=.png"], "expected a file name in .png or .npz"),
         (sample.main, ["--output=new/.npz"], "expected a file name in .png or .npz"),
         (sample.main, ["--temperature=hot"], "expected a number >= 0"),
@@ -136,12 +148,22 @@ def test_mistakes_are_one_line(stand_in, run_dir, tmp_path, fails, main, argv, s
     assert not stand_in.calls
 
 
-@pytest.mark.parametrize(("text", "value"), [("0.9", 0.9), ("0", 0.0), ("1,0.5, 0", (1, 0.5, 0))])
-def test_temperature_is_a_number_or_one_a_level(text, value):
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.9", (0.9, None)),
+        ("0", (0.0, None)),
+        ("1,0.5, 0", ((1, 0.5, 0), None)),
+        ("1.0:0.7", (1.0, 0.7)),
+    ],
+)
+def test_temperature_is_a_number_one_a_level_or_a_line(text, value):
     assert parse_temperature(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1,,2", "nan", "inf", "1,-0.1", "[1]"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1,,2", "nan", "inf", "1,-0.1", "[1]", "1:", ":1", "1:2:3", "1,1:2"]
+)
 def test_temperature_must_be_numbers(text):
     with pytest.raises(UserError, match="temperature"):
         parse_temperature(text)

@@ -1,0 +1,58 @@
+"""Where commands put images: one picture, a folder of pictures, or a file of arrays."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import evaluation
+from pcvae.errors import UserError
+
+MAX_IMAGES_IN_PICTURE = 1024
+
+
+def check_picture_size(output, num_images):
+    """Raises UserError unless a file can hold some images: arrays can, pictures have an end."""
+    if Path(output).suffix.lower() != ".npz" and num_images > MAX_IMAGES_IN_PICTURE:
+        raise UserError(
+            f"{output}: a picture holds at most {MAX_IMAGES_IN_PICTURE:,} images, got "
+            f"{num_images:,}: write arrays instead, to a file name in .npz"
+        )
+
+
+def write_picture_or_arrays(output, picture, **arrays):
+    """Writes arrays to an ``.npz``, or what ``picture()`` gives to another file; makes folders."""
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.suffix.lower() == ".npz":
+        np.savez(output, **arrays)
+    else:
+        evaluation.save_png(picture(), output)
+
+
+class PictureFolder:
+    """A folder that gets one PNG for each image: ``000000.png`` and so on, by the image's index.
+
+    Args:
+        folder: the folder; it may hold images of other indices.
+        indices: a range, the indices of the images that will come.
+
+    Raises:
+        UserError: an image of one of these indices is there.
+    """
+
+    def __init__(self, folder, indices):
+        self._folder = Path(folder)
+        for index in indices:
+            if self._path(index).exists():
+                raise UserError(
+                    f"{self._path(index)} is there, and nothing is overwritten: use another "
+                    "folder, or --first_sample to go on from it"
+                )
+
+    def write(self, first_index, images):
+        """Writes images of consecutive indices."""
+        for index, image in enumerate(images, first_index):
+            evaluation.save_png(evaluation.displayable(image), self._path(index))
+
+    def _path(self, index):
+        return self._folder / f"{index:06d}.png"

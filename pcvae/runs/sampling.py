@@ -1,0 +1,131 @@
+"""Images drawn from a run or an export: a picture, a folder of pictures, or arrays."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import data, evaluation
+from pcvae.checks import check_integer, check_seed
+from pcvae.errors import UserError
+from pcvae.export import load_export
+from pcvae.runs.finished_run import load
+from pcvae.runs.pictures import PictureFolder, check_picture_size, write_picture_or_arrays
+
+SAMPLES_AT_ONCE = 16
+
+
+def sample(
+    *,
+    num_samples,
+    output,
+    run_dir=None,
+    export=None,
+    temperature=1.0,
+    last_temperature=None,
+    seed=0,
+    first_sample=0,
+    pixels="sample",
+    condition=None,
+    batch_size=None,
+):
+    """Draws images from a run or an export.
+
+    Batches are whole and begin at multiples of their size, and what was not asked for is dropped:
+    so sampling N images and then M equals sampling N + M to the last bit.
+
+    Args:
+        num_samples: how many images.
+        output: a grid (``.png``), the array ``images`` (``.npz``), or a folder of PNGs, which is a
+            path that ends with a slash or a folder that is there.
+        run_dir: a directory that `train` left; or None for an export.
+        export: a directory that `export` left; or None for a run.
+        temperature: a number, or one a level, coarsest first.
+        last_temperature: with a number as ``temperature``: that of the last level, the ones between
+            on a straight line.
+        seed: integer from 0 to 2^32 - 1.
+        first_sample: index of the first image.
+        pixels: "sample" draws them, "mean" takes the mean of the head.
+        condition: of a conditional model: labels such as ``"0,1,2"``, or the path of images; image
+            i gets the i-th of them, from the start again after the last.
+        batch_size: images drawn at once; None for 16, or what an export takes.
+
+    Raises:
+        UserError: the run or the export is damaged, an argument is out of range, a grid would be
+            too large, or a picture is in the way.
+    """
+    num_samples = check_integer("num_samples", num_samples, 1)
+    first_sample = check_integer("first_sample", first_sample, 0)
+    check_seed(seed)
+    into_folder = str(output).endswith(os.sep) or Path(output).is_dir()
+    indices = range(first_sample, first_sample + num_samples)
+    folder = PictureFolder(output, indices) if into_folder else None
+    if folder is None:
+        check_picture_size(output, num_samples)
+    model = load(run_dir) if export is None else load_export(export)
+    batch_size = _batch_size(batch_size, model)
+    temperature = _ramp(temperature, last_temperature, model.num_levels)
+    conditions = _Conditions(condition, model.condition)
+    kept = []
+    starts = range(first_sample - first_sample % batch_size, indices.stop, batch_size)
+    for start in data.with_progress(starts, len(starts), "drawing images, batches"):
+        given = conditions.of(range(start, start + batch_size))
+        images = model.sample(
+            batch_size, temperature, seed, first_sample=start, pixels=pixels, **given
+        )
+        inside = slice(max(first_sample - start, 0), min(indices.stop - start, batch_size))
+        if folder is None:
+            kept.append(images[inside])
+        else:
+            folder.write(start + inside.start, images[inside])
+    if folder is None:
+        images = np.concatenate(kept)
+        write_picture_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
+
+
+class _Conditions:
+    """The conditions of images by index."""
+
+    def __init__(self, text, condition):
+        """Reads them; ``condition`` is what the model takes, or None."""
+        if condition is None and text is not None:
+            raise UserError(f"condition={text}: this model takes none")
+        if condition is not None and text is None:
+            raise UserError(f"condition: this model takes {condition.in_words}: give --condition")
+        self._arrays = None
+        if condition is None:
+            return
+        if condition.kind == "label":
+            try:
+                self._arrays = np.array([int(part) for part in text.split(",")], np.int32)
+            except ValueError as error:
+                raise UserError(
+                    f"condition={text}: expected {condition.in_words}, such as 0,1,2"
+                ) from error
+        elif condition.kind == "image":
+            self._arrays = data.read_images(text, condition.shape)
+        else:
+            raise UserError("condition: features are given in Python, to model.sample")
+        self._arrays = condition.checked_batch(self._arrays, len(self._arrays))
+
+    def of(self, indices):
+        """Returns the arguments of `sample` for some images."""
+        if self._arrays is None:
+            return {}
+        return {"condition": self._arrays[np.array(indices) % len(self._arrays)]}
+
+
+def _batch_size(batch_size, model):
+    own = getattr(model, "batch_size", None)
+    if own is None:
+        return check_integer("batch_size", batch_size or SAMPLES_AT_ONCE, 1)
+    if batch_size not in (None, own):
+        raise UserError(f"batch_size: this export draws {own} images at once, got {batch_size}")
+    return own
+
+
+def _ramp(temperature, last_temperature, num_levels):
+    """Returns the temperature, or those of all levels on a line from it to the last one."""
+    if last_temperature is None:
+        return temperature
+    return np.linspace(temperature, last_temperature, num_levels)

@@ -1,0 +1,108 @@
+"""Sampling a run: seeds, parts of a whole, ramps, folders and files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcvae import runs
+from pcvae.errors import UserError
+from pcvae.runs.sampling import _Conditions
+from tests.models import tiny
+
+GOLDEN = Path(__file__).parents[1] / "goldens" / "run_0_1_0"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return runs.load(GOLDEN)
+
+
+@pytest.fixture
+def draw(model, tmp_path, monkeypatch):
+    """Samples the golden run into a file; returns the images."""
+    # Loaded once: its graphs are traced once.
+    monkeypatch.setattr("pcvae.runs.sampling.load", lambda run_dir: model)
+
+    def call(**arguments):
+        runs.sample(run_dir=GOLDEN, output=tmp_path / "x.npz", **arguments)
+        with np.load(tmp_path / "x.npz") as arrays:
+            return arrays["images"]
+
+    return call
+
+
+def test_parts_are_the_whole_to_the_last_bit(draw):
+    whole = draw(num_samples=37, seed=3)
+    np.testing.assert_array_equal(draw(num_samples=37, seed=3), whole)
+    parts = [draw(num_samples=n, first_sample=first, seed=3) for first, n in ((0, 5), (5, 32))]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert (draw(num_samples=37, seed=4) != whole).mean() > 0.5
+
+
+def test_a_ramp_is_a_line_from_the_coarsest_level_to_the_finest(draw, model):
+    line = [1.0, 0.8, 0.6, 0.4, 0.2, 0.0]
+    ramp = draw(num_samples=16, temperature=1.0, last_temperature=0.0, seed=1)
+    np.testing.assert_array_equal(ramp, model.sample(16, temperature=line, seed=1))
+    assert (draw(num_samples=16, temperature=0.0, last_temperature=1.0, seed=1) != ramp).any()
+
+
+def test_the_mean_of_the_head_at_temperature_zero_is_one_image(draw, model):
+    images = draw(num_samples=3, temperature=0.0, pixels="mean")
+    np.testing.assert_array_equal(images, np.repeat(images[:1], 3, axis=0))
+    # It is what a reconstruction from no level gives, too.
+    nothing = model.reconstruct(np.zeros((16, 8, 8, 3), np.uint8), 0)
+    np.testing.assert_array_equal(images[0], nothing[0])
+
+
+def test_a_folder_holds_one_picture_for_each_index(draw, tmp_path):
+    whole = draw(num_samples=5, seed=2)
+    folder = tmp_path / "many"
+    for first, count in ((0, 2), (2, 3)):
+        runs.sample(
+            run_dir=GOLDEN,
+            output=f"{folder}/",
+            num_samples=count,
+            first_sample=first,
+            seed=2,
+        )
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == [f"00000{index}.png" for index in range(5)]
+    np.testing.assert_array_equal(np.stack([np.asarray(Image.open(f)) for f in files]), whole)
+    with pytest.raises(UserError, match="000004.png is there, and nothing is overwritten"):
+        runs.sample(run_dir=GOLDEN, output=folder, num_samples=1, first_sample=4)
+
+
+def test_a_grid_has_an_end(tmp_path):
+    with pytest.raises(UserError, match="a picture holds at most 1,024 images, got 1,025"):
+        runs.sample(run_dir=GOLDEN, output=tmp_path / "x.png", num_samples=1025)
+
+
+def test_conditions_by_index():
+    label = tiny.conditional(condition="label", num_classes=3).condition
+    given = _Conditions("2,0", label).of(range(3, 6))["condition"]
+    assert given.tolist() == [0, 2, 0]
+    for text, says in (
+        ("3", "labels from 0 to 2"),
+        ("cat", "such as 0,1,2"),
+        (None, "--condition"),
+    ):
+        with pytest.raises(UserError, match=says):
+            _Conditions(text, label)
+    with pytest.raises(UserError, match="this model takes none"):
+        _Conditions("1", None)
+    assert _Conditions(None, None).of(range(2)) == {}
+
+
+def test_arguments_are_checked(draw):
+    for arguments, says in (
+        ({"num_samples": 0}, "num_samples"),
+        ({"num_samples": 1, "first_sample": -1}, "first_sample"),
+        ({"num_samples": 1, "seed": -1}, "seed"),
+        ({"num_samples": 1, "batch_size": -2}, "batch_size"),
+        ({"num_samples": 1, "pixels": "none"}, "pixels: expected sample or mean"),
+        ({"num_samples": 1, "temperature": [1.0]}, "one a level"),
+    ):
+        with pytest.raises(UserError, match=says):
+            draw(**arguments)
