@@ -1,7 +1,12 @@
 """Whether the arguments of a VDVAE fit together."""
 
 from pcvae.errors import UserError
-from pcvae.layers.levels import level_resolutions, parse_decoder_blocks, prefix_lengths
+from pcvae.layers.levels import (
+    level_resolutions,
+    parse_decoder_blocks,
+    parse_encoder_blocks,
+    prefix_lengths,
+)
 
 
 def cuts(split_levels, unshared_prefix, decoder_blocks):
@@ -9,6 +14,36 @@ def cuts(split_levels, unshared_prefix, decoder_blocks):
     total = len(level_resolutions(parse_decoder_blocks(decoder_blocks)))
     cuts = {*split_levels, *([] if unshared_prefix is None else [unshared_prefix])}
     return tuple(sorted(cuts - ({total} if unshared_prefix == total else set())))
+
+
+def rest_encoder_blocks(encoder_blocks, unshared_prefix, decoder_blocks):
+    """Returns the layer string of the encoder that the levels after an unshared prefix see.
+
+    It ends at the coarsest resolution among them: no block of it would be seen beyond.
+
+    Raises:
+        UserError: no block is left.
+    """
+    rest = level_resolutions(parse_decoder_blocks(decoder_blocks))[unshared_prefix:]
+    if not rest:
+        raise UserError(
+            f"unshared_prefix: expected less than all {unshared_prefix} levels, or nothing is left "
+            "to train on it"
+        )
+    coarsest = min(rest)
+    kept = []
+    for token in encoder_blocks.replace(" ", "").split(","):
+        group = parse_encoder_blocks(token)[0]
+        if group.resolution // (group.pool or 1) < coarsest:
+            break
+        kept.append(token)
+    if not kept:
+        raise UserError(
+            f"encoder_blocks: the levels after the unshared prefix begin at {coarsest}x{coarsest} "
+            f"and see no block of {encoder_blocks!r}: add one such as '{coarsest}x1' before the "
+            "pooling"
+        )
+    return ",".join(kept)
 
 
 def inner_prefixes(prefixes, resolutions):
@@ -41,7 +76,9 @@ def check_shapes(model):
         raise UserError(
             f"decoder_blocks end at resolution {decoder_side} but encoder_blocks start at {side}"
         )
-    known = {group.resolution // (group.pool or 1) for group in model.encoder.groups} | {side}
+    encoders = filter(None, (model.encoder, model.prefix_encoder))
+    groups = [group for encoder in encoders for group in encoder.groups]
+    known = {group.resolution // (group.pool or 1) for group in groups} | {side}
     missing = sorted({group.resolution for group in model.decoder.groups} - known)
     if missing:
         raise UserError(f"decoder_blocks use resolution {missing[0]}, which encoder_blocks lack")

@@ -19,6 +19,7 @@ from pcvae.models.arguments import (
     check_shapes,
     cuts,
     inner_prefixes,
+    rest_encoder_blocks,
 )
 from pcvae.models.fitting import Fitting, metrics_in_bits_per_dim
 from pcvae.models.inference import Inference
@@ -108,16 +109,20 @@ class VDVAE(Passes, Inference, Fitting, NamedWeights, keras.Model):
         }
         shared_by_encoders = {
             **shared,
-            "blocks": encoder_blocks,
             "channels": channels,
             "condition_channels": condition.channels if condition else 0,
         }
-        self.encoder = Encoder(name="encoder", **shared_by_encoders)
-        self.prefix_encoder, self.unshared_prefix = None, unshared_prefix
+        self.prefix_encoder, self.unshared_prefix = None, None
+        rest_blocks = encoder_blocks
         if unshared_prefix is not None:
             resolutions = level_resolutions(parse_decoder_blocks(decoder_blocks))
-            self.unshared_prefix = prefix_length(unshared_prefix, resolutions, "unshared_prefix")
-            self.prefix_encoder = Encoder(name="prefix_encoder", **shared_by_encoders)
+            length = prefix_length(unshared_prefix, resolutions, "unshared_prefix")
+            self.unshared_prefix = length
+            rest_blocks = rest_encoder_blocks(encoder_blocks, length, decoder_blocks)
+            self.prefix_encoder = Encoder(
+                encoder_blocks, name="prefix_encoder", **shared_by_encoders
+            )
+        self.encoder = Encoder(rest_blocks, name="encoder", **shared_by_encoders)
         shared_by_decoders = {
             **shared,
             "blocks": decoder_blocks,

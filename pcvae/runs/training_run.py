@@ -128,7 +128,7 @@ def train(
     )
     given = None
     if cache_first_stage and start < steps:
-        given = cached_first_stage(averaged_model, train_images, seed, batch_size)
+        given = cached_first_stage(model, train_images, seed, batch_size)
     if configuration:
         train_log.text(start, summaries.CONFIGURATION, configuration)
     resolutions = model.level_resolutions

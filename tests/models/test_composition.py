@@ -52,15 +52,18 @@ def test_a_first_stage_of_another_size_is_refused():
         staged_on((8, 8, 3), tiny.first_stage(), later_fn)
 
 
+FINE = {"encoder_blocks": tiny.ENCODER_WITH_A_FINE_BLOCK}
+
+
 def unshared_fn(image_shape, prefix=1, **changes):
     return VDVAE(
-        **{**tiny.ARGUMENTS, "image_shape": image_shape, **changes}, unshared_prefix=prefix
+        **{**tiny.ARGUMENTS, **FINE, "image_shape": image_shape, **changes}, unshared_prefix=prefix
     )
 
 
 def test_a_frozen_prefix_is_the_first_stage_whatever_the_rest_learns():
     images, noise = tiny.random_images(), seeded_noise(2)
-    first = tiny.first_stage()
+    first = tiny.first_stage(**FINE)
     model = frozen_prefix_on(tiny.IMAGE_SHAPE, first, unshared_fn)
     expected = first(images, noise, keep_latents=True)
     for attempt in range(2):
@@ -75,7 +78,7 @@ def test_a_frozen_prefix_is_the_first_stage_whatever_the_rest_learns():
 
 def test_an_unshared_prefix_changes_nothing_but_whose_weights_are_seen():
     """With both encoders equal it is the published model."""
-    plain, images = tiny.vdvae(), tiny.random_images()
+    plain, images = tiny.vdvae(**FINE), tiny.random_images()
     model = unshared_fn(tiny.IMAGE_SHAPE)
     for name, weight in model.named_weights.items():
         weight.assign(plain.named_weights[name.replace("prefix_encoder/", "encoder/")])
@@ -83,16 +86,25 @@ def test_an_unshared_prefix_changes_nothing_but_whose_weights_are_seen():
     np.testing.assert_array_equal(model.sample(2), plain.sample(2))
 
 
-def test_prefixes_that_do_not_fit():
-    with pytest.raises(UserError, match="expected the 1 levels of the first stage, got 2"):
-        frozen_prefix_on(
-            tiny.IMAGE_SHAPE, tiny.first_stage(), lambda image_shape: unshared_fn(image_shape, 2)
-        )
-    with pytest.raises(UserError, match="first stage: expected .* take the layer strings"):
+@pytest.mark.parametrize(
+    ("first", "changes", "message"),
+    [
+        ({"num_latent_levels": 2}, {}, "expected the 2 levels of the first stage, got 1"),
+        ({}, {"width": 12}, "first stage: expected .* take the layer strings"),
+        ({}, {"prefix": 2}, "unshared_prefix: expected less than all 2 levels"),
+        ({}, {"encoder_blocks": "4d4,1x1"}, "see no block of '4d4,1x1': add one such as '4x1'"),
+    ],
+)
+def test_prefixes_that_do_not_fit(first, changes, message):
+    arguments = {**tiny.ARGUMENTS, **FINE, "head": "linear", "num_latent_levels": 1, **first}
+    with pytest.raises(UserError, match=message):
         frozen_prefix_on(
             tiny.IMAGE_SHAPE,
-            tiny.first_stage(),
-            lambda image_shape: unshared_fn(image_shape, width=12),
+            VDVAE(**arguments),
+            lambda image_shape: unshared_fn(image_shape, **changes),
         )
+
+
+def test_only_an_unshared_prefix_can_be_frozen():
     with pytest.raises(UserError, match="freeze_prefix needs"):
         tiny.vdvae().freeze_prefix()

@@ -14,6 +14,8 @@ ARGUMENTS = {
     "latent_width": 2,
     "num_mixtures": 2,
 }
+# For models with an unshared prefix: the levels after it see a block of their own resolution.
+ENCODER_WITH_A_FINE_BLOCK = "4x1,4d4,1x1"
 
 
 def random_weights(model, scale=0.3, seed=0):

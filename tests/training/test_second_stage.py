@@ -1,0 +1,112 @@
+"""Training on a frozen first stage: nothing of it moves, and nothing is kept for it."""
+
+import keras
+import numpy as np
+import pytest
+
+from pcvae import training
+from pcvae.errors import UserError
+from pcvae.models import (
+    VDVAE,
+    ConditionalVDVAE,
+    frozen_prefix_on,
+    frozen_weights_sha256,
+    staged_on,
+)
+from pcvae.objectives import ConstrainedDistortion, NegativeELBO
+from tests.models import tiny
+from tests.training.small_steps import distributed
+
+
+def later_fn(**arguments):
+    return ConditionalVDVAE(**{**tiny.ARGUMENTS, **arguments})
+
+
+def later_linear_fn(**arguments):
+    return later_fn(head="linear", **arguments)
+
+
+def unshared_fn(**arguments):
+    changes = {"encoder_blocks": tiny.ENCODER_WITH_A_FINE_BLOCK}
+    return VDVAE(**{**tiny.ARGUMENTS, **changes, **arguments}, unshared_prefix=1)
+
+
+def make_trainer(compose, later, objective):
+    keras.utils.set_random_seed(0)
+    changes = {}
+    if compose is frozen_prefix_on:
+        changes = {"encoder_blocks": tiny.ENCODER_WITH_A_FINE_BLOCK}
+    model = compose(tiny.IMAGE_SHAPE, tiny.first_stage(**changes), later)
+    return training.SecondStageTrainer(
+        model=model,
+        averaged_model=model.twin(),
+        objective=objective,
+        update=training.GradientUpdate(training.AdamW(learning_rate=1e-2, warmup_steps=0)),
+    )
+
+
+def run(strategy, compose, later, objective, num_steps=3):
+    with strategy.scope():
+        trainer = make_trainer(compose, later, objective)
+    before = frozen_weights_sha256(trainer.model)
+    start = {name: w.numpy() for name, w in trainer.model.trained_weights.items()}
+    batch = distributed(strategy, tiny.random_images(4))
+    results = [trainer.step(batch) for _ in range(num_steps)]
+    return trainer, before, start, results
+
+
+@pytest.mark.parametrize(
+    ("compose", "later", "objective"),
+    [
+        (staged_on, later_fn, NegativeELBO()),
+        (staged_on, later_linear_fn, ConstrainedDistortion(0.1)),
+        (frozen_prefix_on, unshared_fn, NegativeELBO()),
+    ],
+    ids=["composition", "constrained", "prefix"],
+)
+def test_what_is_frozen_stays_bit_by_bit_and_has_no_state(compose, later, objective):
+    strategy = training.make_strategy("one_device")
+    trainer, before, start, _ = run(strategy, compose, later, objective)
+    model = trainer.model
+    assert frozen_weights_sha256(model) == before
+    moved = [(w.numpy() != start[name]).any() for name, w in model.trained_weights.items()]
+    assert np.mean(moved) > 0.9  # behind a closed gate a bias of the condition may wait
+    state = trainer.state
+    assert state["model"].keys() == state["ema"].keys() == model.trained_weights.keys()
+    kept = {name.split("/", 1)[1] for name in state["optimizer"] if "/" in name}
+    assert kept == model.trained_weights.keys()
+    assert not model.frozen_weights.keys() & kept
+    assert ("lagrange" in state) == bool(trainer.constraints)
+
+
+def test_two_replicas_equal_one():
+    results = []
+    for kind, devices in (("one_device", None), ("mirrored", ["CPU:0", "CPU:1"])):
+        strategy = training.make_strategy(kind, devices)
+        trainer, before, _, steps = run(strategy, staged_on, later_fn, NegativeELBO(), 2)
+        assert frozen_weights_sha256(trainer.model) == before
+        weights = {name: w.numpy() for name, w in trainer.model.trained_weights.items()}
+        results.append((weights, float(steps[-1]["loss"])))
+    (one, loss), (two, other_loss) = results
+    np.testing.assert_allclose(loss, other_loss, rtol=1e-5)
+    for name, weight in one.items():
+        np.testing.assert_allclose(two[name], weight, atol=2e-4, err_msg=name)
+
+
+def test_a_cached_first_stage_trains_the_same_stage():
+    strategy = training.make_strategy("one_device")
+    with strategy.scope():
+        trainer = make_trainer(staged_on, later_fn, NegativeELBO())
+    images = tiny.random_images(4)
+    given = trainer.averaged_model.earlier_conditions(images, seed=0)
+    result = trainer.step({**distributed(strategy, images), **given})
+    assert np.isfinite(float(result["loss"]))
+    np.testing.assert_allclose(
+        result["rate_per_level_nats"][0], given["earlier_rates"].mean(), rtol=1e-5
+    )
+
+
+def test_a_model_without_a_frozen_part_is_refused():
+    model = tiny.vdvae()
+    with pytest.raises(UserError, match="needs a model with a frozen first stage: give the run"):
+        training.SecondStageTrainer(model, model.twin(), NegativeELBO(), None)
