@@ -17,6 +17,11 @@ COMMANDS = (
     "table1",
     "import_openai",
     "export",
+    "encode",
+    "decode",
+    "interpolate",
+    "traverse",
+    "swap",
 )
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})

@@ -54,6 +54,10 @@ class DiagonalGaussian(tfd.Distribution):
         """
         return self.loc + temperature * tf.exp(self.log_std) * noise
 
+    def noise_of(self, value):
+        """Returns the noise that `from_noise` moves to a value: ``(value - mean) / std``."""
+        return (value - self.loc) * tf.exp(-self.log_std)
+
     def _batch_shape(self):
         return tf.broadcast_static_shape(self.loc.shape, self.log_std.shape)
 
@@ -77,7 +81,7 @@ class DiagonalGaussian(tfd.Distribution):
         return self.from_noise(tf.random.stateless_normal(shape, seed))
 
     def _log_prob(self, value):
-        standardised = (value - self.loc) * tf.exp(-self.log_std)
+        standardised = self.noise_of(value)
         return -0.5 * tf.square(standardised) - self.log_std - HALF_LOG_TWO_PI
 
     def _mean(self):

@@ -1,6 +1,7 @@
 """Numbers and pictures that say how good a hierarchical VAE is."""
 
 from pcvae.evaluation.constraints import constraint_results
+from pcvae.evaluation.edits import interpolate, lerp, slerp, swap, traverse
 from pcvae.evaluation.extractor_files import as_extractor, file_sha256
 from pcvae.evaluation.features import FeatureExtractor, collect_features
 from pcvae.evaluation.frechet import (
@@ -38,7 +39,9 @@ __all__ = [
     "displayable",
     "image_grid",
     "kernel_distance",
+    "interpolate",
     "labelled_rows",
+    "lerp",
     "prefix_label",
     "level_table",
     "prefix_grid",
@@ -48,5 +51,8 @@ __all__ = [
     "rate_distortion_plot",
     "refit_grid",
     "save_png",
+    "slerp",
+    "swap",
+    "traverse",
     "validity",
 ]

@@ -146,6 +146,37 @@ class Decoder(TopDownPass):
         latents = (*latents, *(tf.zeros(shape) for shape in shapes[len(latents) :]))
         return self._descend(batch_size, step, (temperature, given), True, latents, condition)
 
+    def edit(self, activations, latents, noise, temperature, sources, condition=None):
+        """Takes each latent from a source of its own.
+
+        Args:
+            activations: as in `infer`.
+            latents: tuple of a tensor [batch, r, r, latent_width] for every level.
+            noise: as in `infer`, for the levels that are not given.
+            temperature: [levels], for the levels from the prior.
+            sources: [levels], integers: PRIOR, POSTERIOR or GIVEN of `layers.top_down`.
+            condition: as in `infer`.
+
+        Returns:
+            A `DecoderOutput` with rates zero.
+        """
+
+        def step(level, features, index, group, temperature, source, latent):
+            noise_here = self._noise(noise, index, features)
+            here = _at(activations, group)
+            return level.edit(features, here, latent, noise_here, temperature, source)
+
+        per_level = (temperature, sources)
+        return self._descend(_batch_size(activations), step, per_level, True, latents, condition)
+
+    def noise_of(self, latents, condition=None):
+        """Gives the noise that the prior would make latents of, as the latents of its output."""
+
+        def step(level, features, index, group, latent):
+            return level.noise_of(features, latent)
+
+        return self._descend(tf.shape(latents[0])[0], step, (), True, latents, condition)
+
     def _noise(self, noise, index, features):
         side = features.shape[1]
         return noise.normal(index, (tf.shape(features)[0], side, side, self.latent_width))

@@ -8,6 +8,9 @@ from pcvae.layers.condition import Gate
 from pcvae.layers.residual import BottleneckBlock, convolution, fan_in_uniform
 from pcvae.outputs import LevelOutput
 
+# Where the latent of a level comes from in an edit.
+PRIOR, POSTERIOR, GIVEN = range(3)
+
 
 @keras.saving.register_keras_serializable(package="pcvae")
 class TopDownLevel(keras.layers.Layer):
@@ -145,6 +148,23 @@ class TopDownLevel(keras.layers.Layer):
         prior, features = self.prior(features)
         latent = tf.where(given, latent, prior.from_noise(noise, temperature))
         return LevelOutput(self.absorb(features, latent), latent, _zero_rate(latent))
+
+    def edit(self, features, activations, latent, noise, temperature, source):
+        """Takes z_i as given, from the posterior or from the prior, as an integer scalar says."""
+        posterior = self.posterior(features, activations)
+        prior, features = self.prior(features)
+        drawn = tf.where(
+            source == POSTERIOR, posterior.from_noise(noise), prior.from_noise(noise, temperature)
+        )
+        latent = tf.where(source == GIVEN, latent, drawn)
+        return LevelOutput(self.absorb(features, latent), latent, _zero_rate(latent))
+
+    def noise_of(self, features, latent):
+        """Gives for the latent the noise that the prior would make it of, as the latent."""
+        prior, features = self.prior(features)
+        return LevelOutput(
+            self.absorb(features, latent), prior.noise_of(latent), _zero_rate(latent)
+        )
 
     def call(self, features, activations, noise):
         return tuple(self.infer(features, activations, noise))

@@ -10,12 +10,13 @@ import tensorflow as tf
 from pcvae.checks import check_integer
 from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
+from pcvae.models.editing import Editing
 from pcvae.models.graphs import Graphs
 from pcvae.models.inputs import checked_images, checked_latents, checked_temperatures
 from pcvae.models.prefix_choice import PrefixChoice
 
 
-class Inference(PrefixChoice, Graphs):
+class Inference(PrefixChoice, Graphs, Editing):
     """Batched, seeded inference; mixed into a model with the passes of `Passes`.
 
     A conditional model takes ``condition``, one for each image: for a smaller image, which follows

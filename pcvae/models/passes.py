@@ -5,10 +5,11 @@ import tensorflow as tf
 from pcvae.errors import UserError
 from pcvae.layers.decoder import UnsharedActivations
 from pcvae.models.condition import UNCONDITIONAL
+from pcvae.models.editing import EditingPasses
 from pcvae.outputs import VDVAEOutput
 
 
-class Passes:
+class Passes(EditingPasses):
     """The graph level of `Inference`; mixed into a model with encoder, decoder and head.
 
     `StagedVAE` offers the same methods. Each gives a `VDVAEOutput`.

@@ -9,6 +9,7 @@ import tensorflow as tf
 from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
 from pcvae.models.condition import FEATURES, upsampled
 from pcvae.models.conditional import ConditionalVDVAE
+from pcvae.models.editing import StagedEditingPasses
 from pcvae.models.fitting import Fitting, metrics_in_bits_per_dim
 from pcvae.models.inference import Inference
 from pcvae.models.stage_order import (
@@ -25,7 +26,7 @@ STAGE_CLASSES = {"VDVAE": VDVAE, "ConditionalVDVAE": ConditionalVDVAE}
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class StagedVAE(Inference, Fitting, NamedWeights, keras.Model):
+class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Model):
     """A hierarchical VAE composed of stages (Shu and Ermon 2022, section 5.1).
 
     The first stage is a `VDVAE`; each later one a `ConditionalVDVAE` of the original image given

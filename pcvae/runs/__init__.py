@@ -16,6 +16,7 @@ from pcvae.runs.finished_run import (
 )
 from pcvae.runs.frechet import frechet, frechet_record
 from pcvae.runs.import_openai import import_openai
+from pcvae.runs.latents import decode, encode, interpolate, swap, traverse
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
@@ -25,8 +26,10 @@ from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
 from pcvae.runs.training_run import train
 
 __all__ = [
+    "decode",
     "describe",
     "describe_run",
+    "encode",
     "evaluate",
     "export",
     "finished_runs_of_sweep",
@@ -34,6 +37,7 @@ __all__ = [
     "frechet",
     "frechet_record",
     "import_openai",
+    "interpolate",
     "load",
     "load_prefix_decoders",
     "measured_rate_nats_per_dim",
@@ -43,6 +47,8 @@ __all__ = [
     "sample",
     "summarise_sweep",
     "summarise_table1",
+    "swap",
     "train",
     "train_extractor",
+    "traverse",
 ]

@@ -55,7 +55,11 @@ def _recorder(name):
 for _function in (train, describe, describe_run, Model):
     _function.__module__ = "stand_in_runs"
     setattr(runs, _function.__name__, _function)
-for _name in ("evaluate", "sample", "reconstruct", "rate_distortion", "import_openai", "export"):
+_RECORDED = (
+    "evaluate sample reconstruct rate_distortion import_openai export encode decode interpolate "
+    "traverse swap"
+)
+for _name in _RECORDED.split():
     setattr(runs, _name, _recorder(_name))
 data.from_spec = from_spec
 from_spec.__module__ = "stand_in_data"

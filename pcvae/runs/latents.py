@@ -1,0 +1,185 @@
+"""Latents of a run on disk, and pictures of what edits of them do."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import data, evaluation
+from pcvae.checks import check_integer
+from pcvae.data.numpy_files import load_arrays, read_headers
+from pcvae.errors import UserError
+from pcvae.runs.finished_run import load
+from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
+
+MAX_ROWS = 16
+
+
+def level_name(index):
+    """Returns the name of a level in a file of latents and in an export: ``level_000``."""
+    return f"level_{index:03d}"
+
+
+def encode(*, run_dir, images, output, seed=0, num_images=64):
+    """Writes the latents of images: an ``.npz`` of ``level_000`` and so on, coarsest first.
+
+    Args:
+        run_dir: a directory that `train` left.
+        images: a folder of pictures, a picture, or a file of arrays.
+        output: the ``.npz`` file.
+        seed: integer, of the posterior.
+        num_images: how many images at most.
+
+    Raises:
+        UserError: the run is damaged, or the images cannot be read.
+    """
+    model, originals = _open(run_dir, num_images, images)
+    latents = model.encode(originals, seed=seed)
+    arrays = {level_name(index): latent for index, latent in enumerate(latents)}
+    write_picture_or_arrays(output, None, **arrays)
+
+
+def decode(*, run_dir, latents, output, seed=0, temperature=0.0):
+    """Writes what a file of latents decodes to: a grid (``.png``) or an ``.npz``.
+
+    Args:
+        run_dir: a directory that `train` left.
+        latents: a file as `encode` writes it; levels may be missing at the end.
+        output: the file.
+        seed: integer, of levels that are missing.
+        temperature: of the prior that gives them; 0 takes its means.
+
+    Raises:
+        UserError: the run is damaged, or the latents do not fit it.
+    """
+    model = load(run_dir)
+    arrays = read_latents(latents, model)
+    check_picture_size(output, len(arrays[0]))
+    images = model.decode(arrays, seed=seed, temperature=temperature)
+    write_picture_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
+
+
+def read_latents(path, model):
+    """Returns the latents of a file as a list; shapes are compared before they are read.
+
+    Raises:
+        UserError: they are not those of the first levels of the model.
+    """
+    headers = read_headers(Path(path))
+    names = [level_name(index) for index in range(len(headers))]
+    if len(names) > model.num_levels or set(names) != set(headers):
+        found = ", ".join(sorted(headers)[:8])
+        raise UserError(
+            f"{path}: expected the first of the levels {level_name(0)} to "
+            f"{level_name(model.num_levels - 1)}, got {found}"
+        )
+    counts = {headers[name][0][:1] for name in names}
+    for name, shape in zip(names, model.latent_shapes, strict=False):
+        got, dtype = headers[name]
+        if got[1:] != shape or dtype.kind != "f" or len(counts) != 1:
+            raise UserError(
+                f"{path}: expected {name} as floats [num_images, {', '.join(map(str, shape))}], as "
+                f"many images at each level; got {dtype} {list(got)}"
+            )
+    arrays = load_arrays(Path(path), names)
+    return [arrays[name] for name in names]
+
+
+def interpolate(
+    *,
+    run_dir,
+    first,
+    second,
+    output,
+    num_steps=7,
+    path="slerp",
+    num_levels=None,
+    below="keep",
+    seed=0,
+    temperature=0.0,
+    num_images=8,
+):
+    """Draws paths from images to others, one a column; see `evaluation.interpolate`."""
+    num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
+    model, starts, ends = _open(run_dir, num_images, first, second)
+    amounts = np.linspace(0.0, 1.0, num_steps).tolist()
+    results = evaluation.interpolate(
+        model, starts, ends, amounts, path, num_levels, below, seed, temperature
+    )
+    rows = [(f"t = {amount:.2f}", row) for amount, row in zip(amounts, results, strict=True)]
+    _write(output, [("first", starts), *rows, ("second", ends)], np.stack(results))
+
+
+def traverse(
+    *,
+    run_dir,
+    images,
+    level,
+    output,
+    channels=None,
+    num_steps=7,
+    reach=3.0,
+    below="keep",
+    seed=0,
+    temperature=0.0,
+):
+    """Draws moves of one image along channels of a level, one a row; see `evaluation.traverse`."""
+    num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
+    model, image = _open(run_dir, 1, images)
+    level = check_integer("level", level, 0, model.num_levels - 1)
+    width = model.latent_shapes[level][-1]
+    channels = range(min(width, MAX_ROWS)) if channels is None else channels
+    amounts = np.linspace(-reach, reach, num_steps).tolist()
+    rows = []
+    for channel in channels:
+        moved = evaluation.traverse(model, image, level, channel, amounts, below, seed, temperature)
+        rows.append((f"channel {channel}", np.concatenate(moved)))
+    again = model.reconstruct(image, seed=seed)
+    side = model.level_resolutions[level]
+    top = (f"image, and again\nlevel {level}, {side}x{side}\n{-reach:g} to {reach:g} std",)
+    shown = [(*top, np.concatenate([image, again])), *rows]
+    _write(output, shown, np.stack([row for _, row in rows]))
+
+
+def swap(
+    *,
+    run_dir,
+    first,
+    second,
+    levels,
+    output,
+    below="keep",
+    seed=0,
+    temperature=0.0,
+    num_images=8,
+):
+    """Draws images with some levels of others, one a column; see `evaluation.swap`."""
+    model, own, other = _open(run_dir, num_images, first, second)
+    results = evaluation.swap(model, own, other, levels, below, seed, temperature)
+    rows = [("first", own), ("second", other), (f"levels {_ranges(levels)}\nof second", results)]
+    _write(output, rows, results)
+
+
+def _open(run_dir, num_images, *places):
+    """Returns the model of a run and images, as many from each place."""
+    num_images = check_integer("num_images", num_images, 1)
+    model = load(run_dir)
+    images = [data.read_images(place, model.image_shape, num_images) for place in places]
+    counts = [len(part) for part in images]
+    if len(set(counts)) > 1:
+        raise UserError(f"expected as many first images as second ones, got {counts}")
+    return model, *images
+
+
+def _write(output, rows, images):
+    write_picture_or_arrays(output, lambda: evaluation.labelled_rows(rows), images=images)
+
+
+def _ranges(levels):
+    """Returns levels in short: 0-3, 7."""
+    parts, levels = [], sorted(set(levels))
+    for level in levels:
+        if parts and parts[-1][1] == level - 1:
+            parts[-1][1] = level
+        else:
+            parts.append([level, level])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in parts)
