@@ -14,6 +14,7 @@ COMMANDS = (
     "describe",
     "rate_distortion",
     "sweep",
+    "train_extractor",
     "table1",
     "import_openai",
     "export",

@@ -1,9 +1,11 @@
-"""Evaluates a run on every image of a split: bits per dimension, rates, distortion.
+"""Evaluates a run on every image of a split: bits per dimension, rates, distortion; samples.
 
 Usage:
   pcvae-evaluate --run_dir=runs/quickstart
   pcvae-evaluate --run_dir=runs/quickstart --split=train --num_images=1000
   pcvae-evaluate --run_dir=runs/quickstart --data=folder:PATH --output=photos.json
+  pcvae-evaluate --run_dir=runs/quickstart --frechet --num_samples=10000 --temperature=0.9
+  pcvae-evaluate --run_dir=runs/cifar10 --frechet --extractor=classify_image_graph_def.pb
 
 Replaces results/evaluation.json in the run directory, whatever it was measured on before; --output
 writes elsewhere. The file says which images were taken.
@@ -12,6 +14,19 @@ writes elsewhere. The file says which images were taken.
 from absl import flags
 
 from pcvae.commands import command
+from pcvae.commands.sample import parse_temperature
+from pcvae.errors import UserError
+
+# flag -> argument of `runs.frechet_record`
+FRECHET_FLAGS = {
+    "extractor": "extractor",
+    "extractor_resize": "resize",
+    "extractor_sha256": "sha256",
+    "num_samples": "num_samples",
+    "temperature": "temperature",
+    "pixels": "pixels",
+    "frechet_split": "split",
+}
 
 
 def define_flags(values):
@@ -26,6 +41,27 @@ def define_flags(values):
     flags.DEFINE_string("data", None, text, flag_values=values)
     text = "Images at a time (default: as in training)."
     flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    text = "Measure samples against images, too: Frechet distance and kernel distance."
+    flags.DEFINE_bool("frechet", False, text, flag_values=values)
+    text = (
+        "Where their features come from: synthetic, a network that is trained on drawn pictures "
+        "when it is not there yet; a .keras file, a SavedModel, or the frozen Inception graph of "
+        "2015 (.pb), by path or, with --extractor_sha256, by address https://... ."
+    )
+    flags.DEFINE_string("extractor", None, f"{text} Default: synthetic.", flag_values=values)
+    text = "How images get the size of the extractor: bilinear, bicubic, lanczos3 or area."
+    flags.DEFINE_string("extractor_resize", None, text, flag_values=values)
+    text = "What the extractor's file must hash to; nothing is fetched without it."
+    flags.DEFINE_string("extractor_sha256", None, text, flag_values=values)
+    text = "How many samples (default: as many as images, at most 50,000)."
+    flags.DEFINE_integer("num_samples", None, text, lower_bound=2, flag_values=values)
+    text = "Temperature of the samples: a number, or one for each level between commas (default: 1)"
+    flags.DEFINE_string("temperature", None, text, flag_values=values)
+    text = "Whether samples are drawn from the head or its mean is taken (default: sample)."
+    flags.DEFINE_enum("pixels", None, ["sample", "mean"], text, flag_values=values)
+    text = "Which images samples are measured against (default: train)."
+    splits = ["train", "validation", "test"]
+    flags.DEFINE_enum("frechet_split", None, splits, text, flag_values=values)
     text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
     flags.DEFINE_string("output", None, text, flag_values=values)
 
@@ -35,6 +71,7 @@ def run(values):
     run_dir = command.require_run(values.run_dir)
     if values.output is not None:
         command.require_output(values.output, (".json",))
+    frechet = frechet_arguments(values)
     runs = command.import_runs()
     runs.evaluate(
         run_dir=run_dir,
@@ -44,7 +81,31 @@ def run(values):
         spec=values.data,
         batch_size=values.batch_size,
         output=values.output,
+        frechet=frechet,
     )
+
+
+def frechet_arguments(values):
+    """Returns the arguments of `runs.frechet_record` that flags give, or None without --frechet.
+
+    Raises:
+        UserError: a flag of --frechet is given without it.
+    """
+    given = {
+        argument: values[flag].value
+        for flag, argument in FRECHET_FLAGS.items()
+        if values[flag].value is not None
+    }
+    if not values.frechet:
+        if given:
+            flag = next(flag for flag in FRECHET_FLAGS if FRECHET_FLAGS[flag] in given)
+            raise UserError(f"--{flag} is about the Frechet distance: it needs --frechet")
+        return None
+    if "temperature" in given:
+        given["temperature"], last = parse_temperature(given["temperature"])
+        if last is not None:
+            raise UserError("--temperature: expected a number or one a level, got a line")
+    return given
 
 
 main = command.Command("evaluate", __doc__, define_flags, run).main

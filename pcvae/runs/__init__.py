@@ -5,12 +5,12 @@ A run directory holds ``config.gin``, ``operative_config.gin``, ``model.json``, 
 knows gin; arguments that end in ``_fn`` own variables and are called inside the strategy's scope.
 """
 
+from pcvae.runs.evaluate import evaluate
 from pcvae.runs.export import export
 from pcvae.runs.extractors import train_extractor
 from pcvae.runs.finished_run import (
     describe,
     describe_run,
-    evaluate,
     load,
     reconstruct,
 )

@@ -1,4 +1,4 @@
-"""What is done with a run directory: load, evaluate, reconstruct, describe."""
+"""What is done with a run directory: load, reconstruct, describe."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,7 @@ from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.runs.frozen import frozen_shapes, read_frozen
 from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
-from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
-from pcvae.training import reports
+from pcvae.runs.records import NUM_IMAGES_SHOWN
 
 
 def load(run_dir):
@@ -35,48 +34,6 @@ def load(run_dir):
     trained = training.read_group(checkpoints, "ema")
     models.load_weights(model, {**trained, **read_frozen(run_dir)})
     return model
-
-
-def evaluate(
-    *, run_dir, split="test", num_images=None, seed=0, spec=None, batch_size=None, output=None
-):
-    """Evaluates the averaged weights of a run on a split of its dataset.
-
-    Args:
-        run_dir: a directory that `train` left.
-        split: "train", "validation" or "test".
-        num_images: how many images, the first ones; None for all.
-        seed: integer, of the posterior.
-        spec: another dataset, as `data.from_spec` takes it, or None.
-        batch_size: images at once; None for that of training.
-        output: the JSON file that is written, over what is there; None for
-            ``results/evaluation.json`` in the run directory.
-
-    Returns:
-        The record that is written. ``data`` in it is the origin of the dataset, the arguments of
-        `data.from_spec`.
-
-    Raises:
-        UserError: the run is damaged, or an argument does not fit it.
-    """
-    model, run = load(run_dir), read_run(run_dir)
-    dataset = run_dataset(run, spec, model.image_shape)
-    count = dataset.num_images(split)
-    if num_images is not None and check_integer("num_images", num_images, 1) > count:
-        raise UserError(f"num_images: the {split} split has {count} images, got {num_images}")
-    likelihood = evaluation.LikelihoodEvaluation(model, batch_size or run["batch_size"])
-    record = evaluate_split(likelihood, dataset, split, seed, num_images)
-    constraints = run.get("constraints", [])
-    if constraints:
-        state = training.read_group(Path(run_dir) / "checkpoints", "lagrange")
-        record["constraints"] = evaluation.constraint_results(
-            constraints, record, model.image_shape, state["values"]
-        )
-    path = Path(output or Path(run_dir) / "results" / "evaluation.json")
-    write_json(record, path)
-    dead = reports.dead_levels_line(record["rate_nats_per_level"], model.level_resolutions)
-    print(*closing_lines(record), dead, f"wrote {path}", sep="\n")
-    return record
 
 
 def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, decoder=None):
@@ -114,22 +71,3 @@ def describe(*, model_fn, image_shape=None):
 def describe_run(*, run_dir):
     """Returns the level table of a run's model."""
     return evaluation.level_table(models.read_model(Path(run_dir) / "model.json"))
-
-
-def evaluate_split(likelihood, dataset, split, seed, num_images=None):
-    """Returns the record of an evaluation of the first images, with progress on the way."""
-
-    def progress(starts):
-        return data.with_progress(starts, len(starts), f"evaluating the {split} split, batches")
-
-    record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
-    return {"data": dataset.origin, "split": split, "seed": seed, "weights": "ema", **record}
-
-
-def closing_lines(record):
-    """Returns a line with the numbers of an evaluation, and one for each constraint."""
-    count, split = record["num_images"], record["split"]
-    return [
-        f"{evaluation.headline(record)} on {count:,} images of the {split} split",
-        *(constraint["statement"] for constraint in record.get("constraints", ())),
-    ]

@@ -50,6 +50,7 @@ def frechet_record(
     num_samples=None,
     num_images=None,
     temperature=1.0,
+    pixels="sample",
     seed=0,
     weights="ema",
     batch_size=64,
@@ -59,8 +60,8 @@ def frechet_record(
     Neither the size of the batches nor the number of replicas changes the result.
 
     Args:
-        model: what has ``sample(num_samples, temperature, seed, first_sample=...)`` and
-            ``image_shape``.
+        model: what has ``sample(num_samples, temperature, seed, first_sample=..., pixels=...)`` and
+            ``image_shape``; not a conditional model, whose samples hang on what it is given.
         dataset: an `ImageDataset`.
         extractor: where the features come from; see `find_extractor`.
         resize: how images are resized for it, or None.
@@ -69,6 +70,7 @@ def frechet_record(
         num_samples: how many samples; None for as many as images, at most 50,000.
         num_images: how many images of the split, the first ones; None for all.
         temperature: of the samples; one number, or one a level.
+        pixels: "sample" draws them from the head, "mean" takes its mean.
         seed: integer, of the samples and of the subsets of the kernel distance.
         weights: "ema" or "raw", what the protocol says about the model's weights.
         batch_size: images at once over all replicas.
@@ -82,6 +84,7 @@ def frechet_record(
             two images.
     """
     seed, batch_size = check_seed(seed), check_integer("batch_size", batch_size, 1)
+    check_samples(model, temperature, pixels)
     extractor = find_extractor(extractor, model.image_shape, resize, sha256)
     count = dataset.num_images(split)
     if num_images is not None:
@@ -95,7 +98,7 @@ def frechet_record(
     data_sha256 = images_sha256(images)
     reference = reference_features(images, data_sha256, extractor, batch_size, split)
     samples = evaluation.collect_features(
-        Samples(model, num_samples, temperature, seed),
+        Samples(model, num_samples, temperature, seed, pixels),
         extractor,
         batch_size,
         _progress("drawing samples and their features"),
@@ -115,7 +118,7 @@ def frechet_record(
             "data_sha256": data_sha256,
             **extractor.protocol(model.image_shape),
             "rounded_to_8_bits": True,
-            "head": "sample",
+            "pixels": "mean of the head" if pixels == "mean" else "samples of the head",
             "temperature": np.asarray(temperature).tolist(),
             "weights": weights,
             "seed": seed,
@@ -132,31 +135,45 @@ def frechet_lines(record):
     return [
         f"Frechet distance {record['frechet_distance']:.4f}, kernel distance {kernel} "
         f"({size} features of {protocol['extractor']}): {protocol['num_samples']:,} samples, "
-        f"temperature {protocol['temperature']}, {protocol['weights']} weights, against "
+        f"{protocol['pixels']}, temperature {protocol['temperature']}, {protocol['weights']} "
+        f"weights, against "
         f"{protocol['num_images']:,} images of the {protocol['split']} split; resize "
         f"{protocol['resize']}",
         *protocol["validity"],
     ]
 
 
+def check_samples(model, temperature, pixels):
+    """Raises UserError unless a model can draw samples in this way."""
+    if getattr(model, "condition", None) is not None:
+        raise UserError(
+            "Frechet distance: this model is conditional, its samples hang on what it is given; "
+            "measure the composition of its stages"
+        )
+    model.sample(0, temperature, seed=0, first_sample=0, pixels=pixels)
+
+
 class Samples:
     """A model's samples as images that are drawn when they are read, slice by slice."""
 
-    def __init__(self, model, num_samples, temperature, seed):
+    def __init__(self, model, num_samples, temperature, seed, pixels):
         """Keeps what to draw."""
         self._model, self._count = model, num_samples
-        self._temperature, self._seed = temperature, seed
+        self._arguments = {"temperature": temperature, "seed": seed, "pixels": pixels}
 
     def __len__(self):
         """Number of samples."""
         return self._count
 
     def __getitem__(self, places):
-        """Draws the samples of a slice without a step: uint8 [n, height, width, channels]."""
-        start, stop, _ = places.indices(self._count)
-        return self._model.sample(
-            stop - start, self._temperature, seed=self._seed, first_sample=start
-        )
+        """Draws the samples of a slice that has a stop: uint8 [n, height, width, channels].
+
+        The slice is drawn whole and then cut where the samples end: the size of a batch may change
+        the last bit of what is computed.
+        """
+        start = places.start or 0
+        batch = self._model.sample(places.stop - start, first_sample=start, **self._arguments)
+        return batch[: self._count - start]
 
 
 def images_sha256(images):

@@ -6,7 +6,7 @@ import keras
 
 from pcvae import evaluation, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
-from pcvae.runs.finished_run import closing_lines, evaluate_split
+from pcvae.runs.evaluate import closing_lines, evaluate_split
 from pcvae.runs.frozen import FrozenWeights, cached_first_stage
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
 from pcvae.runs.resumable import train_resumably

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pcvae.commands import evaluate, reconstruct, sample, train
+from pcvae.commands import evaluate, reconstruct, sample, train, train_extractor
 from pcvae.commands.sample import parse_temperature
 from pcvae.errors import UserError
 
@@ -19,6 +19,42 @@ def test_evaluate_hands_on_its_flags(stand_in, run_dir):
         ("train", 10, 3, "folder:x", 4, "e.json"),
     ]
     assert {call["run_dir"] for call in stand_in.calls} == {run_dir}
+
+
+def test_evaluate_measures_samples_when_asked(stand_in, run_dir, fails):
+    start = f"--run_dir={run_dir}"
+    assert evaluate.main([start, "--frechet"]) == 0
+    argv = ["--frechet", "--extractor=a.pb", "--extractor_resize=bicubic", "--extractor_sha256=00"]
+    argv += ["--num_samples=7", "--temperature=1,0.5", "--pixels=mean", "--frechet_split=test"]
+    assert evaluate.main([start, *argv]) == 0
+    assert evaluate.main([start]) == 0
+    assert [call["frechet"] for call in stand_in.calls] == [
+        {},
+        {
+            "extractor": "a.pb",
+            "resize": "bicubic",
+            "sha256": "00",
+            "num_samples": 7,
+            "temperature": (1.0, 0.5),
+            "pixels": "mean",
+            "split": "test",
+        },
+        None,
+    ]
+    assert "it needs --frechet" in fails(evaluate.main, start, "--num_samples=7")
+    assert "num_samples" in fails(evaluate.main, start, "--frechet", "--num_samples=1")
+    assert "got a line" in fails(evaluate.main, start, "--frechet", "--temperature=1:0.5")
+
+
+def test_train_extractor_hands_on_its_flags(stand_in, fails):
+    assert train_extractor.main([]) == 0
+    assert train_extractor.main(["--image_size=32", "--seed=2", "--output=a.keras"]) == 0
+    assert stand_in.calls == [
+        {"image_size": 16, "seed": 0, "output": None},
+        {"image_size": 32, "seed": 2, "output": "a.keras"},
+    ]
+    assert "in .keras" in fails(train_extractor.main, "--output=a.h5")
+    assert "of at least 16" in fails(train_extractor.main, "--image_size=8")
 
 
 def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):

@@ -25,7 +25,7 @@ class Copies:
     def __init__(self, images):
         self.images, self.image_shape = images, images.shape[1:]
 
-    def sample(self, num_samples, temperature=1.0, seed=0, first_sample=0):
+    def sample(self, num_samples, temperature, seed, first_sample, pixels):
         return self.images[first_sample : first_sample + num_samples]
 
 
@@ -86,7 +86,7 @@ def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
         "resize": "none: the images have the extractor's size",
         "channels": "as they are",
         "rounded_to_8_bits": True,
-        "head": "sample",
+        "pixels": "samples of the head",
         "temperature": 0.5,
         "weights": "ema",
         "seed": 4,
@@ -95,7 +95,7 @@ def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
         ],
     }
     line, doubt = frechet_lines(record)
-    assert "3 samples, temperature 0.5, ema weights, against 30 images of the train split" in line
+    assert "3 samples, samples of the head, temperature 0.5, ema weights, against 30 images" in line
     assert doubt in protocol["validity"]
     model = load(run_dir)
     samples = model.sample(3, 0.5, seed=4)
