@@ -16,6 +16,8 @@ COMMANDS = (
     "sweep",
     "train_extractor",
     "table1",
+    "table2",
+    "pipeline",
     "import_openai",
     "export",
     "encode",

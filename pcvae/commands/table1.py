@@ -60,7 +60,7 @@ def define_flags(values):
 
 def run(values):
     """Runs the steps for each seed, then makes the table."""
-    seeds = _seeds(values.seeds)
+    seeds = parse_seeds(values.seeds)
     folder = values.run_dir or os.path.join("runs", f"table1-{values.dataset}")
     prefix = _checked_prefix(values.prefix or PREFIXES[values.dataset])
     runs = command.import_runs()
@@ -114,7 +114,8 @@ def _shared_arguments(values, kind):
     return arguments
 
 
-def _seeds(texts):
+def parse_seeds(texts):
+    """Returns seeds as integers, if they are different ones."""
     try:
         seeds = [int(text) for text in texts]
     except ValueError as error:

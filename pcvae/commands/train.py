@@ -4,7 +4,7 @@ Usage:
   pcvae-train
   pcvae-train --gin_file=experiments/quickstart.gin --data=folder:PATH --run_dir=DIR
   pcvae-train --gin_file=experiments/quickstart.gin --gin.TRAIN_STEPS=500 --gin.BATCH_SIZE=8
-  pcvae-train --gin_file=experiments/two_stage_synthetic.gin --first_stage=DIR --run_dir=DIR2
+  pcvae-train --gin_file=experiments/table2_synthetic_stage2.gin --first_stage=DIR
 
 The same command on the same directory goes on from the newest checkpoint. Ctrl-C saves one first.
 --data takes synthetic, folder:PATH, arrays:FILE.npz, tfds:NAME or lsun:PATH.
@@ -18,6 +18,7 @@ from absl import flags
 
 from pcvae import gin_utils
 from pcvae.commands import command
+from pcvae.errors import UserError
 
 QUICKSTART = "experiments/quickstart.gin"
 
@@ -60,9 +61,17 @@ def run(values):
         command.require_run(values.first_stage, "first_stage")
         bindings.append(f"FIRST_STAGE = {values.first_stage!r}")
     runs = command.import_runs()
-    configuration = gin_utils.parse(
-        [runs.train], gin_files, bindings, values.gin_search_path, ["from pcvae import data"]
-    )
+    try:
+        configuration = gin_utils.parse(
+            [runs.train], gin_files, bindings, values.gin_search_path, ["from pcvae import data"]
+        )
+    except UserError as error:
+        if values.first_stage is not None and "nothing uses FIRST_STAGE" in str(error):
+            raise UserError(
+                f"--first_stage: {gin_files[-1]} trains no later stage: expected an experiment "
+                "with FIRST_STAGE, such as experiments/table2_synthetic_stage2.gin"
+            ) from error
+        raise
     if not values.allow_config_change:
         configuration.check_unchanged(run_dir)
 

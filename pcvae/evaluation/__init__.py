@@ -22,7 +22,7 @@ from pcvae.evaluation.grids import (
 )
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
-from pcvae.evaluation.plots import rate_by_resolution_plot, rate_distortion_plot
+from pcvae.evaluation.plots import frechet_plot, rate_by_resolution_plot, rate_distortion_plot
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "constraint_results",
     "file_sha256",
     "frechet_distance",
+    "frechet_plot",
     "headline",
     "displayable",
     "image_grid",

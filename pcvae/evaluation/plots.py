@@ -101,6 +101,46 @@ def rate_by_resolution_plot(rates):
     return _pixels(figure)
 
 
+def frechet_plot(rows):
+    """Plots the Frechet distance of two-stage models against the distortion of their stage 1.
+
+    Args:
+        rows: those of table 2; see `runs.table2`.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    figure = Figure(figsize=(7.5, 4.5), dpi=_DPI, layout="constrained")
+    axis = figure.subplots()
+    for seed, colour in zip(
+        sorted({row["seed"] for row in rows}), itertools.cycle(_COLOURS), strict=False
+    ):
+        own = sorted(
+            (row for row in rows if row["seed"] == seed),
+            key=lambda row: row["stage1_distortion_mse"],
+        )
+        axis.plot(
+            [row["stage1_distortion_mse"] for row in own],
+            [row["frechet_distance"] for row in own],
+            color=colour,
+            marker="o",
+            label=f"two stages, seed {seed}",
+        )
+        axis.axhline(
+            own[0]["baseline_frechet_distance"],
+            color=colour,
+            linestyle=":",
+            label=f"end to end, seed {seed}",
+        )
+    axis.set_xlabel("distortion of stage 1 (mean squared error on [-1, 1])")
+    axis.set_ylabel("Frechet distance of samples")
+    axis.set_ylim(bottom=0.0)
+    axis.grid(True, color="0.88")
+    axis.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return _pixels(figure)
+
+
 def _draw_points(axis, rows, name, decoder, colour):
     """Draws the rows of one decoder with error bars; a value that is not finite is left out."""
     _, marker, size, line = _DECODERS[decoder]

@@ -23,6 +23,7 @@ from pcvae.runs.records import read_run
 from pcvae.runs.sampling import sample
 from pcvae.runs.sweep import finished_runs_of_sweep, summarise_sweep
 from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
+from pcvae.runs.table2 import summarise_table2
 from pcvae.runs.training_run import train
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "summarise_sweep",
     "summarise_table1",
     "swap",
+    "summarise_table2",
     "train",
     "train_extractor",
     "traverse",
