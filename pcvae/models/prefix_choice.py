@@ -43,7 +43,7 @@ class PrefixChoice:
 
     @functools.cached_property
     def _prefix_graph(self):
-        def decode(latents, *_):
+        def decode(latents, *unused):
             return self.rounded(self.prefix_decoder(len(latents))(latents))
 
         # No signature: the number of latents that are given is part of the graph.
