@@ -4,6 +4,7 @@ Usage:
   pcvae-evaluate --run_dir=runs/quickstart
   pcvae-evaluate --run_dir=runs/quickstart --split=train --num_images=1000
   pcvae-evaluate --run_dir=runs/quickstart --data=folder:PATH --output=photos.json
+  pcvae-evaluate --run_dir=runs/quickstart --importance_samples=100 --num_images=500
   pcvae-evaluate --run_dir=runs/quickstart --frechet --num_samples=10000 --temperature=0.9
   pcvae-evaluate --run_dir=runs/cifar10 --frechet --extractor=classify_image_graph_def.pb
 
@@ -41,6 +42,11 @@ def define_flags(values):
     flags.DEFINE_string("data", None, text, flag_values=values)
     text = "Images at a time (default: as in training)."
     flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    text = (
+        "Compute the importance-weighted bound with so many posterior samples an image, too; it "
+        "takes as many times as long (default: none)."
+    )
+    flags.DEFINE_integer("importance_samples", None, text, lower_bound=1, flag_values=values)
     text = "Measure samples against images, too: Frechet distance and kernel distance."
     flags.DEFINE_bool("frechet", False, text, flag_values=values)
     text = (
@@ -81,6 +87,7 @@ def run(values):
         spec=values.data,
         batch_size=values.batch_size,
         output=values.output,
+        importance_samples=values.importance_samples,
         frechet=frechet,
     )
 

@@ -123,6 +123,22 @@ def kl_diagonal_gaussians(q, p, name=None):
         return spread + 0.5 * tf.square(shift)
 
 
+def pointwise_rate_nats(posterior, prior, latent):
+    """Returns log q(z) - log p(z) at a latent, summed over its dimensions.
+
+    Its expectation under the posterior is `rate_nats`; unlike that it gives importance weights.
+
+    Args:
+        posterior: `DiagonalGaussian` of shape [batch, ...].
+        prior: `DiagonalGaussian` of the same shape.
+        latent: [batch, ...], drawn from the posterior.
+
+    Returns:
+        float32 [batch], nats.
+    """
+    return units.sum_per_example(posterior.log_prob(latent) - prior.log_prob(latent))
+
+
 def rate_nats(posterior, prior):
     """Returns the rate of a latent, KL(posterior || prior) summed over its dimensions.
 

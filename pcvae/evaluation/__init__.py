@@ -20,6 +20,7 @@ from pcvae.evaluation.grids import (
     refit_grid,
     save_png,
 )
+from pcvae.evaluation.importance import ImportanceWeightedEvaluation
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
 from pcvae.evaluation.plots import frechet_plot, rate_by_resolution_plot, rate_distortion_plot
@@ -28,6 +29,7 @@ from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion
 __all__ = [
     "FeatureExtractor",
     "FeatureStatistics",
+    "ImportanceWeightedEvaluation",
     "LikelihoodEvaluation",
     "as_extractor",
     "collect_features",

@@ -38,6 +38,16 @@ class PerImageEvaluation(abc.ABC):
             progress: None, or a function that wraps the list of batches it iterates over.
         """
         seed = make_seed(seed)
+        for compute in self._computations(images, progress):
+            yield compute(seed)
+
+    def per_image(self, images, seed=0, progress=None):
+        """Returns {name: array over images}; see `batches`."""
+        parts = list(self.batches(images, seed, progress))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _computations(self, images, progress):
+        """Yields for each batch a function from a seed, int32 [2], to {name: array}."""
         starts = range(0, len(images), self.batch_size)
         for start in progress(starts) if progress else starts:
             batch = np.asarray(images[start : start + self.batch_size])
@@ -45,13 +55,13 @@ class PerImageEvaluation(abc.ABC):
             if valid < self.batch_size:
                 padding = np.repeat(batch[-1:], self.batch_size - valid, axis=0)
                 batch = np.concatenate([batch, padding])
-            values = self._evaluate(self._distribute(batch, start), seed)
-            yield {name: value.numpy()[:valid] for name, value in values.items()}
+            placed = self._distribute(batch, start)
 
-    def per_image(self, images, seed=0, progress=None):
-        """Returns {name: array over images}; see `batches`."""
-        parts = list(self.batches(images, seed, progress))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            def compute(seed, placed=placed, valid=valid):
+                values = self._evaluate(placed, seed)
+                return {name: value.numpy()[:valid] for name, value in values.items()}
+
+            yield compute
 
     @abc.abstractmethod
     def _replica(self, batch, seed):

@@ -54,7 +54,7 @@ class Decoder(TopDownPass):
         """The posterior pass; see `infer`."""
         return self.infer(activations, noise)
 
-    def infer(self, activations, noise, keep_latents=False, condition=None):
+    def infer(self, activations, noise, keep_latents=False, condition=None, pointwise=False):
         """Draws every latent from the posterior.
 
         Args:
@@ -63,15 +63,16 @@ class Decoder(TopDownPass):
             noise: a `SeededNoise` or `GivenNoise`; level i draws at site i.
             keep_latents: whether the latents are returned.
             condition: for a gated decoder, {resolution: features}.
+            pointwise: whether the rates are log q(z_i) - log p(z_i) at the latents that are drawn,
+                whose expectations are the KL divergences, instead of those.
 
         Returns:
             A `DecoderOutput`.
         """
 
         def step(level, features, index, group):
-            return level.infer(
-                features, _at(activations, group), self._noise(noise, index, features)
-            )
+            here = _at(activations, group)
+            return level.infer(features, here, self._noise(noise, index, features), pointwise)
 
         return self._descend(
             _batch_size(activations), step, keep_latents=keep_latents, condition=condition

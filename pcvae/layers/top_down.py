@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from pcvae.distributions.gaussian import DiagonalGaussian, rate_nats
+from pcvae.distributions.gaussian import DiagonalGaussian, pointwise_rate_nats, rate_nats
 from pcvae.layers.condition import Gate
 from pcvae.layers.residual import BottleneckBlock, convolution, fan_in_uniform
 from pcvae.outputs import LevelOutput
@@ -111,21 +111,27 @@ class TopDownLevel(keras.layers.Layer):
         features += self.latent_projection(tf.cast(latent, features.dtype))
         return self.residual_block(features)
 
-    def infer(self, features, activations, noise):
+    def infer(self, features, activations, noise, pointwise=False):
         """Draws z_i from the posterior.
 
         Args:
             features: [batch, side, side, width].
             activations: [batch, side, side, width], the encoder's.
             noise: [batch, side, side, latent_width], standard normal.
+            pointwise: whether the rate is that of the latent that is drawn.
 
         Returns:
-            A `LevelOutput` with the rate KL(q || p) in nats.
+            A `LevelOutput` with the rate KL(q || p) in nats, or log q(z_i) - log p(z_i).
         """
         posterior = self.posterior(features, activations)
         prior, features = self.prior(features)
         latent = posterior.from_noise(noise)
-        return LevelOutput(self.absorb(features, latent), latent, rate_nats(posterior, prior))
+        rate = (
+            pointwise_rate_nats(posterior, prior, latent)
+            if pointwise
+            else rate_nats(posterior, prior)
+        )
+        return LevelOutput(self.absorb(features, latent), latent, rate)
 
     def generate(self, features, noise, temperature):
         """Draws z_i from the prior, its standard deviation times the temperature; rate zero."""

@@ -63,11 +63,11 @@ class ConditionalVDVAE(VDVAE):
         """Returns a batch of conditions as the passes take it."""
         return self.condition.read(self.condition_encoder, self.image_shape[0], condition)
 
-    def posterior_pass(self, images, noise, keep_latents=False, condition=None):
+    def posterior_pass(self, images, noise, keep_latents=False, condition=None, pointwise=False):
         """Draws every latent from the posterior; see `Passes.posterior_pass`."""
         if condition is None:
             condition = self.condition.natural(images)
-        return super().posterior_pass(images, noise, keep_latents, condition)
+        return super().posterior_pass(images, noise, keep_latents, condition, pointwise)
 
     def get_config(self):
         return {**super().get_config(), **self._condition_arguments}

@@ -37,7 +37,7 @@ class Passes(EditingPasses):
         prefix = self.prefix_encoder(pixels, condition_image)
         return UnsharedActivations(prefix, rest, self.unshared_prefix)
 
-    def posterior_pass(self, images, noise, keep_latents=False, condition=None):
+    def posterior_pass(self, images, noise, keep_latents=False, condition=None, pointwise=False):
         """Draws every latent from the posterior.
 
         Args:
@@ -45,6 +45,8 @@ class Passes(EditingPasses):
             noise: a `SeededNoise` or `GivenNoise`.
             keep_latents: whether the output holds the latents.
             condition: of a conditional model, one for each image.
+            pointwise: whether the rates are those of the latents that are drawn, log q - log p,
+                as importance weights take them, instead of KL divergences.
 
         Returns:
             A `VDVAEOutput`.
@@ -52,7 +54,7 @@ class Passes(EditingPasses):
         given = self.read_condition(condition)
         kept = keep_latents or bool(self.prefix_decoders)
         activations = self.activations(images, given.image)
-        decoded = self.decoder.infer(activations, noise, kept, given.maps)
+        decoded = self.decoder.infer(activations, noise, kept, given.maps, pointwise)
         output = self._output(decoded)
         likely = self.head.has_likelihood
         return output._replace(

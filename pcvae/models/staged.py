@@ -143,17 +143,15 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
         noise = seeded_noise(0) if noise is None else noise
         if condition is None:
             return self.posterior_pass(images, noise, keep_latents)
-        last = len(self.stages) - 1
-        output = self.stages[-1].posterior_pass(
-            images, noise_of_stage(noise, last), keep_latents, condition
-        )
+        here = noise_of_stage(noise, len(self.stages) - 1)
+        output = self.stages[-1].posterior_pass(images, here, keep_latents, condition)
         rates = tf.concat([earlier_rates, output.rate_per_level], axis=1)
         return output._replace(rate_per_level=rates)
 
-    def posterior_pass(self, images, noise, keep_latents=False, condition=None):
+    def posterior_pass(self, images, noise, keep_latents=False, condition=None, pointwise=False):
         """Draws every latent from the posterior; see `VDVAE.posterior_pass`."""
         self.read_condition(condition)
-        return self._whole(self._run(self._posterior(images, noise, keep_latents))[0])
+        return self._whole(self._run(self._posterior(images, noise, keep_latents, pointwise))[0])
 
     def earlier_pass(self, images, noise):
         """Gives what the last stage is given for images, from the posterior of the others.
@@ -249,12 +247,13 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
         end = self.stage_ends[index]
         return slice(end - self.stages[index].num_levels, end)
 
-    def _posterior(self, images, noise, keep_latents):
+    def _posterior(self, images, noise, keep_latents, pointwise=False):
         """Returns what `_run` takes for the posterior pass."""
         kept = keep_latents or self.later_stages_see == FEATURES
 
         def run(stage, index, condition):
-            return stage.posterior_pass(images, noise_of_stage(noise, index), kept, condition)
+            here = noise_of_stage(noise, index)
+            return stage.posterior_pass(images, here, kept, condition, pointwise)
 
         return run
 

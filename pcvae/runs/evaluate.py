@@ -5,9 +5,8 @@ from pathlib import Path
 from pcvae import data, evaluation, training
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
-from pcvae.runs.extractors import IN_DOMAIN, find_extractor
 from pcvae.runs.finished_run import load
-from pcvae.runs.frechet import check_samples, frechet_lines, frechet_record
+from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.records import read_run, run_dataset, write_json
 from pcvae.training import reports
 
@@ -21,6 +20,7 @@ def evaluate(
     spec=None,
     batch_size=None,
     output=None,
+    importance_samples=None,
     frechet=None,
     strategy=None,
 ):
@@ -35,6 +35,7 @@ def evaluate(
         batch_size: images at once; None for that of training.
         output: the JSON file that is written, over what is there; None for
             ``results/evaluation.json`` in the run directory.
+        importance_samples: None, or K: then the importance-weighted bound is computed, too.
         frechet: None, or a dict of arguments of `frechet_record`, its own ``split`` among them:
             then samples are measured against the dataset, too.
         strategy: a `tf.distribute.Strategy`; by default one device.
@@ -55,10 +56,17 @@ def evaluate(
             raise UserError(f"num_images: the {split} split has {count} images, got {num_images}")
         batch_size = batch_size or run["batch_size"]
         if frechet is not None:
-            frechet = _checked_frechet(model, frechet)
+            frechet = checked_arguments(model, dataset, **frechet)
+        importance = importance_samples and evaluation.ImportanceWeightedEvaluation(
+            model, importance_samples, batch_size
+        )
         likelihood = evaluation.LikelihoodEvaluation(model, batch_size)
         record = evaluate_split(likelihood, dataset, split, seed, num_images)
         lines = []
+        if importance:
+            images = dataset.images(split)[:num_images]
+            record |= importance(images, seed, _progress("importance samples"))
+            lines.append(_importance_line(record))
         if frechet is not None:
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
             lines += frechet_lines(record)
@@ -78,9 +86,7 @@ def evaluate(
 def evaluate_split(likelihood, dataset, split, seed, num_images=None):
     """Returns the record of an evaluation of the first images, with progress on the way."""
 
-    def progress(starts):
-        return data.with_progress(starts, len(starts), f"evaluating the {split} split, batches")
-
+    progress = _progress(f"evaluating the {split} split")
     record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
     return {"data": dataset.origin, "split": split, "seed": seed, "weights": "ema", **record}
 
@@ -94,10 +100,20 @@ def closing_lines(record):
     ]
 
 
-def _checked_frechet(model, options):
-    """Returns the arguments with the extractor found, before anything takes long."""
-    options = dict(options)
-    check_samples(model, options.get("temperature", 1.0), options.get("pixels", "sample"))
-    files = {name: options.pop(name, None) for name in ("resize", "sha256")}
-    source = options.pop("extractor", IN_DOMAIN)
-    return {**options, "extractor": find_extractor(source, model.image_shape, **files)}
+def _progress(what):
+    return lambda starts: data.with_progress(starts, len(starts), f"{what}, batches")
+
+
+def _importance_line(record):
+    """Returns the importance-weighted bound in one line."""
+
+    def number(name, digits):
+        value, error = record[name], record[f"{name}_stderr"]
+        text = "not finite" if value is None else f"{value:.{digits}f}"
+        return text if error is None else f"{text} +- {error:.{digits}f}"
+
+    return (
+        f"importance-weighted bound {number('iw_nll_bits_per_dim', 4)} bits/dim with "
+        f"{record['importance_samples']:,} samples, effective sample size "
+        f"{number('effective_sample_size', 2)}"
+    )

@@ -130,7 +130,8 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
         epochs,
         progress=lambda steps: data.with_progress(steps, len(steps), f"{name}: training, steps"),
     )
-    right = synthetic_classifier.share_of_numbers_read(classifier, *draw("test", 1000))
+    num_held_out = count // 10
+    right = synthetic_classifier.share_of_numbers_read(classifier, *draw("test", num_held_out))
     features = synthetic_classifier.feature_model(classifier, images)
     partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.keras")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,8 +142,8 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
         partial.unlink(missing_ok=True)
     sha256 = evaluation.as_extractor(features).sha256
     print(
-        f"{name}: {features.output_shape[1]} features; of 1,000 new pictures it reads the whole "
-        f"number of {right:.1%}; SHA-256 of its weights {sha256}",
+        f"{name}: {features.output_shape[1]} features; of {num_held_out:,} new pictures it reads "
+        f"the whole number of {right:.1%}; SHA-256 of its weights {sha256}",
         f"wrote {path}",
         sep="\n",
         flush=True,

@@ -1,23 +1,16 @@
 """Frechet and kernel distance between a model's samples and a split of a dataset."""
 
-import hashlib
-import json
-import os
-import uuid
-
 import numpy as np
-import tensorflow as tf
 
 from pcvae import data, evaluation, training
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
-from pcvae.evaluation.features import ImageFeatures
 from pcvae.runs.extractors import IN_DOMAIN, find_extractor
 from pcvae.runs.finished_run import load
 from pcvae.runs.records import read_run, run_dataset
+from pcvae.runs.reference_features import images_sha256, reference_features
 
 MAX_SAMPLES = 50_000  # by default no more, as is usual
-CACHE_VERSION = 1
 
 
 def frechet(*, run_dir, spec=None, strategy=None, **options):
@@ -84,19 +77,25 @@ def frechet_record(
             two images.
     """
     seed, batch_size = check_seed(seed), check_integer("batch_size", batch_size, 1)
-    check_samples(model, temperature, pixels)
-    extractor = find_extractor(extractor, model.image_shape, resize, sha256)
-    count = dataset.num_images(split)
-    if num_images is not None:
-        count = check_integer("num_images", num_images, 2, count)
-    if count < 2:
-        raise UserError(f"Frechet distance: expected 2 images or more, the {split} split has one")
-    if num_samples is None:
-        num_samples = min(count, MAX_SAMPLES)
-    num_samples = check_integer("num_samples", num_samples, 2)
+    checked = checked_arguments(
+        model,
+        dataset,
+        extractor=extractor,
+        resize=resize,
+        sha256=sha256,
+        split=split,
+        num_samples=num_samples,
+        num_images=num_images,
+        temperature=temperature,
+        pixels=pixels,
+    )
+    extractor = checked["extractor"]
+    count, num_samples = checked["num_images"], checked["num_samples"]
     images = dataset.images(split)[:count]
     data_sha256 = images_sha256(images)
-    reference = reference_features(images, data_sha256, extractor, batch_size, split)
+    reference = reference_features(
+        images, data_sha256, extractor, batch_size, _progress(f"features of the {split} split")
+    )
     samples = evaluation.collect_features(
         Samples(model, num_samples, temperature, seed, pixels),
         extractor,
@@ -143,14 +142,45 @@ def frechet_lines(record):
     ]
 
 
-def check_samples(model, temperature, pixels):
-    """Raises UserError unless a model can draw samples in this way."""
+def checked_arguments(
+    model,
+    dataset,
+    *,
+    extractor=IN_DOMAIN,
+    resize=None,
+    sha256=None,
+    split="train",
+    num_samples=None,
+    num_images=None,
+    temperature=1.0,
+    pixels="sample",
+):
+    """Returns arguments of `frechet_record` with the extractor found and the numbers filled in.
+
+    Raises:
+        UserError: see `frechet_record`; before anything takes long.
+    """
     if getattr(model, "condition", None) is not None:
         raise UserError(
             "Frechet distance: this model is conditional, its samples hang on what it is given; "
             "measure the composition of its stages"
         )
-    model.sample(0, temperature, seed=0, first_sample=0, pixels=pixels)
+    model.sample(0, temperature, seed=0, first_sample=0, pixels=pixels)  # checks them
+    count = dataset.num_images(split)
+    if count < 2:
+        raise UserError(f"Frechet distance: expected 2 images or more, the {split} split has one")
+    if num_images is not None:
+        count = check_integer("num_images", num_images, 2, count)
+    if num_samples is None:
+        num_samples = min(count, MAX_SAMPLES)
+    return {
+        "extractor": find_extractor(extractor, model.image_shape, resize, sha256),
+        "split": split,
+        "num_samples": check_integer("num_samples", num_samples, 2),
+        "num_images": count,
+        "temperature": temperature,
+        "pixels": pixels,
+    }
 
 
 class Samples:
@@ -174,73 +204,6 @@ class Samples:
         start = places.start or 0
         batch = self._model.sample(places.stop - start, first_sample=start, **self._arguments)
         return batch[: self._count - start]
-
-
-def images_sha256(images):
-    """Returns the SHA-256 of the shape and the pixels of images."""
-    digest = hashlib.sha256(f"{images.shape}\n".encode())
-    for start in range(0, len(images), 1024):
-        digest.update(np.ascontiguousarray(images[start : start + 1024]))
-    return digest.hexdigest()
-
-
-def reference_features(images, data_sha256, extractor, batch_size, split):
-    """Returns the `ImageFeatures` of a reference, from the cache if they are known.
-
-    The cache knows them by the hashes of the images and of the extractor; where the latter has
-    none, as a function of Python, they are computed each time.
-    """
-    what = {
-        "version": CACHE_VERSION,
-        "tensorflow": tf.__version__,
-        "images": data_sha256,
-        **extractor.protocol(images.shape[1:]),
-    }
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
-    path = data.cache_root() / "features" / f"{digest}.npz"
-    cached = _read_features(path) if extractor.sha256 else None
-    if cached is not None:
-        return cached
-    progress = _progress(f"features of the {split} split")
-    features = evaluation.collect_features(images, extractor, batch_size, progress)
-    if extractor.sha256:
-        _write_features(path, features)
-    return features
-
-
-def _read_features(path):
-    """Returns the features of a file, or None if there are none."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            statistics = evaluation.FeatureStatistics(len(arrays["sum"]))
-            statistics.count = int(arrays["count"])
-            statistics.sum, statistics.outer = arrays["sum"], arrays["outer"]
-            return ImageFeatures(statistics, arrays["kept"])
-    # A file that was damaged fails in many ways; it is made anew.
-    except Exception:
-        return None
-
-
-def _write_features(path, features):
-    statistics = features.statistics
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            partial,
-            count=statistics.count,
-            sum=statistics.sum,
-            outer=statistics.outer,
-            kept=features.kept,
-        )
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write features to {path}: {error.strerror or error}; free some space there or "
-            "set PCVAE_CACHE_DIR to another folder"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _progress(what):

@@ -12,11 +12,12 @@ from pcvae.errors import UserError
 def test_evaluate_hands_on_its_flags(stand_in, run_dir):
     assert evaluate.main([f"--run_dir={run_dir}"]) == 0
     argv = ["--split=train", "--num_images=10", "--seed=3", "--data=folder:x", "--batch_size=4"]
-    assert evaluate.main([f"--run_dir={run_dir}", *argv, "--output=e.json"]) == 0
-    names = ("split", "num_images", "seed", "spec", "batch_size", "output")
+    argv += ["--output=e.json", "--importance_samples=5"]
+    assert evaluate.main([f"--run_dir={run_dir}", *argv]) == 0
+    names = ("split", "num_images", "seed", "spec", "batch_size", "output", "importance_samples")
     assert [tuple(call[name] for name in names) for call in stand_in.calls] == [
-        ("test", None, 0, None, None, None),
-        ("train", 10, 3, "folder:x", 4, "e.json"),
+        ("test", None, 0, None, None, None, None),
+        ("train", 10, 3, "folder:x", 4, "e.json", 5),
     ]
     assert {call["run_dir"] for call in stand_in.calls} == {run_dir}
 

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from pcvae import data, evaluation, training
+from pcvae import data, evaluation
 from pcvae.errors import UserError
 from pcvae.runs import frechet as frechet_function
 from pcvae.runs import frechet_record, load
-from pcvae.runs.frechet import frechet_lines, images_sha256
+from pcvae.runs.frechet import frechet_lines
+from pcvae.runs.reference_features import images_sha256
 from tests.runs.untrained_run import write_run
 
 
@@ -102,47 +103,6 @@ def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
     features = [network.predict(x, verbose=0) for x in (samples, dataset.images("train")[:30])]
     expected = evaluation.frechet_distance(*features)
     assert record["frechet_distance"] == pytest.approx(expected, rel=1e-5)
-
-
-def test_batches_and_replicas_change_nothing(run_dir, network):
-    def measure(strategy=None, batch_size=64):
-        return frechet_function(
-            run_dir=run_dir,
-            extractor=network,
-            num_samples=11,
-            batch_size=batch_size,
-            strategy=strategy,
-        )
-
-    expected = measure()
-    mirrored = training.make_strategy("mirrored", ("CPU:0", "CPU:1"))
-    for record in (measure(batch_size=4), measure(mirrored, 6)):
-        assert record["frechet_protocol"] == expected["frechet_protocol"]
-        for name in ("frechet_distance", "kernel_distance"):
-            assert record[name] == pytest.approx(expected[name], rel=1e-6)
-
-
-def test_reference_is_computed_once_for_an_extractor_and_its_images(
-    tmp_path, monkeypatch, dataset, network, pictures
-):
-    monkeypatch.setenv("PCVAE_CACHE_DIR", str(tmp_path))
-    files = lambda: sorted((tmp_path / "features").glob("*.npz"))  # noqa: E731
-    model = Copies(pictures)
-    first = frechet_record(model, dataset, extractor=network)
-    (cached,) = files()
-    written = cached.stat().st_mtime_ns
-    assert frechet_record(model, dataset, extractor=network) == first
-    assert cached.stat().st_mtime_ns == written
-    cached.write_bytes(b"damaged")
-    assert frechet_record(model, dataset, extractor=network) == first
-    frechet_record(model, dataset, extractor=network, num_images=30)
-    frechet_record(model, dataset, extractor=network, split="test")
-    assert len(files()) == 3
-    network.layers[-1].bias.assign_add([1.0, 0.0, 0.0, 0.0])
-    frechet_record(model, dataset, extractor=network)
-    assert len(files()) == 4
-    frechet_record(model, dataset, extractor=moments)  # a function has no hash
-    assert len(files()) == 4
 
 
 def test_what_cannot_be_measured_is_one_line(dataset, pictures, run_dir):

@@ -1,0 +1,91 @@
+"""Features of the images that samples are measured against, computed once and kept on disk."""
+
+import hashlib
+import json
+import os
+import uuid
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae import data, evaluation
+from pcvae.errors import UserError
+from pcvae.evaluation.features import ImageFeatures
+
+CACHE_VERSION = 1
+
+
+def images_sha256(images):
+    """Returns the SHA-256 of the shape and the pixels of images."""
+    digest = hashlib.sha256(f"{images.shape}\n".encode())
+    for start in range(0, len(images), 1024):
+        digest.update(np.ascontiguousarray(images[start : start + 1024]))
+    return digest.hexdigest()
+
+
+def reference_features(images, data_sha256, extractor, batch_size, progress=None):
+    """Returns the `ImageFeatures` of a reference, from the cache if they are known.
+
+    The cache knows them by the hashes of the images and of the extractor; where the latter has
+    none, as a function of Python, they are computed each time.
+
+    Args:
+        images: uint8 array-like [num_images, height, width, channels].
+        data_sha256: what `images_sha256` gives for them.
+        extractor: a `FeatureExtractor` that was checked for them.
+        batch_size: images at once over all replicas.
+        progress: see `evaluation.collect_features`.
+
+    Raises:
+        UserError: the cache folder cannot be written.
+    """
+    what = {
+        "version": CACHE_VERSION,
+        "tensorflow": tf.__version__,
+        "images": data_sha256,
+        **extractor.protocol(images.shape[1:]),
+    }
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
+    path = data.cache_root() / "features" / f"{digest}.npz"
+    cached = _read_features(path) if extractor.sha256 else None
+    if cached is not None:
+        return cached
+    features = evaluation.collect_features(images, extractor, batch_size, progress)
+    if extractor.sha256:
+        _write_features(path, features)
+    return features
+
+
+def _read_features(path):
+    """Returns the features of a file, or None if there are none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            statistics = evaluation.FeatureStatistics(len(arrays["sum"]))
+            statistics.count = int(arrays["count"])
+            statistics.sum, statistics.outer = arrays["sum"], arrays["outer"]
+            return ImageFeatures(statistics, arrays["kept"])
+    # A file that was damaged fails in many ways; it is made anew.
+    except Exception:
+        return None
+
+
+def _write_features(path, features):
+    statistics = features.statistics
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            partial,
+            count=statistics.count,
+            sum=statistics.sum,
+            outer=statistics.outer,
+            kept=features.kept,
+        )
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write features to {path}: {error.strerror or error}; free some space there or "
+            "set PCVAE_CACHE_DIR to another folder"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
