@@ -7,7 +7,8 @@ Usage:
 
 A .png is a grid of at most 1,024 images, a .npz keeps any number as an array, and DIR/ gets one PNG
 for each. The temperature scales the standard deviation of the prior: one number, one for each
-level, coarsest first (1.0,0.9,0.8), or a line from the first level to the last (1.0:0.7).
+level, coarsest first (1.0,0.9,0.8), or a line from the first level to the last (1.0:0.7); of a
+composed model also one for each stage, --stage_temperatures=1.0,0.8.
 --num_samples=10 and then --num_samples=5 --first_sample=10 are together --num_samples=15.
 """
 
@@ -35,6 +36,10 @@ def define_flags(values):
         "a line from the coarsest level to the finest."
     )
     flags.DEFINE_string("temperature", "1.0", text, flag_values=values)
+    text = (
+        "Temperature of each stage of a composed model, between commas, instead of --temperature."
+    )
+    flags.DEFINE_string("stage_temperatures", None, text, flag_values=values)
     flags.DEFINE_integer("seed", 0, "The same seed gives the same images.", flag_values=values)
     text = "Draw pixels from the head, or take its mean."
     flags.DEFINE_enum("pixels", "sample", ["sample", "mean"], text, flag_values=values)
@@ -70,6 +75,21 @@ def parse_temperature(text):
     return numbers[0] if len(numbers) == 1 else numbers, end[0] if end else None
 
 
+def parse_stage_temperatures(values):
+    """Returns a tuple of one float a stage, or None if --temperature says what to take."""
+    text = values.stage_temperatures
+    if text is None:
+        return None
+    if values["temperature"].present:
+        raise UserError("expected either --temperature or --stage_temperatures")
+    numbers = _numbers(text)
+    if not numbers:
+        raise UserError(
+            f"--stage_temperatures={text}: expected a number >= 0 for each stage, such as 1.0,0.8"
+        )
+    return numbers
+
+
 def _numbers(text):
     """Returns a tuple of finite numbers >= 0, or None."""
     try:
@@ -97,8 +117,14 @@ def run(values):
         raise UserError("expected either --run_dir or --export")
     run_dir = None if values.export else command.require_run(values.run_dir)
     temperature, last = parse_temperature(values.temperature)
+    by_stage = parse_stage_temperatures(values)
     name = default_name(
-        values.num_samples, temperature, values.seed, last, values.first_sample, values.pixels
+        values.num_samples,
+        by_stage or temperature,
+        values.seed,
+        last,
+        values.first_sample,
+        values.pixels,
     )
     place = os.path.join(run_dir, "images", name) if run_dir else name
     output = values.output or place
@@ -112,6 +138,7 @@ def run(values):
         first_sample=values.first_sample,
         temperature=temperature,
         last_temperature=last,
+        stage_temperatures=by_stage,
         seed=values.seed,
         pixels=values.pixels,
         condition=values.condition,

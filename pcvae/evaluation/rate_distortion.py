@@ -129,9 +129,10 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         """Returns the mse with the levels below K at the prior's means, [batch, K]."""
         model = self.model
         temperature = tf.zeros(model.num_levels)
+        condition = None if model.condition is None else model.condition.natural(images)
 
         def error(num_levels):
-            decoded = model.latent_pass(output.latents, noise, temperature, num_levels)
+            decoded = model.latent_pass(output.latents, noise, temperature, num_levels, condition)
             return mse(images, decoded.reconstruction)
 
         whole = mse(images, output.reconstruction)  # nothing is left to the prior

@@ -6,7 +6,7 @@ from pcvae.models.io import load_weights, read_model, write_model
 from pcvae.models.prefix_decoders import PrefixDecoders, RefittedPrefixes, prefixes_of
 from pcvae.models.presets import small_vdvae
 from pcvae.models.reference_weights import load_reference_weights
-from pcvae.models.stage_order import condition_of_next_stage
+from pcvae.models.stage_order import condition_of_next_stage, temperatures_of_stages
 from pcvae.models.staged import StagedVAE
 from pcvae.models.vdvae import VDVAE
 from pcvae.models.weights import frozen_weights_sha256, weights_sha256
@@ -27,6 +27,7 @@ __all__ = [
     "small_vdvae",
     "staged_on",
     "staged_vae",
+    "temperatures_of_stages",
     "weights_sha256",
     "write_model",
 ]

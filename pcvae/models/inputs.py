@@ -5,8 +5,8 @@ import numpy as np
 from pcvae.errors import UserError
 
 
-def checked_temperatures(temperature, num_levels):
-    """Returns one temperature a level, float32 [levels], from a number or a list.
+def checked_temperatures(temperature, num_levels, one_a="level"):
+    """Returns one temperature a level (or a stage), float32 [levels], from a number or a list.
 
     Raises:
         UserError: a number is negative or not finite, there is none, or the list has another
@@ -18,7 +18,7 @@ def checked_temperatures(temperature, num_levels):
     fits = values is not None and values.shape == (num_levels,)
     if not fits or not ((values >= 0) & (values <= np.finfo(np.float32).max)).all():
         raise UserError(
-            f"temperature: expected a number >= 0 or {num_levels} of them, one a level; "
+            f"temperature: expected a number >= 0 or {num_levels} of them, one a {one_a}; "
             f"got {' '.join(repr(temperature).split())}"
         )
     return values.astype(np.float32)

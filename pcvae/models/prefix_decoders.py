@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
+from pcvae.errors import UserError
 from pcvae.layers.levels import level_resolutions, parse_decoder_blocks, prefix_lengths
 from pcvae.layers.prefix_decoder import PrefixDecoder
 from pcvae.models.weights import NamedWeights
@@ -126,7 +127,16 @@ class PrefixDecoders(NamedWeights, keras.Model):
         Args:
             model: the `VDVAE`.
             prefixes: see the constructor; by default each prefix at which a resolution is complete.
+
+        Raises:
+            UserError: the model is one of several stages, or is given a condition.
         """
+        if hasattr(model, "stages") or model.condition is not None:
+            raise UserError(
+                f"{model.name}: decoders are fitted to prefixes of an unconditional model of one "
+                "stage alone: fit those of a first stage on its own run (--run_dir), and leave "
+                "--refit_steps out here"
+            )
         config = model.get_config()
         shared = {name: config[name] for name in _OF_THE_MODEL}
         return cls(prefixes_of(model, prefixes), **shared)

@@ -1,10 +1,12 @@
 """How the stages of a `StagedVAE` follow each other: noise, conditions, what fits together."""
 
+import numpy as np
 import tensorflow as tf
 
 from pcvae.distributions.noise import SeededNoise, fold_in
 from pcvae.errors import UserError
 from pcvae.models.condition import FEATURES, IMAGE
+from pcvae.models.inputs import checked_temperatures
 
 RECONSTRUCTION = "reconstruction"
 SEEN = (RECONSTRUCTION, FEATURES)
@@ -58,6 +60,23 @@ def check_stages(stages, later_stages_see):
                 f"stage {index + 1}: expected a ConditionalVDVAE with {wanted}, got "
                 + ("an unconditional model" if got is None else f"{got.kind} of {got.shape}")
             )
+
+
+def temperatures_of_stages(model, temperatures):
+    """Returns one temperature a level from one a stage.
+
+    Args:
+        model: a `StagedVAE`.
+        temperatures: a number >= 0 for each stage.
+
+    Raises:
+        UserError: the model has one stage, or not as many as there are temperatures.
+    """
+    stages = getattr(model, "stages", None)
+    if stages is None:
+        raise UserError("stage_temperatures: this model has one stage: give temperature instead")
+    per_stage = checked_temperatures(list(temperatures), len(stages), "stage")
+    return np.repeat(per_stage, [stage.num_levels for stage in stages]).tolist()
 
 
 def without_gradient(output):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import data, evaluation
+from pcvae import data, evaluation, models
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
@@ -23,6 +23,7 @@ def sample(
     export=None,
     temperature=1.0,
     last_temperature=None,
+    stage_temperatures=None,
     seed=0,
     first_sample=0,
     pixels="sample",
@@ -43,6 +44,7 @@ def sample(
         temperature: a number, or one a level, coarsest first.
         last_temperature: with a number as ``temperature``: that of the last level, the ones between
             on a straight line.
+        stage_temperatures: of a model of several stages: one a stage, instead of ``temperature``.
         seed: integer from 0 to 2^32 - 1.
         first_sample: index of the first image.
         pixels: "sample" draws them, "mean" takes the mean of the head.
@@ -64,7 +66,10 @@ def sample(
         check_picture_size(output, num_samples)
     model = load(run_dir) if export is None else load_export(export)
     batch_size = _batch_size(batch_size, model)
-    temperature = _ramp(temperature, last_temperature, model.num_levels)
+    if stage_temperatures is None:
+        temperature = _ramp(temperature, last_temperature, model.num_levels)
+    else:
+        temperature = models.temperatures_of_stages(model, stage_temperatures)
     conditions = _Conditions(condition, model.condition)
     kept = []
     starts = range(first_sample - first_sample % batch_size, indices.stop, batch_size)

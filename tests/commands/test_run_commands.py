@@ -72,6 +72,7 @@ def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):
         "first_sample": 0,
         "temperature": 1.0,
         "last_temperature": None,
+        "stage_temperatures": None,
         "seed": 2,
         "pixels": "sample",
         "condition": None,
@@ -80,6 +81,13 @@ def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):
     }
     changes = {"num_samples": 3, "temperature": (1.0, 0.5), "seed": 0, "output": "x.NPZ"}
     assert second == {**first, **changes}
+
+
+def test_sample_takes_a_temperature_a_stage(stand_in, run_dir):
+    assert sample.main([f"--run_dir={run_dir}", "--stage_temperatures=1,0.8"]) == 0
+    (call,) = stand_in.calls
+    assert call["stage_temperatures"] == (1.0, 0.8)
+    assert os.path.basename(call["output"]) == "samples_64_t1.0-0.8_seed_0.png"
 
 
 def test_sample_takes_an_export_a_ramp_and_a_folder(stand_in, run_dir):
@@ -173,6 +181,8 @@ def test_a_run_must_be_there(stand_in, tmp_path, fails, main):
         (sample.main, ["--output=.png"], "expected a file name in .png or .npz"),
         (sample.main, ["--output=new/.npz"], "expected a file name in .png or .npz"),
         (sample.main, ["--temperature=hot"], "expected a number >= 0"),
+        (sample.main, ["--stage_temperatures=1,"], "expected a number >= 0 for each stage"),
+        (sample.main, ["--stage_temperatures=1", "--temperature=1"], "either --temperature or"),
         (reconstruct.main, [], "--images is missing"),
         (reconstruct.main, ["--images=nowhere"], "no such file or folder"),
         (reconstruct.main, ["--images=exp.gin", "--num_levels=-1"], "num_levels"),

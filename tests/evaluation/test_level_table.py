@@ -3,7 +3,8 @@
 import re
 
 from pcvae.evaluation import level_table
-from pcvae.models import VDVAE
+from pcvae.models import VDVAE, StagedVAE
+from tests.models import tiny
 
 
 def test_levels_and_totals_add_up():
@@ -26,7 +27,32 @@ def test_levels_and_totals_add_up():
         ["4", "8x8", "8"],
     ]
     assert [row[3] for row in rows] == ["2", "32", "32", "128", "0"]
-    numbers = dict(re.findall(r"^(\w[\w, ]*?)  +([\d,]+) parameters$", text, re.M))
-    numbers = {name: int(value.replace(",", "")) for name, value in numbers.items()}
+    numbers = numbers_of(text)
     assert sum(int(row[4].replace(",", "")) for row in rows) == numbers["levels"]
     assert numbers.pop("total") == sum(numbers.values()) == model.count_params()
+
+
+def test_stages_add_up_and_their_levels_are_counted_through():
+    stages = [tiny.first_stage()]
+    stages.append(tiny.next_stage(stages))
+    model = StagedVAE(stages)
+    table, *of_stages, whole = level_table(model).split("\n\n")
+    rows = [line.split()[:5] for line in table.splitlines()[1:]]
+    assert rows == [
+        ["1", "0", "1x1", "8", "2"],
+        ["1", "-", "4x4", "8", "0"],
+        ["2", "1", "1x1", "8", "2"],
+        ["2", "2", "4x4", "8", "32"],
+    ]
+    for text, stage in zip(of_stages, stages, strict=True):
+        numbers = numbers_of(text)
+        assert numbers.pop("total") == sum(numbers.values()) == stage.count_params()
+    assert "given          uint8 images of shape (4, 4, 3)" in of_stages[1]
+    assert numbers_of(whole)["total"] == model.count_params()
+    assert "latents        36" in whole
+
+
+def numbers_of(text):
+    """Returns {name: number} of the lines of parameters."""
+    numbers = dict(re.findall(r"^(\w[\w, ]*?) +([\d,]+) parameters$", text, re.M))
+    return {name: int(value.replace(",", "")) for name, value in numbers.items()}

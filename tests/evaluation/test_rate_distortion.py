@@ -11,6 +11,7 @@ from pcvae.distributions.noise import seeded_noise
 from pcvae.evaluation import LikelihoodEvaluation, rate_by_resolution, rate_distortion_curve
 from pcvae.models import VDVAE, PrefixDecoders, load_weights
 from pcvae.objectives import mse
+from tests.models import tiny
 
 ARGUMENTS = {
     "image_shape": (8, 8, 3),
@@ -186,3 +187,13 @@ def test_rates_by_resolution_sum_to_the_whole(curve, model):
     assert total == pytest.approx(rows_of(curve, "own")[-1]["rate_bits_per_dim"])
     bits = rates[:, :2].sum(axis=1) / 192 / np.log(2)
     assert found[1]["rate_bits_per_dim_stderr"] == pytest.approx(bits.std(ddof=1) / np.sqrt(11))
+
+
+def test_a_condition_that_follows_from_the_images_is_given_to_the_prior():
+    model, images = tiny.conditional(condition_shape=(2, 2, 3)), tiny.random_images()
+    rows = rate_distortion_curve(model, images, seed=SEED)
+    noise, condition = seeded_noise(SEED), model.natural_condition(images)
+    latents = model.posterior_pass(images, noise, True, condition).latents
+    decoded = model.latent_pass(latents, noise, tf.zeros(2), 1, condition).reconstruction
+    (row,) = (row for row in rows if (row["decoder"], row["num_levels"]) == ("prior", 1))
+    np.testing.assert_allclose(row["distortion_mse"], np.mean(mse(images, decoded)), rtol=1e-5)

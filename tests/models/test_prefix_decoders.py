@@ -14,6 +14,7 @@ from pcvae.models import (
     VDVAE,
     PrefixDecoders,
     RefittedPrefixes,
+    StagedVAE,
     load_weights,
     read_model,
     weights_sha256,
@@ -21,6 +22,7 @@ from pcvae.models import (
 )
 from pcvae.objectives import PrefixDistortion, mse
 from pcvae.outputs import DecoderOutput
+from tests.models import tiny
 from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
 
@@ -246,3 +248,12 @@ def test_the_fit_finds_the_least_error_in_closed_form(deviation):
     expected = least_error(deviation)
     assert errors.mean() > expected - 4 * standard_error
     assert errors.mean() < 1.03 * expected + 4 * standard_error
+
+
+def test_models_of_stages_and_with_conditions_are_refused_in_one_line():
+    stages = [tiny.first_stage()]
+    stages.append(tiny.next_stage(stages))
+    for model in (StagedVAE(stages), stages[1]):
+        with pytest.raises(UserError, match="fit those of a first stage on its own run") as error:
+            PrefixDecoders.for_model(model)
+        assert "\n" not in str(error.value)

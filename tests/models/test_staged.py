@@ -8,7 +8,7 @@ from pcvae import units
 from pcvae.distributions.noise import SeededNoise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.models import StagedVAE, load_weights, read_model, write_model
-from pcvae.models.stage_order import noise_of_stage
+from pcvae.models.stage_order import noise_of_stage, temperatures_of_stages
 from tests.models import tiny
 
 
@@ -166,3 +166,12 @@ def test_a_stage_class_is_one_of_a_table(model):
     config["stages"][0]["class"] = "Sequential"
     with pytest.raises(KeyError):
         StagedVAE.from_config(config)
+
+
+def test_a_temperature_a_stage_is_one_for_each_of_its_levels(model):
+    assert model.stage_ends == (1, 3)
+    assert temperatures_of_stages(model, (0.5, 1.0)) == [0.5, 1.0, 1.0]
+    with pytest.raises(UserError, match="or 2 of them, one a stage"):
+        temperatures_of_stages(model, (0.5, 1.0, 1.0))
+    with pytest.raises(UserError, match="this model has one stage"):
+        temperatures_of_stages(tiny.vdvae(), (0.5,))
