@@ -25,6 +25,7 @@ COMMANDS = (
     "interpolate",
     "traverse",
     "swap",
+    "compare",
 )
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})
@@ -56,7 +57,10 @@ setup(
         "pcvae": "pcvae",
         **{gin_package(folder): str(folder.relative_to(ROOT)) for folder in GIN_FOLDERS},
     },
-    package_data={gin_package(folder): ["*.gin"] for folder in GIN_FOLDERS},
+    package_data={
+        **{gin_package(folder): ["*.gin"] for folder in GIN_FOLDERS},
+        "pcvae.evaluation": ["templates/*.html"],
+    },
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.12,<3.16",
@@ -69,6 +73,7 @@ setup(
         "numpy>=2.0",
         "pillow>=10.4",
         "matplotlib>=3.9",
+        "jinja2>=3.1,<4",
         "lmdb>=1.4",
         "scipy>=1.13",
     ],

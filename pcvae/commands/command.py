@@ -14,25 +14,10 @@ import traceback
 
 from absl import flags
 
-from pcvae import gin_utils
 from pcvae.commands import signals
+from pcvae.commands.parsing import parse_arguments, parse_flags
 from pcvae.errors import Interrupted, StepFailed, UserError
 
-# Flags whose values are paths: the shell leaves a ~ after the = as it is.
-PATH_FLAGS = {
-    "run_dir",
-    "export",
-    "first_stage",
-    "output",
-    "images",
-    "weights",
-    "first",
-    "second",
-    "latents",
-    "per_image",
-    "gin_file",
-    "gin_search_path",
-}
 _HELP = ("--help", "-help", "-h", "--helpfull")
 
 
@@ -45,14 +30,17 @@ class Command:
         define_flags: called with an ``absl.flags.FlagValues`` of the command's own, defines flags
             on it.
         run: called with the parsed flags. It imports what is slow to import, TensorFlow above all.
+        takes_arguments: whether arguments without a name are meant; ``run`` then gets their list,
+            too.
     """
 
-    def __init__(self, name, help_text, define_flags, run):
+    def __init__(self, name, help_text, define_flags, run, takes_arguments=False):
         """Keeps the parts; flags are defined anew for each call of `main`."""
         self.name = name
         self._help_text = help_text
         self._define_flags = define_flags
         self._run = run
+        self._takes_arguments = takes_arguments
 
     def main(self, argv=None):
         """Runs the command and returns its exit code; raises nothing.
@@ -88,6 +76,8 @@ class Command:
             )
             if any(argument in _HELP for argument in argv):
                 print(self.help(values))
+            elif self._takes_arguments:
+                self._run(*parse_arguments(values, argv))
             else:
                 self._run(parse_flags(values, argv))
             sys.stdout.flush()
@@ -131,31 +121,6 @@ class Command:
             file=sys.stderr,
         )
         return 1
-
-
-def parse_flags(values, argv):
-    """Parses arguments into flags; returns the flags.
-
-    Raises:
-        UserError: for an unknown flag, with the nearest one, a bad value, or a leftover argument.
-    """
-    if "gin_bindings" in values:
-        argv = gin_utils.rewrite_gin_args(argv)
-    try:
-        leftovers = values(["pcvae", *argv])[1:]
-    except flags.UnrecognizedFlagError as error:
-        raise UserError(
-            f"no flag --{error.flagname}{_nearest_flag(error.flagname, values)}"
-        ) from error
-    except flags.IllegalFlagValueError as error:
-        raise UserError(_value_error(error, values)) from error
-    except (flags.Error, ValueError) as error:
-        raise UserError(str(error)) from error
-    if leftovers:
-        raise UserError(f"unexpected argument '{leftovers[0]}': flags are written --NAME=VALUE")
-    for name in PATH_FLAGS & set(values):
-        values[name].value = _expanded(values[name].value)
-    return values
 
 
 def define_gin_flags(values):
@@ -248,37 +213,6 @@ def one_line(error):
     message = str(error).partition("\n  In call to configurable")[0]
     message = re.sub(r"^\[Errno \d+\] ", "", " ".join(message.split()))
     return message or type(error).__name__
-
-
-def _value_error(error, values):
-    """Returns what a flag expected and what came, in words."""
-    found = re.match(r"flag --(\w+)=", str(error))
-    if found is None or found[1] not in values:
-        return str(error)
-    name = found[1]
-    given = str(error)[found.end() :].removesuffix(f": {error.__context__}")
-    parser, kind = values[name].parser, values[name].flag_type()
-    if kind.endswith("enum"):
-        expected = f"one of {', '.join(parser.enum_values)}"
-    else:
-        expected = {"int": "a whole number", "float": "a number", "bool": "true or false"}[kind]
-        low, high = (getattr(parser, f"{end}_bound", None) for end in ("lower", "upper"))
-        expected += "" if low is None else f" of at least {low}"
-        expected += "" if high is None else f"{'' if low is None else ' and'} at most {high}"
-    return f"--{name}: expected {expected}, got '{given}'"
-
-
-def _expanded(value):
-    """Puts the home folder in the place of ~ in a path or a list of paths."""
-    if isinstance(value, list):
-        return [os.path.expanduser(path) for path in value]
-    return value and os.path.expanduser(value)
-
-
-def _nearest_flag(name, values):
-    return gin_utils.nearest(name, [f for f in values if f != "gin_bindings"]).replace(
-        "did you mean ", "did you mean --"
-    )
 
 
 def _is_resource_error(error):

@@ -1,6 +1,7 @@
 """Numbers and pictures that say how good a hierarchical VAE is."""
 
 from pcvae.evaluation.constraints import constraint_results
+from pcvae.evaluation.curves import Line, Panel, curve_plot
 from pcvae.evaluation.edits import interpolate, lerp, slerp, swap, traverse
 from pcvae.evaluation.extractor_files import as_extractor, file_sha256
 from pcvae.evaluation.features import FeatureExtractor, collect_features
@@ -20,42 +21,74 @@ from pcvae.evaluation.grids import (
     refit_grid,
     save_png,
 )
+from pcvae.evaluation.health import (
+    DEAD_LEVEL_NATS,
+    Finding,
+    TrainingSeries,
+    health_findings,
+    health_lines,
+    health_summary,
+)
 from pcvae.evaluation.importance import ImportanceWeightedEvaluation
+from pcvae.evaluation.level_rates import level_rows, mean_rate_by_resolution
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
+from pcvae.evaluation.pages import inline_svg, picture, render_page, write_page
 from pcvae.evaluation.plots import frechet_plot, rate_by_resolution_plot, rate_distortion_plot
+from pcvae.evaluation.quantities import QUANTITIES, evaluation_table, measured
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
+from pcvae.evaluation.tables import number_text, text_table
 
 __all__ = [
+    "DEAD_LEVEL_NATS",
     "FeatureExtractor",
     "FeatureStatistics",
+    "Finding",
     "ImportanceWeightedEvaluation",
     "LikelihoodEvaluation",
+    "Line",
+    "Panel",
+    "QUANTITIES",
+    "TrainingSeries",
     "as_extractor",
     "collect_features",
     "conditional_grid",
     "constraint_results",
+    "curve_plot",
+    "displayable",
+    "evaluation_table",
     "file_sha256",
     "frechet_distance",
     "frechet_plot",
     "headline",
-    "displayable",
+    "health_findings",
+    "health_lines",
+    "health_summary",
     "image_grid",
-    "kernel_distance",
+    "inline_svg",
     "interpolate",
+    "kernel_distance",
     "labelled_rows",
     "lerp",
-    "prefix_label",
+    "level_rows",
     "level_table",
+    "mean_rate_by_resolution",
+    "measured",
+    "number_text",
+    "picture",
     "prefix_grid",
+    "prefix_label",
     "rate_by_resolution",
     "rate_by_resolution_plot",
     "rate_distortion_curve",
     "rate_distortion_plot",
     "refit_grid",
+    "render_page",
     "save_png",
     "slerp",
     "swap",
+    "text_table",
     "traverse",
     "validity",
+    "write_page",
 ]

@@ -2,6 +2,8 @@
 
 from math import prod
 
+from pcvae.evaluation.tables import text_table
+
 _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
 
 
@@ -15,7 +17,7 @@ def level_table(model):
     """
     stages = getattr(model, "stages", None)
     if stages is None:
-        return "\n".join([*_aligned([_COLUMNS, *_rows(model)]), "", *_totals(model)])
+        return "\n".join([text_table([_COLUMNS, *_rows(model)]), "", *_totals(model)])
     rows, totals = [("stage", *_COLUMNS)], []
     for number, (stage, end) in enumerate(zip(stages, model.stage_ends, strict=True), 1):
         start = end - stage.num_levels
@@ -29,7 +31,7 @@ def level_table(model):
         f"total          {model.count_params():,} parameters",
     ]
     seen = f"all stages (the later see {model.later_stages_see})"
-    return "\n".join([*_aligned(rows), *totals, "", seen, *whole])
+    return "\n".join([text_table(rows), *totals, "", seen, *whole])
 
 
 def _rows(model):
@@ -81,12 +83,3 @@ def _num_params(layer):
 
 def _num_latents(model):
     return sum(prod(shape) for shape in model.latent_shapes)
-
-
-def _aligned(rows):
-    """Returns the rows as lines, columns aligned at their right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    ]

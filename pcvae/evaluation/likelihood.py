@@ -5,6 +5,7 @@ import numpy as np
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise
 from pcvae.evaluation.per_image import PerImageEvaluation
+from pcvae.evaluation.tables import number_text
 from pcvae.objectives import mse
 
 
@@ -84,9 +85,7 @@ def headline(record):
     """Returns the main numbers of a record in one line, with standard errors."""
 
     def number(name, digits):
-        value, error = record[name], record[f"{name}_stderr"]
-        text = "not finite" if value is None else f"{value:.{digits}f}"
-        return text if error is None else f"{text} +- {error:.{digits}f}"
+        return number_text(record[name], record[f"{name}_stderr"], digits)
 
     parts = [f"mse {number('distortion_mse', 5)}", f"psnr {number('psnr_db', 2)} dB"]
     rate = f"rate {number('rate_bits_per_dim', 4)}"

@@ -1,78 +1,86 @@
-"""Plots of rates and distortions, as arrays: for PNG files and for TensorBoard."""
+"""Plots of rates and distortions: for PNG files, for TensorBoard and for pages."""
 
 import itertools
 import math
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+from pcvae.evaluation.figures import GRID_COLOUR, MUTED_COLOUR, pixels
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 # decoder of a row -> (what the legend says, marker, size, line)
 _DECODERS = {
     "refit": ("decoder refitted, q frozen", "o", 7, "-"),
     "own": ("own decoder", "*", 12, "none"),
     "prior": ("prior's means below K (upper bound)", ".", 5, ":"),
 }
-_DPI = 110
+_LABELS = {
+    "distortion_mse": "mean squared error on [-1, 1]",
+    "psnr_db": "PSNR (dB, mean over images)",
+}
 # Rates of coarse prefixes span orders of magnitude and may be zero: the axis is linear up to the
 # first of these that leaves something below it, and logarithmic beyond.
 _LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def rate_distortion_plot(curves):
+def rate_distortion_plot(curves, names=("distortion_mse", "psnr_db"), output=pixels):
     """Plots distortion against rate: the mean squared error at the left, the PSNR at the right.
 
     The colour tells the curve, marker and line tell the decoder; bars are standard errors.
 
     Args:
         curves: {label: rows of `rate_distortion_curve`}.
+        names: which of ``distortion_mse`` and ``psnr_db`` are plotted, from left to right.
+        output: `figures.pixels` or `figures.svg`.
 
     Returns:
-        uint8 [height, width, 3].
+        What ``output`` gives; by default uint8 [height, width, 3].
     """
-    figure = Figure(figsize=(11, 5), dpi=_DPI, layout="constrained")
-    axes = figure.subplots(1, 2)
+    figure = Figure(figsize=(5.5 * len(names), 5), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
     used = set()
-    for (label, rows), colour in zip(curves.items(), itertools.cycle(_COLOURS), strict=False):
+    for (label, rows), colour in zip(curves.items(), itertools.cycle(COLOURS), strict=False):
         for decoder in _DECODERS:
             points = [row for row in rows if row["decoder"] == decoder]
             if points:
                 used.add(decoder)
-                for axis, name in zip(axes, ("distortion_mse", "psnr_db"), strict=True):
+                for axis, name in zip(axes, names, strict=True):
                     _draw_points(axis, points, name, decoder, colour)
         axes[0].plot([], [], color=colour, linewidth=5, label=label)
     for decoder in (name for name in _DECODERS if name in used):
         text, marker, size, line = _DECODERS[decoder]
-        axes[0].plot([], [], color="0.35", marker=marker, ms=size, linestyle=line, label=text)
+        axes[0].plot([], [], color=MUTED_COLOUR, marker=marker, ms=size, linestyle=line, label=text)
     everything = [row for rows in curves.values() for row in rows]
     rates = [row["rate_bits_per_dim"] or 0.0 for row in everything]
     for axis in axes:
         _rate_axis(axis, rates)
         axis.set_xlabel("rate of the prefix $R_K$ (bits/dim)")
-        axis.grid(True, which="major", color="0.88")
+        axis.grid(True, which="major", color=GRID_COLOUR)
         axis.set_axisbelow(True)
-    axes[0].set_ylabel("mean squared error on [-1, 1]")
-    if any(row["distortion_mse"] and row["rate_bits_per_dim"] is not None for row in everything):
-        _error_axis(axes[0])
-    axes[1].set_ylabel("PSNR (dB, mean over images)")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return _pixels(figure)
+    for axis, name in zip(axes, names, strict=True):
+        axis.set_ylabel(_LABELS[name])
+        drawn = [row for row in everything if row["rate_bits_per_dim"] is not None]
+        if name == "distortion_mse" and any(row[name] for row in drawn):
+            logarithmic_axis(axis)
+    figure.legend(loc="outside lower center", ncols=3 if len(names) > 1 else 1, frameon=False)
+    return output(figure)
 
 
-def rate_by_resolution_plot(rates):
+def rate_by_resolution_plot(rates, output=pixels):
     """Plots how many bits each resolution of levels carries, one group of bars a resolution.
 
     Args:
         rates: {label: what `rate_by_resolution` gives}.
+        output: `figures.pixels` or `figures.svg`.
 
     Returns:
-        uint8 [height, width, 3].
+        What ``output`` gives; by default uint8 [height, width, 3].
     """
-    figure = Figure(figsize=(7.5, 4.5), dpi=_DPI, layout="constrained")
-    axis = figure.subplots()
     sides = sorted({side for by_side in rates.values() for side in by_side})
+    figure = Figure(figsize=(max(5.5, 0.5 * len(sides) * len(rates)), 4.0), layout="constrained")
+    axis = figure.subplots()
     width = 0.8 / len(rates)
     for index, (label, by_side) in enumerate(rates.items()):
         places = np.arange(len(sides)) + (index - (len(rates) - 1) / 2) * width
@@ -83,10 +91,10 @@ def rate_by_resolution_plot(rates):
             places,
             heights,
             width,
-            yerr=errors,
+            yerr=errors if any(errors) else None,
             capsize=3,
             label=label,
-            color=_COLOURS[index % len(_COLOURS)],
+            color=COLOURS[index % len(COLOURS)],
         )
         if len(rates) <= 2:
             axis.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=9)
@@ -95,10 +103,10 @@ def rate_by_resolution_plot(rates):
     axis.set_xticks(range(len(sides)), [f"{side}x{side}" for side in sides])
     axis.set_xlabel("resolution of the latents")
     axis.set_ylabel("rate (bits/dim of the image)")
-    axis.grid(True, axis="y", color="0.88")
+    axis.grid(True, axis="y", color=GRID_COLOUR)
     axis.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return _pixels(figure)
+    return output(figure)
 
 
 def frechet_plot(rows):
@@ -110,10 +118,10 @@ def frechet_plot(rows):
     Returns:
         uint8 [height, width, 3].
     """
-    figure = Figure(figsize=(7.5, 4.5), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axis = figure.subplots()
     for seed, colour in zip(
-        sorted({row["seed"] for row in rows}), itertools.cycle(_COLOURS), strict=False
+        sorted({row["seed"] for row in rows}), itertools.cycle(COLOURS), strict=False
     ):
         own = sorted(
             (row for row in rows if row["seed"] == seed),
@@ -135,10 +143,10 @@ def frechet_plot(rows):
     axis.set_xlabel("distortion of stage 1 (mean squared error on [-1, 1])")
     axis.set_ylabel("Frechet distance of samples")
     axis.set_ylim(bottom=0.0)
-    axis.grid(True, color="0.88")
+    axis.grid(True, color=GRID_COLOUR)
     axis.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def _draw_points(axis, rows, name, decoder, colour):
@@ -166,8 +174,8 @@ def _draw_points(axis, rows, name, decoder, colour):
     )
 
 
-def _error_axis(axis):
-    """Makes the axis of squared errors logarithmic."""
+def logarithmic_axis(axis):
+    """Makes the vertical axis logarithmic, with numbers as people write them."""
     axis.set_yscale("log")
     axis.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
     axis.yaxis.set_minor_locator(NullLocator())
@@ -180,7 +188,7 @@ def _rate_axis(axis, rates):
     top = max(positive, default=1.0)
     inner = sorted(rate for rate in positive if rate > 1e-3 * top)
     if len(inner) < 2 or inner[-1] < 20 * inner[0]:
-        axis.set_xlim(left=0.0)
+        axis.set_xlim(0.0, 1.08 * max(positive, default=1.0))  # room for a marker at the end
         return
     threshold = next((limit for limit in _LINEAR_UP_TO if limit >= inner[0]), _LINEAR_UP_TO[-1])
     axis.set_xscale("symlog", linthresh=threshold, linscale=0.6)
@@ -203,9 +211,3 @@ def _number(value):
 def _error(row, name):
     """The standard error of a mean, 0 where it is unknown."""
     return row.get(f"{name}_stderr") or 0.0
-
-
-def _pixels(figure):
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,10 +1,12 @@
 """The root functions: each assembles the parts of one job, does it, and leaves its files.
 
 A run directory holds ``config.gin``, ``operative_config.gin``, ``model.json``, ``run.json``,
-``checkpoints/``, ``summaries/{train,eval}/``, ``results/*.json`` and ``images/*.png``. Nothing here
-knows gin; arguments that end in ``_fn`` own variables and are called inside the strategy's scope.
+``checkpoints/``, ``summaries/{train,eval}/``, ``results/*.json``, ``images/*.png`` and
+``report.html``. Nothing here knows gin; arguments that end in ``_fn`` own variables and are called
+inside the strategy's scope.
 """
 
+from pcvae.runs.compare import compare
 from pcvae.runs.evaluate import evaluate
 from pcvae.runs.export import export
 from pcvae.runs.extractors import train_extractor
@@ -20,6 +22,7 @@ from pcvae.runs.latents import decode, encode, interpolate, swap, traverse
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
+from pcvae.runs.report import write_report
 from pcvae.runs.sampling import sample
 from pcvae.runs.sweep import finished_runs_of_sweep, summarise_sweep
 from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
@@ -27,6 +30,7 @@ from pcvae.runs.table2 import summarise_table2
 from pcvae.runs.training_run import train
 
 __all__ = [
+    "compare",
     "decode",
     "describe",
     "describe_run",
@@ -48,9 +52,10 @@ __all__ = [
     "sample",
     "summarise_sweep",
     "summarise_table1",
-    "swap",
     "summarise_table2",
+    "swap",
     "train",
     "train_extractor",
     "traverse",
+    "write_report",
 ]

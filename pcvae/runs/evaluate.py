@@ -8,7 +8,7 @@ from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.records import read_run, run_dataset, write_json
-from pcvae.training import reports
+from pcvae.runs.report import health_of, write_report
 
 
 def evaluate(
@@ -34,7 +34,7 @@ def evaluate(
         spec: another dataset, as `data.from_spec` takes it, or None.
         batch_size: images at once; None for that of training.
         output: the JSON file that is written, over what is there; None for
-            ``results/evaluation.json`` in the run directory.
+            ``results/evaluation.json`` in the run directory, and ``report.html`` there.
         importance_samples: None, or K: then the importance-weighted bound is computed, too.
         frechet: None, or a dict of arguments of `frechet_record`, its own ``split`` among them:
             then samples are measured against the dataset, too.
@@ -78,8 +78,13 @@ def evaluate(
         )
     path = Path(output or Path(run_dir) / "results" / "evaluation.json")
     write_json(record, path)
-    dead = reports.dead_levels_line(record["rate_nats_per_level"], model.level_resolutions)
-    print(*closing_lines(record), dead, *lines, f"wrote {path}", sep="\n")
+    images = "1 image" if record["num_images"] == 1 else f"{record['num_images']:,} images"
+    print(f"{images} of the {split} split of {dataset.name}, averaged weights, seed {seed}")
+    print(evaluation.evaluation_table(record), *constraint_lines(record), *lines, sep="\n")
+    findings = health_of(run_dir, record)
+    print(*evaluation.health_lines(findings), f"wrote {path}", sep="\n")
+    if output is None:
+        print(f"wrote {write_report(run_dir)}")
     return record
 
 
@@ -88,7 +93,16 @@ def evaluate_split(likelihood, dataset, split, seed, num_images=None):
 
     progress = _progress(f"evaluating the {split} split")
     record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
-    return {"data": dataset.origin, "split": split, "seed": seed, "weights": "ema", **record}
+    model = likelihood.model
+    return {
+        "data": dataset.origin,
+        "split": split,
+        "seed": seed,
+        "weights": "ema",
+        "image_shape": list(model.image_shape),
+        "level_resolutions": list(model.level_resolutions),
+        **record,
+    }
 
 
 def closing_lines(record):
@@ -96,8 +110,13 @@ def closing_lines(record):
     count, split = record["num_images"], record["split"]
     return [
         f"{evaluation.headline(record)} on {count:,} images of the {split} split",
-        *(constraint["statement"] for constraint in record.get("constraints", ())),
+        *constraint_lines(record),
     ]
+
+
+def constraint_lines(record):
+    """Returns a line for each constraint of an evaluation."""
+    return [constraint["statement"] for constraint in record.get("constraints", ())]
 
 
 def _progress(what):
@@ -108,9 +127,7 @@ def _importance_line(record):
     """Returns the importance-weighted bound in one line."""
 
     def number(name, digits):
-        value, error = record[name], record[f"{name}_stderr"]
-        text = "not finite" if value is None else f"{value:.{digits}f}"
-        return text if error is None else f"{text} +- {error:.{digits}f}"
+        return evaluation.number_text(record[name], record[f"{name}_stderr"], digits)
 
     return (
         f"importance-weighted bound {number('iw_nll_bits_per_dim', 4)} bits/dim with "

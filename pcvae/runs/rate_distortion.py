@@ -195,15 +195,9 @@ def _table(rows):
         side = row["resolution"]
         numbers = (_with_error(row, name, digits) for name, digits in columns)
         lines.append((row["decoder"], str(row["num_levels"]), f"{side}x{side}", *numbers))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+    return evaluation.text_table(lines)
 
 
 def _with_error(row, name, digits):
     value, error = row[name], row[f"{name}_stderr"]
-    if value is None:
-        return "not finite"
-    return f"{value:.{digits}f}" + ("" if error is None else f" +- {error:.{digits}f}")
+    return evaluation.number_text(value, None if value is None else error, digits)

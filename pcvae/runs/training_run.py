@@ -6,9 +6,10 @@ import keras
 
 from pcvae import evaluation, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
-from pcvae.runs.evaluate import closing_lines, evaluate_split
+from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
 from pcvae.runs.frozen import FrozenWeights, cached_first_stage
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
+from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable import train_resumably
 from pcvae.training import reports, summaries
 
@@ -118,6 +119,7 @@ def train(
             "steps": steps,
             "seed": seed,
             "constraints": constraints,
+            "free_bits_nats_per_level": getattr(trainer.objective, "free_bits_nats_per_level", 0.0),
             "frozen_weights_sha256": frozen.sha256,
         }
         write_json(run, run_dir / "run.json")
@@ -148,8 +150,10 @@ def train(
         record = with_constraints(likelihood(validation_images[:num_validation_images], seed=seed))
         eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
         lines = [f"validation, averaged weights: {evaluation.headline(record)}"]
-        lines += [constraint["statement"] for constraint in record.get("constraints", ())]
-        _say(chief, [*lines, reports.dead_levels_line(record["rate_nats_per_level"], resolutions)])
+        lines += constraint_lines(record)
+        if chief:
+            findings = health_of(run_dir, {"split": "validation", **record}, resolutions)
+            _say(chief, [*lines, evaluation.health_summary(findings)])
 
     def draw(step):
         for tag, picture in draw_pictures(averaged_model, validation_images, seed).items():
@@ -180,6 +184,7 @@ def train(
     if chief:
         write_json(record, run_dir / "results" / "evaluation.json")
         written = write_pictures(averaged_model, dataset.images("test"), seed, run_dir / "images")
+        written.append(write_report(run_dir))
         _say(chief, [*closing_lines(record), *(f"wrote {path}" for path in written)])
     return record
 

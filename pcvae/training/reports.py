@@ -1,10 +1,8 @@
-"""What a run says of itself: a line for people, scalars for TensorBoard, levels that are dead."""
+"""What a run says of itself: a line for people, scalars for TensorBoard."""
 
 import math
 
 from pcvae.training import summaries
-
-DEAD_LEVEL_NATS = 0.01  # rate per image below which a level carries nothing
 
 
 def progress_line(window):
@@ -104,24 +102,6 @@ def rate_scalars(rate_per_level_nats, resolutions):
         **{summaries.rate_of_resolution_tag(side): rate for side, rate in sums.items()},
         **scalars,
     }
-
-
-def dead_levels_line(rate_per_level_nats, resolutions):
-    """Returns one line that names the levels whose rate is below 0.01 nats per image."""
-    dead = [
-        f"{level} ({resolution}x{resolution})"
-        for level, (rate, resolution) in enumerate(
-            zip(rate_per_level_nats, resolutions, strict=True)
-        )
-        if not _number(rate) >= DEAD_LEVEL_NATS
-    ]
-    total = len(resolutions)
-    if not dead:
-        return f"dead levels (rate below {DEAD_LEVEL_NATS} nats per image): none of {total}"
-    return (
-        f"dead levels (rate below {DEAD_LEVEL_NATS} nats per image): {len(dead)} of {total}: "
-        + ", ".join(dead)
-    )
 
 
 def _number(value):

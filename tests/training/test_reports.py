@@ -25,12 +25,6 @@ def test_rates_of_resolutions_are_sums_over_levels():
     }
 
 
-def test_dead_levels_are_named():
-    line = reports.dead_levels_line([0.5, 0.0099, 0.01, None], [1, 4, 4, 8])
-    assert line.endswith("2 of 4: 1 (4x4), 3 (8x8)")
-    assert reports.dead_levels_line([0.5, 0.02], [1, 4]).endswith("none of 2")
-
-
 def test_evaluation_scalars_keep_what_is_not_finite():
     record = {
         "rate_bits_per_dim": None,

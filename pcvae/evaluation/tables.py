@@ -1,0 +1,28 @@
+"""Numbers with their errors, and rows of text as a table."""
+
+
+def number_text(value, error=None, digits=4):
+    """Returns a number with its standard error; None is what was not finite, or not measured."""
+    text = "not finite" if value is None else f"{value:.{digits}f}"
+    return text if error is None else f"{text} +- {error:.{digits}f}"
+
+
+def text_table(rows, left=()):
+    """Aligns rows of texts.
+
+    Args:
+        rows: list of equally long sequences of texts, the header first.
+        left: the columns that are aligned at the left; the others at the right.
+
+    Returns:
+        One text, a line for each row.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = (
+        "  ".join(
+            text.ljust(width) if column in left else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

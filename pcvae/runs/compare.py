@@ -1,0 +1,147 @@
+"""Several evaluated runs side by side: one table, one rate-distortion plot, one page."""
+
+from pathlib import Path
+
+from pcvae import evaluation
+from pcvae.runs.history import read_history
+from pcvae.runs.records import read_evaluation, read_run, write_json
+from pcvae.runs.report import (
+    curve_figures,
+    curve_or_point,
+    health_of,
+    protocol_of,
+    rate_distortion_figures,
+)
+
+# What has to agree for the numbers of two runs to be compared.
+_SETTINGS = ("data", "split", "num_images", "image_shape")
+
+
+def compare(*, run_dirs, output):
+    """Compares evaluated runs: prints a table, and writes a page, the records and a plot.
+
+    Args:
+        run_dirs: run directories that are evaluated.
+        output: the folder that gets ``comparison.html``, ``comparison.json`` and
+            ``rate_distortion.png``.
+
+    Returns:
+        What ``comparison.json`` holds: a list of dict with ``label``, ``run_dir`` and
+        ``evaluation``, the record of the run.
+
+    Raises:
+        UserError: a run is damaged, or not evaluated.
+    """
+    labels = labels_of(run_dirs)
+    folders = dict(zip(labels, map(Path, run_dirs), strict=True))
+    records = {label: read_evaluation(folder) for label, folder in folders.items()}
+    table, remarks = comparison_rows(records), differences(records)
+    curves = {label: curve_or_point(folders[label], records[label]) for label in labels}
+    histories = {
+        label: {"train": read_history(folder, "train")} for label, folder in folders.items()
+    }
+    entries = [
+        {"label": label, "run_dir": str(folders[label]), "evaluation": records[label]}
+        for label in labels
+    ]
+    output = Path(output)
+    write_json(entries, output / "comparison.json")
+    plot = output / "rate_distortion.png"
+    evaluation.save_png(evaluation.rate_distortion_plot(curves), plot)
+    evaluation.write_page(
+        "comparison.html",
+        output / "comparison.html",
+        title=f"{len(labels)} runs",
+        remarks=remarks,
+        runs=[
+            {
+                "label": label,
+                "findings": health_of(folders[label], records[label]),
+                "protocol": {
+                    "run_dir": str(folders[label]),
+                    "steps": read_run(folders[label]).get("steps", "unknown"),
+                    **protocol_of(records[label]),
+                },
+            }
+            for label in labels
+        ],
+        table=table,
+        plots=rate_distortion_figures(curves),
+        curves=curve_figures(histories),
+    )
+    header = ("quantity", "unit", *labels)
+    rows = [header, *((row["name"], row["unit"], *row["texts"]) for row in table)]
+    print(evaluation.text_table(rows, left=(0, 1)), *remarks, sep="\n")
+    names = ("comparison.html", "comparison.json", plot.name)
+    print(*(f"wrote {output / name}" for name in names), sep="\n", flush=True)
+    return entries
+
+
+def labels_of(run_dirs):
+    """Returns a name for each run: the end of its path, as long as it takes to be its own."""
+    parts = [Path(run_dir).resolve().parts for run_dir in run_dirs]
+    labels = []
+    for own in parts:
+        others = [other for other in parts if other != own]
+        length = 1
+        while any(other[-length:] == own[-length:] for other in others):
+            length += 1
+        labels.append(str(Path(*own[-length:])))
+    return labels
+
+
+def comparison_rows(records):
+    """Returns the rows of the table: ``name``, ``unit`` and one text for each run.
+
+    Args:
+        records: {label: evaluation}. What one of them lacks is a dash.
+    """
+    numbers = {
+        label: {item.quantity.key: item for item in evaluation.measured(record)}
+        for label, record in records.items()
+    }
+    quantities = {
+        item.quantity.key: item.quantity for items in numbers.values() for item in items.values()
+    }
+    order = [quantity.key for quantity in evaluation.QUANTITIES]
+    known = [key for key in order if key in quantities]
+    rows = [
+        {
+            "name": quantities[key].name,
+            "unit": quantities[key].unit,
+            "texts": [items[key].text if key in items else "-" for items in numbers.values()],
+        }
+        for key in [*known, *(key for key in quantities if key not in order)]
+    ]
+    if any(record.get("constraints") for record in records.values()):
+        statuses = [
+            ", ".join(constraint["status"] for constraint in record.get("constraints", ())) or "-"
+            for record in records.values()
+        ]
+        rows.append({"name": "constraints", "unit": "", "texts": statuses})
+    return rows
+
+
+def differences(records):
+    """Returns a line for each setting in which evaluations differ, so that numbers do, too."""
+    lines = []
+    for name in _SETTINGS:
+        values = {label: record[name] for label, record in records.items() if name in record}
+        if len({str(value) for value in values.values()}) > 1:
+            text = "; ".join(f"{label}: {_text(value)}" for label, value in values.items())
+            lines.append(f"The runs were evaluated on different {_NAMES[name]} ({text}).")
+    return lines
+
+
+_NAMES = {
+    "data": "data",
+    "split": "splits",
+    "num_images": "numbers of images",
+    "image_shape": "image shapes, so that a dimension is not the same",
+}
+
+
+def _text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)

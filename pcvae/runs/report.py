@@ -1,0 +1,178 @@
+"""The page of a run, ``report.html``: everything that its files say, in one file."""
+
+from pathlib import Path
+
+from pcvae import evaluation, models
+from pcvae.runs.history import curve_panels, read_history, training_series
+from pcvae.runs.records import read_curve, read_evaluation, read_run, write_json
+
+PAGE = "report.html"
+CAPTIONS = {
+    "samples_t1.0": "Samples at temperature 1.0",
+    "samples_t0.9": "Samples at temperature 0.9",
+    "samples_t0.8": "Samples at temperature 0.8",
+    "samples_t0.7": "Samples at temperature 0.7",
+    "conditional_samples": "Conditions, samples for them, originals",
+    "prefix_reconstruction": "Reconstructions from prefixes of latents; K is the number of levels",
+    "refit_reconstructions": "Reconstructions by decoders fitted to prefixes, q frozen",
+}
+CONFIGURATION = ("config.gin", "operative_config.gin", "run.json", "model.json")
+_CURVE_FIELDS = ("data", "split", "num_images", "seed")
+
+
+def health_of(run_dir, record, resolutions=None):
+    """Returns the findings about a run; see `evaluation.health_findings`.
+
+    Args:
+        run_dir: a run directory.
+        record: an evaluation of it.
+        resolutions: resolution of each level; None for those of the record.
+    """
+    resolutions = resolutions or shape_of(run_dir, record)[1]
+    series = training_series(read_history(run_dir, "train"))
+    return evaluation.health_findings(record, resolutions, series, free_bits_of(run_dir))
+
+
+def write_health(run_dir, record):
+    """Writes ``results/health.json``, what the findings about a run are; returns the findings.
+
+    A file of its own: they hold times, and an evaluation is the same each time.
+    """
+    findings = health_of(run_dir, record)
+    entries = [finding._asdict() for finding in findings]
+    write_json(entries, Path(run_dir) / "results" / "health.json")
+    return findings
+
+
+def write_report(run_dir):
+    """Writes ``report.html`` of a run directory that is evaluated; returns its path.
+
+    Writes ``results/health.json``, too. The page holds what is there: the curve of prefixes, and
+    the pictures, if they were made.
+
+    Raises:
+        UserError: the run is damaged, or not evaluated.
+    """
+    run_dir = Path(run_dir)
+    record = read_evaluation(run_dir)
+    label = run_dir.resolve().name
+    histories = {label: {name: read_history(run_dir, name) for name in ("train", "eval")}}
+    rows, (shape, resolutions) = _curve(run_dir), shape_of(run_dir, record)
+    by_resolution = evaluation.mean_rate_by_resolution(record, shape, resolutions)
+    path = run_dir / PAGE
+    evaluation.write_page(
+        "report.html",
+        path,
+        title=label,
+        subtitle=f"{evaluation.headline(record)} on {record['num_images']:,} images of the "
+        f"{record['split']} split",
+        record=record,
+        findings=write_health(run_dir, record),
+        curves=curve_figures(histories),
+        rate_plots=_rate_plots(label, rows, by_resolution),
+        curve_note=_curve_note(rows),
+        levels=evaluation.level_rows(record, shape, resolutions, free_bits_of(run_dir)),
+        pictures=_pictures(run_dir / "images"),
+        protocol=_protocol(record, rows),
+        configuration=_texts(run_dir),
+    )
+    return path
+
+
+def curve_figures(histories):
+    """Returns the curves of runs as SVG elements; see `history.curve_panels`."""
+    return [
+        evaluation.curve_plot(panel, output=evaluation.inline_svg)
+        for panel in curve_panels(histories)
+    ]
+
+
+def rate_distortion_figures(curves):
+    """Returns the rate-distortion plots of {label: rows} as SVG elements, MSE and PSNR."""
+    return [
+        evaluation.rate_distortion_plot(curves, names=(name,), output=evaluation.inline_svg)
+        for name in ("distortion_mse", "psnr_db")
+    ]
+
+
+def curve_or_point(run_dir, record):
+    """Returns the rows of the curve of a run; without one, the point of its evaluation."""
+    return _curve(run_dir) or [{**record, "decoder": "own"}]
+
+
+def shape_of(run_dir, record):
+    """Returns the image shape and the resolution of each level of a run.
+
+    Records of older versions do not hold them; the model does.
+    """
+    if "image_shape" in record:
+        return tuple(record["image_shape"]), record["level_resolutions"]
+    model = models.read_model(Path(run_dir) / "model.json")
+    return model.image_shape, list(model.level_resolutions)
+
+
+def free_bits_of(run_dir):
+    """Returns the free bits of a run's objective, nats per level; 0 where there are none."""
+    return read_run(run_dir).get("free_bits_nats_per_level", 0.0)
+
+
+def protocol_of(record):
+    """Returns what the numbers of an evaluation hang on, without the numbers."""
+    names = (
+        "data",
+        "split",
+        "num_images",
+        "seed",
+        "weights",
+        "image_shape",
+        "importance_samples",
+    )
+    return {name: record[name] for name in names if name in record}
+
+
+def _curve(run_dir):
+    path = run_dir / "results" / "rate_distortion.json"
+    return read_curve(run_dir) if path.exists() else []
+
+
+def _curve_note(rows):
+    if rows:
+        return ""
+    return (
+        "pcvae-rate-distortion measures rate and distortion of every prefix of the latents; "
+        "pcvae-evaluate then shows the curve here."
+    )
+
+
+def _rate_plots(label, rows, by_resolution):
+    return [
+        *(rate_distortion_figures({label: rows}) if rows else ()),
+        evaluation.rate_by_resolution_plot({label: by_resolution}, output=evaluation.inline_svg),
+    ]
+
+
+def _pictures(folder):
+    found = [(name, folder / f"{name}.png") for name in CAPTIONS]
+    return [
+        {**evaluation.picture(path), "caption": CAPTIONS[name]}
+        for name, path in found
+        if path.exists()
+    ]
+
+
+def _protocol(record, rows):
+    protocol = {"evaluation": protocol_of(record)}
+    protocol |= {
+        key.removesuffix("_protocol").replace("_", " "): value
+        for key, value in record.items()
+        if key.endswith("_protocol") and isinstance(value, dict)
+    }
+    if rows:
+        curve = {name: rows[0][name] for name in _CURVE_FIELDS if name in rows[0]}
+        protocol["rate-distortion curve"] = curve
+    return protocol
+
+
+def _texts(run_dir):
+    files = (run_dir / name for name in CONFIGURATION)
+    return {path.name: path.read_text(encoding="utf-8") for path in files if path.exists()}

@@ -1,0 +1,148 @@
+"""The page of a run and the comparison of runs, from the files of untrained runs."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from pcvae import evaluation, runs, training
+from pcvae.commands import compare as command
+from pcvae.errors import UserError
+from pcvae.runs.compare import differences, labels_of
+from pcvae.training import summaries
+from tests.runs.untrained_run import write_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two runs, one of them with a log, a curve and hostile names; both evaluated."""
+    folder = tmp_path_factory.mktemp("runs") / "a<b>&"
+    folder.mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    np.savez(folder / "images.npz", train=images, validation=images, test=images)
+    for seed, name in enumerate(("one", "two")):
+        write_run(folder / name, folder / "images.npz", seed=seed)
+    (folder / "one" / "config.gin").write_text("NAME = '<script>alert(1)</script>'\n")
+    log = training.ScalarLog(folder / "one" / "summaries", "train")
+    for step in range(1, 9):
+        tags = {summaries.RATE_BITS_PER_DIM: 0.1 * step, summaries.SKIPPED_UPDATES: step / 2}
+        log.scalars(step, {**tags, summaries.LAGRANGE_MULTIPLIER: 2.0**step})
+    log.close()
+    for name, count in (("one", 5), ("two", 1)):
+        runs.evaluate(run_dir=folder / name, num_images=count)
+    runs.rate_distortion(run_dir=folder / "one")
+    runs.write_report(folder / "one")
+    return folder
+
+
+def test_every_number_of_the_record_stands_on_the_page_with_its_unit(folder):
+    page = (folder / "one" / "report.html").read_text()
+    record = json.loads((folder / "one" / "results" / "evaluation.json").read_text())
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
+    for item in evaluation.measured(record):
+        at = cells.index(item.text)
+        assert cells[at + 1] == item.quantity.unit
+    for rate in record["rate_nats_per_level"]:
+        assert any(cell.startswith(f"{rate:.4f} +- ") for cell in cells)
+    assert {"rate (bits/dim)", "rate (nats/image)"} <= set(re.findall(r"<th[^>]*>(.*?)</th>", page))
+
+
+def test_the_page_holds_curves_findings_configuration_and_protocol(folder):
+    page = (folder / "one" / "report.html").read_text()
+    assert page.count("<svg") == 6  # rate, skipped updates, multiplier; MSE, PSNR, resolutions
+    assert "50.00% of 8" in page
+    assert "&lt;script&gt;alert" in page
+    assert "<script" not in page
+    assert "spec</th>" in page
+    assert "pcvae-rate-distortion" not in page
+    assert "pcvae-rate-distortion" in (folder / "two" / "report.html").read_text()
+
+
+def test_what_was_found_stands_in_a_file_of_its_own(folder):
+    findings = json.loads((folder / "one" / "results" / "health.json").read_text())
+    found = {finding["name"]: finding for finding in findings}
+    assert found["skipped updates"]["severity"] == "error"
+    assert found["skipped updates"]["value"] == 50.0
+
+
+def test_an_evaluation_of_one_image_has_no_errors(folder):
+    page = (folder / "two" / "report.html").read_text()
+    assert "+- " not in page.replace("after +- stands", "")
+
+
+def test_another_output_leaves_the_page_alone(folder, tmp_path):
+    before = (folder / "two" / "report.html").read_text()
+    runs.evaluate(run_dir=folder / "two", num_images=3, output=tmp_path / "e.json")
+    assert (folder / "two" / "report.html").read_text() == before
+    assert not (tmp_path / "e.html").exists()
+
+
+def test_a_record_of_an_older_version_is_shown(folder, tmp_path):
+    old = write_run(tmp_path / "old", folder / "images.npz")
+    record = json.loads((folder / "one" / "results" / "evaluation.json").read_text())
+    for name in ("image_shape", "level_resolutions"):
+        del record[name]
+    (old / "results").mkdir()
+    (old / "results" / "evaluation.json").write_text(json.dumps(record))
+    assert "dead levels" in runs.write_report(old).read_text()
+
+
+def test_the_command_compares_runs(folder, tmp_path, capsys):
+    output = tmp_path / "comparison"
+    argv = [str(folder / "one"), f"--output={output}", str(folder / "two")]
+    assert command.main(argv) == 0
+    out = capsys.readouterr().out
+    assert "different numbers of images (one: 5; two: 1)" in out
+    entries = json.loads((output / "comparison.json").read_text())
+    assert [entry["label"] for entry in entries] == ["one", "two"]
+    page = (output / "comparison.html").read_text()
+    for entry in entries:
+        for item in evaluation.measured(entry["evaluation"]):
+            line = next(
+                line
+                for line in out.splitlines()
+                if line.split("  ")[0] == item.quantity.name and f" {item.quantity.unit} " in line
+            )
+            assert item.text in line
+            assert item.text in page
+    assert (output / "rate_distortion.png").stat().st_size > 0
+    assert "a<b>&" not in page
+    assert "a&lt;b&gt;&amp;" in page
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["one"], "expected two or more run directories, got 1"),
+        (["one", "one"], "expected different runs"),
+        (["one", "three"], "three: there is no such directory"),
+    ],
+)
+def test_runs_that_cannot_be_compared(folder, names, says, capsys):
+    assert command.main([str(folder / name) for name in names]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_without_an_evaluation_is_named(folder, tmp_path):
+    new = write_run(tmp_path / "new", folder / "images.npz")
+    with pytest.raises(UserError, match=r"evaluation\.json: expected the record"):
+        runs.compare(run_dirs=[folder / "one", new], output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_are_as_long_as_it_takes():
+    assert labels_of(["/x/a", "/x/b"]) == ["a", "b"]
+    assert labels_of(["/x/s1/a", "/x/s2/a", "/x/s2/b"]) == ["s1/a", "s2/a", "b"]
+
+
+def test_what_differs_between_evaluations():
+    one = {"split": "test", "data": {"spec": "x"}, "image_shape": [8, 8, 3]}
+    assert differences({"a": one, "b": dict(one)}) == []
+    lines = differences({"a": one, "b": {**one, "image_shape": [16, 16, 3]}})
+    assert lines == [
+        "The runs were evaluated on different image shapes, so that a dimension is not the same "
+        "(a: 8x8x3; b: 16x16x3)."
+    ]
