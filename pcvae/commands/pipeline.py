@@ -43,7 +43,7 @@ def define_flags(values):
 def run(values):
     """Checks every stage, then trains one after the other."""
     stages = [stage.strip() for stage in values.stages]
-    if not all(stages):
+    if not stages or not all(stages):
         raise UserError(f"--stages: expected gin files, got {','.join(stages)!r}")
     if any(binding.partition("=")[0].strip() == "FIRST_STAGE" for binding in values.gin_bindings):
         raise UserError("--gin.FIRST_STAGE: pcvae-pipeline sets it itself")

@@ -86,3 +86,14 @@ def without_gradient(output):
         latents=tuple(map(tf.stop_gradient, output.latents)),
         rate_per_level=tf.stop_gradient(output.rate_per_level),
     )
+
+
+def within_bounds(reconstruction):
+    """Returns a reconstruction whose gradient ends where the head has clipped it to [-1, 1].
+
+    The head lets the gradient of a squared error pass its clipping, which draws a pixel back. That
+    of a later stage has no such pull: it would drive a clipped pixel further out without end, and
+    training end to end diverges.
+    """
+    inside = tf.abs(reconstruction) < 1.0
+    return tf.where(inside, reconstruction, tf.stop_gradient(reconstruction))

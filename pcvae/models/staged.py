@@ -16,6 +16,7 @@ from pcvae.models.stage_order import (
     RECONSTRUCTION,
     check_stages,
     noise_of_stage,
+    within_bounds,
     without_gradient,
 )
 from pcvae.models.vdvae import VDVAE
@@ -119,7 +120,7 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
         return type(self)([*self.stages[:frozen], *fresh], self.later_stages_see, name=self.name)
 
     def read_condition(self, condition):
-        """Returns None, the condition of the first stage; raises UserError for another."""
+        """Checks the condition of the first stage, which takes none."""
         self.stages[0].read_condition(condition)
 
     def __call__(self, images, *args, **kwargs):
@@ -277,15 +278,13 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
     def _seen(self, outputs):
         """Returns what the next stage is given."""
         if self.later_stages_see == RECONSTRUCTION:
-            return outputs[-1].reconstruction
+            return within_bounds(outputs[-1].reconstruction)
         side = self.image_shape[0]
         latents = itertools.chain.from_iterable(output.latents for output in outputs)
         return tf.concat([upsampled(z, side // z.shape[1]) for z in latents], axis=-1)
 
     def get_config(self):
-        stages = [
-            {"class": type(stage).__name__, "config": stage.get_config()} for stage in self.stages
-        ]
+        stages = [{"class": type(s).__name__, "config": s.get_config()} for s in self.stages]
         return {
             "name": self.name,
             "dtype": self.dtype_policy.name,

@@ -8,7 +8,7 @@ from pcvae import units
 from pcvae.distributions.noise import SeededNoise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.models import StagedVAE, load_weights, read_model, write_model
-from pcvae.models.stage_order import noise_of_stage, temperatures_of_stages
+from pcvae.models.stage_order import noise_of_stage, temperatures_of_stages, within_bounds
 from tests.models import tiny
 
 
@@ -119,6 +119,16 @@ def test_unfrozen_the_first_stage_learns_through_its_image(images):
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(images).nll)
     assert np.abs(tape.gradient(loss, head)).max() > 0
+
+
+def test_a_later_stage_does_not_push_a_clipped_pixel_further():
+    """Nothing would pull it back: training end to end would diverge."""
+    reconstruction = tf.constant([-1.0, -0.5, 1.0])
+    with tf.GradientTape() as tape:
+        tape.watch(reconstruction)
+        seen = within_bounds(reconstruction)
+    np.testing.assert_array_equal(seen, reconstruction)
+    np.testing.assert_array_equal(tape.gradient(seen, reconstruction), [0.0, 1.0, 0.0])
 
 
 def test_what_the_last_stage_is_given_can_be_computed_before(images):
