@@ -45,7 +45,7 @@ def define_flags(values):
     flags.DEFINE_enum("pixels", "sample", ["sample", "mean"], text, flag_values=values)
     text = (
         "Of a conditional model: labels such as 0,1,2, or the path of images; image i gets the "
-        "i-th of them, from the start again after the last."
+        "i-th of them, from the start again after the last. A .png shows images above the samples."
     )
     flags.DEFINE_string("condition", None, text, flag_values=values)
     text = (

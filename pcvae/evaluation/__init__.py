@@ -19,6 +19,7 @@ from pcvae.evaluation.grids import (
     prefix_grid,
     prefix_label,
     refit_grid,
+    rows_of_conditions,
     save_png,
 )
 from pcvae.evaluation.health import (
@@ -83,6 +84,7 @@ __all__ = [
     "rate_distortion_curve",
     "rate_distortion_plot",
     "refit_grid",
+    "rows_of_conditions",
     "render_page",
     "save_png",
     "slerp",

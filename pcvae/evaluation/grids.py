@@ -111,14 +111,38 @@ def conditional_grid(model, images, conditions, seed=0):
     Returns:
         uint8 [grid height, grid width, 3].
     """
-    factor = images.shape[1] // conditions.shape[1]
-    side = conditions.shape[1]
-    enlarged = conditions.repeat(factor, axis=1).repeat(factor, axis=2)
-    rows = [(f"condition\n{side}x{side}", enlarged)]
+    rows = [_condition_row(conditions, images.shape[1])]
     for first in (0, len(images)):
         drawn = model.sample(len(images), seed=seed, first_sample=first, condition=conditions)
         rows.append(("sample", drawn))
     return labelled_rows([*rows, ("original", images)])
+
+
+def rows_of_conditions(conditions, samples, columns=8):
+    """Shows each sample below the image that it was drawn for.
+
+    Args:
+        conditions: uint8 [num_images, side, side, channels], of a side that divides the height.
+        samples: uint8 [num_images, height, width, channels].
+        columns: images a row.
+
+    Returns:
+        uint8 [grid height, grid width, 3].
+    """
+    rows = []
+    for start in range(0, len(samples), columns):
+        part = slice(start, start + columns)
+        rows.append(_condition_row(conditions[part], samples.shape[1]))
+        rows.append(("sample", samples[part]))
+    return labelled_rows(rows)
+
+
+def _condition_row(conditions, height):
+    """Returns the label and the images, repeated up to a height, of a row of conditions."""
+    side = conditions.shape[1]
+    factor = height // side
+    enlarged = conditions.repeat(factor, axis=1).repeat(factor, axis=2)
+    return f"condition\n{side}x{side}", enlarged
 
 
 def refit_grid(refitted, images, rows, seed=0):

@@ -85,7 +85,7 @@ def sample(
             folder.write(start + inside.start, images[inside])
     if folder is None:
         images = np.concatenate(kept)
-        write_picture_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
+        write_picture_or_arrays(output, lambda: conditions.picture(images, indices), images=images)
 
 
 class _Conditions:
@@ -118,6 +118,13 @@ class _Conditions:
         if self._arrays is None:
             return {}
         return {"condition": self._arrays[np.array(indices) % len(self._arrays)]}
+
+    def picture(self, images, indices):
+        """Returns a grid of the images, below their conditions if those are images, too."""
+        given = self.of(indices).get("condition")
+        if given is None or given.ndim == 1:
+            return evaluation.image_grid(images)
+        return evaluation.rows_of_conditions(given, images)
 
 
 def _batch_size(batch_size, model):

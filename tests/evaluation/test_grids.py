@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae.evaluation import image_grid, labelled_rows, prefix_label, save_png
+from pcvae.evaluation import (
+    image_grid,
+    labelled_rows,
+    prefix_label,
+    rows_of_conditions,
+    save_png,
+)
 from pcvae.models.prefix_choice import PrefixChoice
 
 
@@ -35,6 +41,22 @@ def test_rows_of_different_lengths_and_labels():
     )
     assert picture.ndim == 3
     assert (picture == 0).any()
+
+
+def test_each_sample_stands_below_its_condition():
+    conditions = np.full((3, 32, 32, 3), [[[[50]]], [[[60]]], [[[70]]]], np.uint8)
+    samples = conditions.repeat(2, axis=1).repeat(2, axis=2) + 100
+    picture = rows_of_conditions(conditions, samples, columns=2)
+    left = picture.shape[1] - 2 * (64 + 2) - 2
+    for index in range(3):
+        row, column = divmod(index, 2)
+        across = slice(left + 2 + column * 66, left + 66 + column * 66)
+        for line, value in (
+            (2 * row, conditions[index, 0, 0]),
+            (2 * row + 1, samples[index, 0, 0]),
+        ):
+            top = line * 68 + 2
+            assert (picture[top : top + 64, across] == value).all()
 
 
 def test_the_label_of_a_prefix_says_what_decodes_it():
