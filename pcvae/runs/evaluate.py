@@ -66,7 +66,7 @@ def evaluate(
         if importance:
             images = dataset.images(split)[:num_images]
             record |= importance(images, seed, _progress("importance samples"))
-            lines.append(_importance_line(record))
+            lines.append(f"importance-weighted bound: {importance_samples:,} samples an image")
         if frechet is not None:
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
             lines += frechet_lines(record)
@@ -121,16 +121,3 @@ def constraint_lines(record):
 
 def _progress(what):
     return lambda starts: data.with_progress(starts, len(starts), f"{what}, batches")
-
-
-def _importance_line(record):
-    """Returns the importance-weighted bound in one line."""
-
-    def number(name, digits):
-        return evaluation.number_text(record[name], record[f"{name}_stderr"], digits)
-
-    return (
-        f"importance-weighted bound {number('iw_nll_bits_per_dim', 4)} bits/dim with "
-        f"{record['importance_samples']:,} samples, effective sample size "
-        f"{number('effective_sample_size', 2)}"
-    )
