@@ -19,6 +19,7 @@ COMMANDS = (
     "table2",
     "pipeline",
     "import_openai",
+    "import_lpips",
     "export",
     "encode",
     "decode",

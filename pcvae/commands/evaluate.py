@@ -6,6 +6,7 @@ Usage:
   pcvae-evaluate --run_dir=runs/quickstart --data=folder:PATH --output=photos.json
   pcvae-evaluate --run_dir=runs/quickstart --importance_samples=100 --num_images=500
   pcvae-evaluate --run_dir=runs/quickstart --frechet --num_samples=10000 --temperature=0.9
+  pcvae-evaluate --run_dir=runs/quickstart --perceptual=ssim,lpips --lpips_weights=lpips_alex.npz
   pcvae-evaluate --run_dir=runs/cifar10 --frechet --extractor=classify_image_graph_def.pb
 
 Replaces results/evaluation.json in the run directory, whatever it was measured on before; --output
@@ -14,10 +15,11 @@ writes elsewhere. The file says which images were taken.
 
 from absl import flags
 
-from pcvae.commands import command
+from pcvae.commands import command, parsing
 from pcvae.commands.sample import parse_temperature
 from pcvae.errors import UserError
 
+DEFAULT_METRICS = ["ssim", "ms_ssim"]
 # flag -> argument of `runs.frechet_record`
 FRECHET_FLAGS = {
     "extractor": "extractor",
@@ -68,6 +70,13 @@ def define_flags(values):
     text = "Which images samples are measured against (default: train)."
     splits = ["train", "validation", "test"]
     flags.DEFINE_enum("frechet_split", None, splits, text, flag_values=values)
+    text = (
+        "Compare reconstructions with their images, too: ssim, ms_ssim (from 161 pixels a side on) "
+        "and lpips, between commas (default: all there are weights for)."
+    )
+    parsing.define_optional_list("perceptual", DEFAULT_METRICS, text, values)
+    text = "The weights of LPIPS, FILE.npz, as pcvae-import-lpips writes it."
+    flags.DEFINE_string("lpips_weights", None, text, flag_values=values)
     text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
     flags.DEFINE_string("output", None, text, flag_values=values)
 
@@ -89,7 +98,25 @@ def run(values):
         output=values.output,
         importance_samples=values.importance_samples,
         frechet=frechet,
+        perceptual=perceptual_arguments(values),
     )
+
+
+def perceptual_arguments(values):
+    """Returns the arguments of `runs.evaluate`'s ``perceptual`` that flags give, or None.
+
+    Raises:
+        UserError: --lpips_weights is given without --perceptual.
+    """
+    weights = values.lpips_weights
+    if values.perceptual is None:
+        if weights:
+            raise UserError("--lpips_weights is about perceptual distances: it needs --perceptual")
+        return None
+    metrics = [*values.perceptual]
+    if weights and values.perceptual == DEFAULT_METRICS:
+        metrics.append("lpips")
+    return {"metrics": metrics, "lpips_weights": weights}
 
 
 def frechet_arguments(values):

@@ -17,9 +17,30 @@ PATH_FLAGS = {
     "images",
     "weights",
     "per_image",
+    "backbone",
+    "lins",
+    "lpips_weights",
     "gin_file",
     "gin_search_path",
 }
+
+
+def define_optional_list(name, default, text, values):
+    """Defines a flag that may stand alone, for a default list, or with a list: --NAME=A,B."""
+    flag = flags.Flag(
+        _OptionalListParser(default), flags.CsvListSerializer(","), name, None, text, boolean=True
+    )
+    flags.DEFINE_flag(flag, flag_values=values)
+
+
+class _OptionalListParser(flags.ListParser):
+    def __init__(self, default):
+        super().__init__()
+        self._default = default
+
+    def parse(self, argument):
+        # "true" is what absl reads from a flag without a value.
+        return self._default if argument == "true" else super().parse(argument)
 
 
 def parse_flags(values, argv):

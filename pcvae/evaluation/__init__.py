@@ -34,7 +34,9 @@ from pcvae.evaluation.importance import ImportanceWeightedEvaluation
 from pcvae.evaluation.level_rates import level_rows, mean_rate_by_resolution
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
+from pcvae.evaluation.lpips import LPIPS
 from pcvae.evaluation.pages import inline_svg, picture, render_page, write_page
+from pcvae.evaluation.perceptual import PerceptualEvaluation
 from pcvae.evaluation.plots import frechet_plot, rate_by_resolution_plot, rate_distortion_plot
 from pcvae.evaluation.quantities import QUANTITIES, evaluation_table, measured
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
@@ -47,8 +49,10 @@ __all__ = [
     "Finding",
     "ImportanceWeightedEvaluation",
     "LikelihoodEvaluation",
+    "LPIPS",
     "Line",
     "Panel",
+    "PerceptualEvaluation",
     "QUANTITIES",
     "TrainingSeries",
     "as_extractor",

@@ -19,6 +19,7 @@ from pcvae.runs.finished_run import (
 from pcvae.runs.frechet import frechet, frechet_record
 from pcvae.runs.import_openai import import_openai
 from pcvae.runs.latents import decode, encode, interpolate, swap, traverse
+from pcvae.runs.lpips import import_lpips, read_lpips
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
@@ -41,12 +42,14 @@ __all__ = [
     "fit_prefix_decoders",
     "frechet",
     "frechet_record",
+    "import_lpips",
     "import_openai",
     "interpolate",
     "load",
     "load_prefix_decoders",
     "measured_rate_nats_per_dim",
     "rate_distortion",
+    "read_lpips",
     "read_run",
     "reconstruct",
     "sample",

@@ -7,6 +7,7 @@ from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
+from pcvae.runs.lpips import read_lpips
 from pcvae.runs.records import read_run, run_dataset, write_json
 from pcvae.runs.report import health_of, write_report
 
@@ -22,6 +23,7 @@ def evaluate(
     output=None,
     importance_samples=None,
     frechet=None,
+    perceptual=None,
     strategy=None,
 ):
     """Evaluates the averaged weights of a run on a split of its dataset.
@@ -38,6 +40,8 @@ def evaluate(
         importance_samples: None, or K: then the importance-weighted bound is computed, too.
         frechet: None, or a dict of arguments of `frechet_record`, its own ``split`` among them:
             then samples are measured against the dataset, too.
+        perceptual: None, or a dict with ``metrics`` and ``lpips_weights``: then reconstructions are
+            compared with their images by `evaluation.PerceptualEvaluation`, too.
         strategy: a `tf.distribute.Strategy`; by default one device.
 
     Returns:
@@ -60,6 +64,7 @@ def evaluate(
         importance = importance_samples and evaluation.ImportanceWeightedEvaluation(
             model, importance_samples, batch_size
         )
+        perceptual = perceptual and _perceptual(model, batch_size, **perceptual)
         likelihood = evaluation.LikelihoodEvaluation(model, batch_size)
         record = evaluate_split(likelihood, dataset, split, seed, num_images)
         lines = []
@@ -67,6 +72,11 @@ def evaluate(
             images = dataset.images(split)[:num_images]
             record |= importance(images, seed, _progress("importance samples"))
             lines.append(f"importance-weighted bound: {importance_samples:,} samples an image")
+        if perceptual:
+            distances, protocol = perceptual
+            images = dataset.images(split)[:num_images]
+            record |= distances(images, seed, _progress("perceptual distances"))
+            record["perceptual_protocol"] = protocol
         if frechet is not None:
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
             lines += frechet_lines(record)
@@ -117,6 +127,14 @@ def closing_lines(record):
 def constraint_lines(record):
     """Returns a line for each constraint of an evaluation."""
     return [constraint["statement"] for constraint in record.get("constraints", ())]
+
+
+def _perceptual(model, batch_size, metrics, lpips_weights=None):
+    """Returns the evaluation of perceptual distances and its protocol."""
+    lpips, protocol = None, {"reconstruction": "mean of the head, not rounded"}
+    if lpips_weights is not None:
+        lpips, protocol["lpips"] = read_lpips(lpips_weights)
+    return evaluation.PerceptualEvaluation(model, metrics, lpips, batch_size), protocol
 
 
 def _progress(what):

@@ -4,20 +4,17 @@ A checkpoint of the reference is a PyTorch file (``.th``), read by PyTorch's loa
 weights, or the same tensors by name in an ``.npz``. No pickle is ever run.
 """
 
-import hashlib
-import importlib
 from pathlib import Path
 
-from pcvae import data, models, training
+from pcvae import data, evaluation, models, training
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.models.reference_weights import check_reference_shapes
 from pcvae.new_folder import check_new_folder, new_folder
 from pcvae.runs.records import write_json
+from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
 
-TORCH_SUFFIXES = (".th", ".pth", ".pt")
 SUFFIXES = (*TORCH_SUFFIXES, ".npz")
-MIN_TORCH = (2, 6)  # before, its loader of weights could be made to run code
 EVALUATION_BATCH_SIZE = 16
 # What other programs put in front of the names: several processes, and our own fixtures.
 _PREFIXES = ("module.", "weight/")
@@ -62,7 +59,7 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
     run = {
         "data": None if dataset is None else dataset.origin,
         "batch_size": EVALUATION_BATCH_SIZE,
-        "imported": {"weights": weights.name, "sha256": _sha256(weights)},
+        "imported": {"weights": weights.name, "sha256": evaluation.file_sha256(weights)},
     }
     with new_folder(output) as folder:
         models.write_model(model, folder / "model.json")
@@ -83,45 +80,13 @@ def _read_arrays(path, model):
 
 
 def _read_torch(path, model):
-    """Reads a PyTorch file by the loader that knows tensors and plain containers only."""
-    try:
-        torch = importlib.import_module("torch")
-    except ImportError as error:
-        raise UserError(
-            f"--weights={path}: reading it takes PyTorch ({error}): pip install 'pcvae[import]', "
-            "or save its tensors by name as .npz elsewhere"
-        ) from error
-    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
-    if version < MIN_TORCH:
-        raise UserError(
-            f"PyTorch {torch.__version__}: expected 2.6 or newer, whose loader of weights is safe: "
-            "pip install 'pcvae[import]'"
-        )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # Pickled code is an UnpicklingError; damaged files come as nearly anything.
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"--weights={path}: PyTorch reads no weights from it, and nothing else is read: "
-            f"{reason[0].partition('. ')[0]}"
-        ) from error
-    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
-        raise UserError(
-            f"--weights={path}: expected a state dict, names and tensors, got "
-            f"{type(state).__name__}"
-        )
-    state = {_reference_name(str(name)): tensor for name, tensor in state.items()}
+    """Reads a PyTorch file; names and shapes are compared before values are copied."""
+    state = {_reference_name(name): tensor for name, tensor in read_torch_state(path).items()}
     check_reference_shapes(model, {name: tuple(tensor.shape) for name, tensor in state.items()})
-    return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
+    return {name: tensor_values(tensor) for name, tensor in state.items()}
 
 
 def _reference_name(name):
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
     return name
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
