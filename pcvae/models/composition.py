@@ -36,18 +36,23 @@ def staged_on(image_shape, first_stage, stage_fn, later_stages_see=RECONSTRUCTIO
     return model
 
 
-def staged_vae(image_shape, first_stage_fn, later_stage_fns, later_stages_see=RECONSTRUCTION):
+def staged_vae(
+    first_stage_fn,
+    later_stage_fns,
+    later_stages_see=RECONSTRUCTION,
+    image_shape=(32, 32, 3),
+):
     """Makes all stages at once, none of them trained.
 
     Trained end to end by one ELBO it is the baseline of the same functional form and the same
     number of trainable parameters as `staged_on` (Shu and Ermon 2022, section 5.1).
 
     Args:
-        image_shape: (height, width, channels) of the data.
         first_stage_fn: called with image_shape; gives the unconditional first stage.
         later_stage_fns: a list; each is called with image_shape, condition and condition_shape,
             and gives a `ConditionalVDVAE`.
         later_stages_see: see `StagedVAE`.
+        image_shape: (height, width, channels) of the data.
 
     Returns:
         A `StagedVAE` of which all stages are trained.

@@ -23,7 +23,7 @@ def later_fn(image_shape, condition, condition_shape):
 
 @pytest.mark.parametrize("see", ["reconstruction", "features"])
 def test_the_baseline_has_the_form_and_the_parameters_of_the_composition(see):
-    baseline = staged_vae(tiny.IMAGE_SHAPE, first_fn, [later_fn], see)
+    baseline = staged_vae(first_fn, [later_fn], see, tiny.IMAGE_SHAPE)
     first = first_fn(tiny.IMAGE_SHAPE)
     composed = staged_on(tiny.IMAGE_SHAPE, first, later_fn, see)
 
