@@ -27,6 +27,7 @@ COMMANDS = (
     "traverse",
     "swap",
     "compare",
+    "progressive",
 )
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})

@@ -139,6 +139,11 @@ def pointwise_rate_nats(posterior, prior, latent):
     return units.sum_per_example(posterior.log_prob(latent) - prior.log_prob(latent))
 
 
+def rate_map_nats(posterior, prior):
+    """Returns the rate of each number of a latent: [batch, ...] nats, whose sum is `rate_nats`."""
+    return tfd.kl_divergence(posterior, prior)
+
+
 def rate_nats(posterior, prior):
     """Returns the rate of a latent, KL(posterior || prior) summed over its dimensions.
 
@@ -149,4 +154,4 @@ def rate_nats(posterior, prior):
     Returns:
         float32 [batch], nats.
     """
-    return units.sum_per_example(tfd.kl_divergence(posterior, prior))
+    return units.sum_per_example(rate_map_nats(posterior, prior))

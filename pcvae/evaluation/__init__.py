@@ -12,6 +12,7 @@ from pcvae.evaluation.frechet import (
     validity,
 )
 from pcvae.evaluation.grids import (
+    captioned_grid,
     conditional_grid,
     displayable,
     image_grid,
@@ -38,6 +39,14 @@ from pcvae.evaluation.lpips import LPIPS
 from pcvae.evaluation.pages import inline_svg, picture, render_page, write_page
 from pcvae.evaluation.perceptual import PerceptualEvaluation
 from pcvae.evaluation.plots import frechet_plot, rate_by_resolution_plot, rate_distortion_plot
+from pcvae.evaluation.progressive import (
+    bits_per_pixel_maps,
+    progressive_reconstructions,
+    progressive_samples,
+    rate_map_plot,
+    reconstruction_picture,
+    sample_picture,
+)
 from pcvae.evaluation.quantities import QUANTITIES, evaluation_table, measured
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
 from pcvae.evaluation.tables import number_text, text_table
@@ -48,14 +57,16 @@ __all__ = [
     "FeatureStatistics",
     "Finding",
     "ImportanceWeightedEvaluation",
-    "LikelihoodEvaluation",
     "LPIPS",
+    "LikelihoodEvaluation",
     "Line",
     "Panel",
     "PerceptualEvaluation",
     "QUANTITIES",
     "TrainingSeries",
     "as_extractor",
+    "bits_per_pixel_maps",
+    "captioned_grid",
     "collect_features",
     "conditional_grid",
     "constraint_results",
@@ -83,13 +94,18 @@ __all__ = [
     "picture",
     "prefix_grid",
     "prefix_label",
+    "progressive_reconstructions",
+    "progressive_samples",
     "rate_by_resolution",
     "rate_by_resolution_plot",
     "rate_distortion_curve",
     "rate_distortion_plot",
+    "rate_map_plot",
+    "reconstruction_picture",
     "refit_grid",
-    "rows_of_conditions",
     "render_page",
+    "rows_of_conditions",
+    "sample_picture",
     "save_png",
     "slerp",
     "swap",

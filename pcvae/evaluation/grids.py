@@ -5,6 +5,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 2  # pixels between images
 _BACKGROUND = 255
+_LINE = 16  # pixels from one line of a caption to the next
 
 
 def image_grid(images, columns=None, min_side=64):
@@ -66,6 +67,48 @@ def labelled_rows(rows, min_side=64):
         canvas.paste(Image.fromarray(_rgb(strip)), (margin, top))
         top += len(strip)
     return np.asarray(canvas)
+
+
+def captioned_grid(rows, captions, headers, min_side=64):
+    """Lays rows of images out with a text under each image and one above each column.
+
+    Args:
+        rows: list of lists of images, uint8 [height, width, channels], all of one shape.
+        captions: list of lists of texts.
+        headers: list of texts.
+        min_side: see `image_grid`.
+
+    Returns:
+        uint8 [grid height, grid width, 3].
+    """
+    cells = [[image_grid(image[None], 1, min_side) for image in row] for row in rows]
+    side_y, side_x = cells[0][0].shape[:2]
+    font = ImageFont.load_default(size=12)
+    texts = [text for row in captions for text in row]
+    lines = [line for text in (*texts, *headers) for line in text.split("\n")]
+    width = max(side_x, 8 + max(int(font.getlength(line)) for line in lines))
+    below, above = (_LINE * _num_lines(group) + 6 for group in (texts, headers))
+    size = (width * len(headers), above + (side_y + below) * len(rows))
+    canvas = Image.new("RGB", size, (_BACKGROUND,) * 3)
+    draw = ImageDraw.Draw(canvas)
+
+    def write(text, column, top):
+        place = (column * width + width // 2, top)
+        draw.multiline_text(place, text, fill=(0, 0, 0), font=font, anchor="ma", align="center")
+
+    for column, text in enumerate(headers):
+        write(text, column, 2)
+    for index, (row, row_texts) in enumerate(zip(cells, captions, strict=True)):
+        top = above + index * (side_y + below)
+        for column, (cell, text) in enumerate(zip(row, row_texts, strict=True)):
+            left = column * width + (width - side_x) // 2
+            canvas.paste(Image.fromarray(_rgb(cell)), (left, top))
+            write(text, column, top + side_y)
+    return np.asarray(canvas)
+
+
+def _num_lines(texts):
+    return max((text.count("\n") + 1 for text in texts if text), default=0)
 
 
 def prefix_grid(model, images, seed=0):

@@ -170,6 +170,23 @@ class Decoder(TopDownPass):
         per_level = (temperature, sources)
         return self._descend(_batch_size(activations), step, per_level, True, latents, condition)
 
+    def rate_maps(self, activations, latents, condition=None):
+        """Gives the rate of each number of latents that are given, as the latents of its output.
+
+        Args:
+            activations: as in `infer`.
+            latents: tuple of a tensor [batch, r, r, latent_width] for every level.
+            condition: as in `infer`.
+
+        Returns:
+            A `DecoderOutput`; its rates are those of `infer` where that draws these latents.
+        """
+
+        def step(level, features, index, group, latent):
+            return level.rate_map(features, _at(activations, group), latent)
+
+        return self._descend(_batch_size(activations), step, (), True, latents, condition)
+
     def noise_of(self, latents, condition=None):
         """Gives the noise that the prior would make latents of, as the latents of its output."""
 

@@ -3,7 +3,12 @@
 import keras
 import tensorflow as tf
 
-from pcvae.distributions.gaussian import DiagonalGaussian, pointwise_rate_nats, rate_nats
+from pcvae.distributions.gaussian import (
+    DiagonalGaussian,
+    pointwise_rate_nats,
+    rate_map_nats,
+    rate_nats,
+)
 from pcvae.layers.condition import Gate
 from pcvae.layers.residual import BottleneckBlock, convolution, fan_in_uniform
 from pcvae.outputs import LevelOutput
@@ -164,6 +169,13 @@ class TopDownLevel(keras.layers.Layer):
         )
         latent = tf.where(source == GIVEN, latent, drawn)
         return LevelOutput(self.absorb(features, latent), latent, _zero_rate(latent))
+
+    def rate_map(self, features, activations, latent):
+        """Takes z_i as given, and gives for the latent the rate of each of its numbers, nats."""
+        posterior = self.posterior(features, activations)
+        prior, features = self.prior(features)
+        rates = rate_map_nats(posterior, prior)
+        return LevelOutput(self.absorb(features, latent), rates, rate_nats(posterior, prior))
 
     def noise_of(self, features, latent):
         """Gives for the latent the noise that the prior would make it of, as the latent."""

@@ -10,12 +10,13 @@ from pcvae.distributions.noise import GivenNoise, SeededNoise, make_seed
 from pcvae.errors import UserError
 from pcvae.layers.top_down import GIVEN, POSTERIOR, PRIOR
 from pcvae.models.inputs import checked_latents
+from pcvae.models.rate_maps import RateMapPasses, RateMaps, StagedRateMapPasses
 from pcvae.models.stage_order import noise_of_stage
 
 SOURCES = {"prior": PRIOR, "posterior": POSTERIOR, "given": GIVEN}
 
 
-class Editing:
+class Editing(RateMaps):
     """Edits on arrays; mixed into a model with `EditingPasses` or `StagedEditingPasses`."""
 
     def edit(
@@ -120,7 +121,7 @@ class Editing:
         return self._graph(self.latents_pass, self._latent_specs)
 
 
-class EditingPasses:
+class EditingPasses(RateMapPasses):
     """The graph level of `Editing` for a model with encoder, decoder and head."""
 
     def edit_pass(self, images, latents, noise, temperature, sources, condition=None):
@@ -141,7 +142,7 @@ class EditingPasses:
         return self.prior_pass(count, GivenNoise(noise), ones, True, condition).latents
 
 
-class StagedEditingPasses:
+class StagedEditingPasses(StagedRateMapPasses):
     """The graph level of `Editing` for a `StagedVAE`."""
 
     def edit_pass(self, images, latents, noise, temperature, sources, condition=None):

@@ -21,6 +21,7 @@ from pcvae.runs.import_openai import import_openai
 from pcvae.runs.latents import decode, encode, interpolate, swap, traverse
 from pcvae.runs.lpips import import_lpips, read_lpips
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
+from pcvae.runs.progressive import progressive
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
 from pcvae.runs.report import write_report
@@ -48,6 +49,7 @@ __all__ = [
     "load",
     "load_prefix_decoders",
     "measured_rate_nats_per_dim",
+    "progressive",
     "rate_distortion",
     "read_lpips",
     "read_run",

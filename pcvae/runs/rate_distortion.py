@@ -11,6 +11,7 @@ from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
+from pcvae.runs.report import refreshed_report
 from pcvae.training import checkpoints
 
 
@@ -137,7 +138,7 @@ def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
         paths.append(run_dir / "images" / f"{name}.png")
         evaluation.save_png(picture, paths[-1])
     _write_summaries(run_dir, pictures)
-    return paths
+    return paths + refreshed_report(run_dir)
 
 
 def _write_summaries(run_dir, pictures):

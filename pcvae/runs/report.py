@@ -15,6 +15,11 @@ CAPTIONS = {
     "conditional_samples": "Conditions, samples for them, originals",
     "prefix_reconstruction": "Reconstructions from prefixes of latents; K is the number of levels",
     "refit_reconstructions": "Reconstructions by decoders fitted to prefixes, q frozen",
+    "progressive_reconstructions": "What each prefix tells of an image: its rate in bits and the "
+    "PSNR of the reconstruction",
+    "progressive_samples": "Samples whose first K levels are fixed; the rest is drawn anew in each "
+    "row",
+    "rate_maps": "Where in the picture the bits of each resolution go",
 }
 CONFIGURATION = ("config.gin", "operative_config.gin", "run.json", "model.json")
 _CURVE_FIELDS = ("data", "split", "num_images", "seed")
@@ -79,6 +84,13 @@ def write_report(run_dir):
     return path
 
 
+def refreshed_report(run_dir):
+    """Writes the report anew, if the run is evaluated; returns the paths that are written."""
+    if not (Path(run_dir) / "results" / "evaluation.json").exists():
+        return []
+    return [write_report(run_dir)]
+
+
 def curve_figures(histories):
     """Returns the curves of runs as SVG elements; see `history.curve_panels`."""
     return [
@@ -139,8 +151,8 @@ def _curve_note(rows):
     if rows:
         return ""
     return (
-        "pcvae-rate-distortion measures rate and distortion of every prefix of the latents; "
-        "pcvae-evaluate then shows the curve here."
+        "pcvae-rate-distortion measures rate and distortion of every prefix of the latents, and "
+        "puts the curve here."
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from pcvae.evaluation import (
+    captioned_grid,
     image_grid,
     labelled_rows,
     prefix_label,
@@ -68,3 +69,13 @@ def test_the_label_of_a_prefix_says_what_decodes_it():
         "own decoder", "prior's means"
     )
     assert prefix_label(model, 3) == "K = 3\nprior's means"
+
+
+def test_captions_stand_under_their_images():
+    image = np.full((8, 8, 1), 128, np.uint8)
+    picture = captioned_grid([[image, image]], [["", "12 bits\n3 dB"]], ["a", "b"])
+    height, width = picture.shape[:2]
+    left, right = picture[:, : width // 2], picture[:, width // 2 :]
+    assert (left[-30:] == 255).all()
+    assert (right[-30:] < 100).any()
+    assert ((picture == 128).all(axis=-1)).sum() == 2 * 64 * 64

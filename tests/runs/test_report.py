@@ -32,7 +32,6 @@ def folder(tmp_path_factory):
     for name, count in (("one", 5), ("two", 1)):
         runs.evaluate(run_dir=folder / name, num_images=count)
     runs.rate_distortion(run_dir=folder / "one")
-    runs.write_report(folder / "one")
     return folder
 
 

@@ -1,0 +1,81 @@
+"""The progressive view of a run: prefixes of images, of samples, and where the bits go."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pcvae import evaluation
+from pcvae.checks import check_integer, check_seed
+from pcvae.errors import UserError
+from pcvae.runs.finished_run import load
+from pcvae.runs.records import read_run, run_dataset, write_json
+from pcvae.runs.report import refreshed_report
+
+MAX_SHOWN = 32
+REDRAWS = 3
+
+
+def progressive(
+    *, run_dir, split="test", num_images=4, num_samples=2, seed=0, temperature=1.0, spec=None
+):
+    """Draws the progressive view of a run with its averaged weights.
+
+    Writes ``images/progressive_reconstructions.png``, ``progressive_samples.png`` and
+    ``rate_maps.png``, the numbers to ``results/progressive.json``, and the report anew if the run
+    is evaluated.
+
+    Args:
+        run_dir: a directory that `train` left.
+        split: "train", "validation" or "test".
+        num_images: how many images, the first ones.
+        num_samples: how many samples; a conditional model draws for the first images.
+        seed: integer, of the posterior and of the samples.
+        temperature: of the samples.
+        spec: another dataset, as `data.from_spec` takes it, or None.
+
+    Returns:
+        What ``progressive.json`` holds: a list with one dict for each prefix: ``num_levels``,
+        ``resolution``, ``bits`` and ``psnr_db``, one number an image; None for an image that is
+        reconstructed without an error.
+
+    Raises:
+        UserError: the run is damaged, or an argument is out of range.
+    """
+    run_dir, seed = Path(run_dir), check_seed(seed)
+    check_integer("num_images", num_images, 1, MAX_SHOWN)
+    check_integer("num_samples", num_samples, 1, MAX_SHOWN)
+    run, model = read_run(run_dir), load(run_dir)
+    dataset = run_dataset(run, spec, model.image_shape)
+    count = dataset.num_images(split)
+    needed = max(num_images, num_samples) if model.condition else num_images
+    if needed > count:
+        raise UserError(f"num_images: the {split} split has {count} images, got {needed}")
+    images = np.asarray(dataset.images(split)[:needed])
+    shown = images[:num_images]
+    columns = evaluation.progressive_reconstructions(model, shown, seed)
+    drawn = evaluation.progressive_samples(
+        model, num_samples, REDRAWS, seed, temperature, images[:num_samples]
+    )
+    maps = evaluation.bits_per_pixel_maps(model, shown, seed)
+    pictures = {
+        "progressive_reconstructions": evaluation.reconstruction_picture(shown, columns),
+        "progressive_samples": evaluation.sample_picture(model, drawn),
+        "rate_maps": evaluation.rate_map_plot(shown, maps),
+    }
+    paths = [run_dir / "results" / "progressive.json"]
+    record = [
+        {
+            "num_levels": column["num_levels"],
+            "resolution": column["resolution"],
+            "bits": column["bits"].tolist(),
+            "psnr_db": [float(x) if np.isfinite(x) else None for x in column["psnr_db"]],
+        }
+        for column in columns
+    ]
+    write_json(record, paths[0])
+    for name, picture in pictures.items():
+        paths.append(run_dir / "images" / f"{name}.png")
+        evaluation.save_png(picture, paths[-1])
+    paths += refreshed_report(run_dir)
+    print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
+    return record
