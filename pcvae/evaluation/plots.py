@@ -177,7 +177,10 @@ def _draw_points(axis, rows, name, decoder, colour):
 def logarithmic_axis(axis):
     """Makes the vertical axis logarithmic, with numbers as people write them."""
     axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    low, high = axis.get_ylim()
+    # Less than a decade would show one number or none.
+    subs = (1.0, 2.0, 5.0) if high > 10.0 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+    axis.yaxis.set_major_locator(LogLocator(10, subs=subs))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(_short))
 

@@ -113,7 +113,11 @@ def measured(record):
 def evaluation_table(record):
     """Returns the numbers of a record as a text table with units and standard errors."""
     rows = [("quantity", "value", "unit")]
-    rows += [(item.quantity.name, item.text, item.quantity.unit) for item in measured(record)]
+    for item in measured(record):
+        # A reason is long: it stands last, where it widens no column.
+        known = item.value is not None or item.reason is None
+        value = (item.text, item.quantity.unit) if known else ("none", item.reason)
+        rows.append((item.quantity.name, *value))
     return text_table(rows, left=(0, 1, 2))
 
 

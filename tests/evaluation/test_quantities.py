@@ -1,5 +1,7 @@
 """The table of an evaluation: every number with its unit."""
 
+import re
+
 from pcvae.evaluation import evaluation_table, measured, number_text, text_table
 
 
@@ -38,3 +40,5 @@ def test_every_number_of_a_record_stands_in_the_table_with_its_unit():
 def test_a_number_that_cannot_be_says_why():
     (item,) = measured({"ms_ssim": None, "ms_ssim_reason": "too small"})
     assert item.text == "none: too small"
+    table = evaluation_table({"ms_ssim": None, "ms_ssim_reason": "too small"})
+    assert re.split("  +", table.splitlines()[-1]) == ["MS-SSIM", "none", "too small"]
