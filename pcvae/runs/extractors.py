@@ -4,6 +4,7 @@ import os
 import shutil
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -187,5 +188,8 @@ def _in_domain_extractor(text, rest, image_shape, resize):
             f"{extractor_name(size)} is not there yet: training it (pcvae-train-extractor)",
             flush=True,
         )
-        train_extractor(image_size=size)
+        # A strategy holds for its thread alone, and the network is trained without one: inside the
+        # scope of a strategy Keras' optimizer refuses a step outside of its replicas.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(train_extractor, image_size=size).result()
     return evaluation.as_extractor(path, resize, extractor_name(size))

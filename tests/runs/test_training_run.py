@@ -193,7 +193,7 @@ def test_many_samples_come_in_batches_with_progress(finished, tmp_path, capsys):
     run_dir, _ = finished
     options = {"run_dir": run_dir, "temperature": 0.9, "seed": 3}
     runs.sample(num_samples=130, output=tmp_path / "a.npz", **options)
-    assert "drawing images, batches: 3 done" in capsys.readouterr().err
+    assert "drawing images, batches: 9 done" in capsys.readouterr().err
     with np.load(tmp_path / "a.npz") as saved:
         expected = pcvae.load(run_dir).sample(130, temperature=0.9, seed=3)
         np.testing.assert_array_equal(saved["images"], expected)
