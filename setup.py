@@ -28,6 +28,7 @@ COMMANDS = (
     "swap",
     "compare",
     "progressive",
+    "explore",
 )
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})
@@ -82,6 +83,8 @@ setup(
     extras_require={
         # Reads .th files, by its loader of weights alone.
         "import": ["torch>=2.6"],
+        # Serves the page of pcvae-explore.
+        "explore": ["flask>=3.1,<4"],
         # POT and scikit-learn are second opinions on Frechet and kernel distances.
         "test": [
             "pytest>=8",
@@ -90,6 +93,7 @@ setup(
             "dill",
             "scikit-learn>=1.5",
             "POT>=0.9.4",
+            "flask>=3.1,<4",
         ],
     },
     entry_points={

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from pcvae.data.arrays import read_array_images
 from pcvae.data.decode import decode_file, explain
 from pcvae.data.folder import SUFFIXES, list_files
 from pcvae.errors import UserError
+
+UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_UPLOAD_PIXELS = 50_000_000
 
 
 def read_images(path, image_shape, num_images=64):
@@ -36,16 +40,53 @@ def read_images(path, image_shape, num_images=64):
         raise UserError(
             f"expected a folder, a PNG, JPEG or WebP file, or .npy or .npz, got {str(path)!r}"
         )
+    side, channels = _side_and_channels(image_shape)
+    return np.stack([_decode(file, str(file), side, channels) for file in files])
+
+
+def read_upload(file, name, image_shape):
+    """Reads one picture that somebody has sent, at the size that a model takes.
+
+    The content alone says what it is: other formats that Pillow knows are never tried, since some
+    of them (EPS) start programs.
+
+    Args:
+        file: a binary file that can be rewound.
+        name: what the sender calls it, for errors.
+        image_shape: (height, width, channels) of the model; see `read_images`.
+
+    Returns:
+        uint8 [1, height, width, channels], and the size that the picture had, (width, height).
+
+    Raises:
+        UserError: it is no whole PNG, JPEG or WebP picture, or has too many pixels.
+    """
+    side, channels = _side_and_channels(image_shape)
+    try:
+        with Image.open(file, formats=UPLOAD_FORMATS) as header:
+            width, height = header.size
+    # Pillow raises nearly every kind of exception for damaged files.
+    except Exception as error:
+        raise UserError(f"{name!r}: expected a PNG, JPEG or WebP picture, got another") from error
+    if width * height > MAX_UPLOAD_PIXELS:
+        raise UserError(
+            f"{name!r}: expected at most {MAX_UPLOAD_PIXELS:,} pixels, got {width}x{height}"
+        )
+    file.seek(0)
+    return _decode(file, name, side, channels)[None], (width, height)
+
+
+def _side_and_channels(image_shape):
     side, _, channels = image_shape
     if channels not in (1, 3):
         raise UserError(f"pictures give 1 or 3 channels, the model takes {channels}: use .npz")
-    return np.stack([_decode(file, side, channels) for file in files])
+    return side, channels
 
 
-def _decode(file, side, channels):
+def _decode(file, name, side, channels):
     try:
         return decode_file(file, side, channels)
     # Pillow raises nearly every kind of exception for damaged files.
     except Exception as error:
-        reason = explain(error, file)
-        raise UserError(f"{str(file)!r} cannot be decoded as a picture: {reason}") from error
+        reason = explain(error, name)
+        raise UserError(f"{name!r} cannot be decoded as a picture: {reason}") from error

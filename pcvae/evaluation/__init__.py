@@ -2,7 +2,7 @@
 
 from pcvae.evaluation.constraints import constraint_results
 from pcvae.evaluation.curves import Line, Panel, curve_plot
-from pcvae.evaluation.edits import interpolate, lerp, slerp, swap, traverse
+from pcvae.evaluation.edits import BELOW, interpolate, lerp, slerp, swap, traverse
 from pcvae.evaluation.extractor_files import as_extractor, file_sha256
 from pcvae.evaluation.features import FeatureExtractor, collect_features
 from pcvae.evaluation.frechet import (
@@ -17,6 +17,7 @@ from pcvae.evaluation.grids import (
     displayable,
     image_grid,
     labelled_rows,
+    png_bytes,
     prefix_grid,
     prefix_label,
     refit_grid,
@@ -52,6 +53,7 @@ from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion
 from pcvae.evaluation.tables import number_text, text_table
 
 __all__ = [
+    "BELOW",
     "DEAD_LEVEL_NATS",
     "FeatureExtractor",
     "FeatureStatistics",
@@ -92,6 +94,7 @@ __all__ = [
     "measured",
     "number_text",
     "picture",
+    "png_bytes",
     "prefix_grid",
     "prefix_label",
     "progressive_reconstructions",

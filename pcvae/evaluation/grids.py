@@ -1,5 +1,7 @@
 """Grids of images, as arrays and as PNG files."""
 
+import io
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -219,6 +221,13 @@ def save_png(image, path):
     """Writes an array uint8 [height, width, 1 or 3] as PNG; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(_rgb(image)).save(path)
+
+
+def png_bytes(image):
+    """Returns an array uint8 [height, width, 1 or 3] as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(_rgb(image)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _rgb(image):

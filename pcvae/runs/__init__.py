@@ -8,6 +8,7 @@ inside the strategy's scope.
 
 from pcvae.runs.compare import compare
 from pcvae.runs.evaluate import evaluate
+from pcvae.runs.explore import explore
 from pcvae.runs.export import export
 from pcvae.runs.extractors import train_extractor
 from pcvae.runs.finished_run import (
@@ -38,6 +39,7 @@ __all__ = [
     "describe_run",
     "encode",
     "evaluate",
+    "explore",
     "export",
     "finished_runs_of_sweep",
     "fit_prefix_decoders",
