@@ -50,6 +50,7 @@ from pcvae.evaluation.progressive import (
 )
 from pcvae.evaluation.quantities import QUANTITIES, evaluation_table, measured
 from pcvae.evaluation.rate_distortion import rate_by_resolution, rate_distortion_curve
+from pcvae.evaluation.single_prefix import single_prefix
 from pcvae.evaluation.tables import number_text, text_table
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "sample_picture",
     "save_png",
     "slerp",
+    "single_prefix",
     "swap",
     "text_table",
     "traverse",

@@ -65,7 +65,8 @@ def listening_socket(host, port):
         [(family, _, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return socket.create_server(address, family=family, backlog=16)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        # Python appends the address to the system's words.
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
         raise UserError(
             f"cannot listen at --host={host} --port={port}: {reason.lower()}; --port=0 takes a "
             "free port"

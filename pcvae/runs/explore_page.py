@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from pcvae import data, evaluation, units
+from pcvae import data, evaluation
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 
@@ -107,23 +107,15 @@ def sample(model, form, files):
 
 
 def prefix(model, form, files):
-    """Reconstructs an image from its first K levels, with what they cost and what they give.
-
-    The rate is KL(q || p) of these levels; the PSNR is that of the two pictures as they are shown.
-    """
+    """Reconstructs an image from its first K levels, with what they cost and what they give."""
     num_levels = check_integer("num_levels", _number(form, "num_levels", int), 1, model.num_levels)
     seed = _number(form, "seed", int)
     image, note = _upload(model, files, "image")
-    rate_nats = float(model.rate_per_level(image, seed)[0, :num_levels].sum(dtype=np.float64))
-    reconstruction = model.reconstruct(image, num_levels, seed)
-    places = [units.signed_from_levels(x, bit_depth=8) for x in (image, reconstruction)]
-    mse = float(np.mean(np.square(places[0] - places[1]), dtype=np.float64))
+    reconstruction, measured = evaluation.single_prefix(model, image, num_levels, seed)
     return {
         "original": _picture(image[0]),
         "reconstruction": _picture(reconstruction[0]),
-        "rate_bits": units.nats_to_bits(rate_nats),
-        "rate_bits_per_dim": units.bits_per_dim(rate_nats, model.image_shape),
-        "psnr_db": float(units.psnr_db(mse)) if mse else None,
+        **measured,
         "label": evaluation.prefix_label(model, num_levels).replace("\n", ", "),
         "notes": [note],
     }

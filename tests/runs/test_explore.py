@@ -14,6 +14,7 @@ from pcvae import data, evaluation, runs
 from pcvae.errors import UserError
 from pcvae.runs import explore_page
 from pcvae.runs.explore import trusted_hosts
+from tests.models import tiny
 from tests.runs.untrained_run import write_run
 
 
@@ -93,6 +94,7 @@ def test_another_size_is_cropped_and_resized_with_a_note(client, model):
     np.testing.assert_array_equal(pixels(answer["original"]), expected[0])
 
 
+PREFIX = {"num_levels": 1, "seed": 0}
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 
 
@@ -144,6 +146,19 @@ def test_bad_numbers_are_one_line(client, change, says):
     assert says in answer.json["error"]
 
 
+def test_a_conditional_model_shows_what_follows_from_a_picture():
+    app = explore_page.make_app(flask, tiny.conditional(condition_shape=(2, 2, 3)), "run")
+    client = app.test_client()
+    assert "shows prefixes of an image" in client.get("/").text
+    assert "image: choose" in client.post("/prefix", data=PREFIX).json["error"]  # not refused
+    for name in ("sample", "swap"):
+        answer = client.post(f"/{name}", data={})
+        assert answer.status_code == 400
+        assert "pcvae-sample --condition" in answer.json["error"]
+    with pytest.raises(UserError, match="takes integer labels from 0 to 2 as a condition"):
+        explore_page.make_app(flask, tiny.conditional(condition="label", num_classes=3), "run")
+
+
 def test_another_name_of_this_machine_is_not_answered(client):
     assert client.get("/", headers={"Host": "somewhere.example"}).status_code == 400
     assert trusted_hosts("0.0.0.0") is None
@@ -152,7 +167,7 @@ def test_another_name_of_this_machine_is_not_answered(client):
 def test_a_taken_port_is_told_before_the_run_is_read(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"--port={port}: address already in use"):
+        with pytest.raises(UserError, match=f"--port={port}: address already in use; --port=0"):
             runs.explore(run_dir=tmp_path, port=port)
 
 

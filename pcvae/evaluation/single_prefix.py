@@ -1,0 +1,30 @@
+"""One image from one prefix of its latents: what it looks like, what it costs, how close it is."""
+
+import numpy as np
+
+from pcvae import units
+
+
+def single_prefix(model, image, num_levels, seed=0):
+    """Reconstructs one image from z_1:K and measures it.
+
+    Args:
+        model: a `VDVAE` or `StagedVAE`, or one whose condition follows from the image.
+        image: uint8 [1, height, width, channels].
+        num_levels: the prefix K.
+        seed: integer, of the posterior.
+
+    Returns:
+        The reconstruction, uint8 [1, height, width, channels], and a dict: ``rate_bits`` and
+        ``rate_bits_per_dim``, KL(q || p) of these levels for this image, and ``psnr_db`` of the two
+        8-bit images, None where they are equal.
+    """
+    rate_nats = float(model.rate_per_level(image, seed)[0, :num_levels].sum(dtype=np.float64))
+    reconstruction = model.reconstruct(image, num_levels, seed)
+    places = [units.signed_from_levels(x, bit_depth=8) for x in (image, reconstruction)]
+    mse = float(np.mean(np.square(places[0] - places[1]), dtype=np.float64))
+    return reconstruction, {
+        "rate_bits": units.nats_to_bits(rate_nats),
+        "rate_bits_per_dim": units.bits_per_dim(rate_nats, model.image_shape),
+        "psnr_db": float(units.psnr_db(mse)) if mse else None,
+    }
