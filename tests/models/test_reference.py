@@ -1,55 +1,28 @@
 """The VDVAE equals the published reference (openai/vdvae), number by number."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pcvae import units
-from pcvae.distributions.noise import GivenNoise
 from pcvae.errors import UserError
-from pcvae.models import VDVAE, load_reference_weights
+from pcvae.models import load_reference_weights
 from pcvae.models.reference_weights import reference_names
+from tests.models.reference_golden import given, read_golden, vdvae_of, weights_of
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
 TOLERANCE = 1e-4  # relative to the largest number of an array
 
 
 @pytest.fixture(scope="module", params=["small", "wide"])
 def golden(request):
-    with np.load(GOLDENS / f"vdvae_reference_{request.param}.npz") as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def weights_of(golden):
-    return {
-        name.removeprefix("weight/"): array
-        for name, array in golden.items()
-        if name.startswith("weight/")
-    }
-
-
-def given(golden, kind):
-    names = sorted(name for name in golden if name.startswith(f"{kind}/"))
-    return GivenNoise(tuple(golden[name] for name in names))
+    return read_golden(request.param)
 
 
 def build(golden, **arguments):
-    meta = json.loads(str(golden["meta"]))
-    model = VDVAE(
-        image_shape=(meta["image_size"], meta["image_size"], 3),
-        encoder_blocks=meta["enc_blocks"],
-        decoder_blocks=meta["dec_blocks"],
-        width=meta["width"],
-        latent_width=meta["zdim"],
-        bottleneck=meta["bottleneck_multiple"],
-        width_per_resolution=meta["custom_width_str"],
-        no_bias_above=meta["no_bias_above"],
-        num_mixtures=meta["num_mixtures"],
-        **arguments,
-    )
+    side = json.loads(str(golden["meta"]))["image_size"]
+    model = vdvae_of(golden, image_shape=(side, side, 3), **arguments)
     load_reference_weights(model, weights_of(golden))
     return model
 

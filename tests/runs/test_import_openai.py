@@ -1,47 +1,19 @@
 """A reference checkpoint becomes a run directory, or nothing at all."""
 
-import json
+import functools
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pcvae import models, runs
-from pcvae.distributions.noise import GivenNoise
+from pcvae import runs
 from pcvae.errors import UserError
-
-GOLDENS = Path(__file__).parents[1] / "goldens"
-
-
-def read_golden(name):
-    with np.load(GOLDENS / f"vdvae_reference_{name}.npz") as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def weights_of(golden):
-    prefix = "weight/"
-    return {k.removeprefix(prefix): v for k, v in golden.items() if k.startswith(prefix)}
+from tests.models.reference_golden import GOLDENS, given, read_golden, vdvae_of, weights_of
 
 
 def model_fn_of(golden):
-    meta = json.loads(str(golden["meta"]))
-
-    def model_fn(**arguments):
-        return models.VDVAE(
-            encoder_blocks=meta["enc_blocks"],
-            decoder_blocks=meta["dec_blocks"],
-            width=meta["width"],
-            latent_width=meta["zdim"],
-            bottleneck=meta["bottleneck_multiple"],
-            width_per_resolution=meta["custom_width_str"],
-            no_bias_above=meta["no_bias_above"],
-            num_mixtures=meta["num_mixtures"],
-            **arguments,
-        )
-
-    return model_fn
+    return functools.partial(vdvae_of, golden)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +33,8 @@ def test_the_run_computes_what_the_reference_computes(name, tmp_path):
     assert record == runs.read_run(run_dir)
     assert record["data"] == {"spec": "synthetic", "image_size": 16}
     model = runs.load(run_dir)
-    noise = tuple(golden[key] for key in sorted(golden) if key.startswith("posterior_noise/"))
-    decoded = model.decoder.infer(model.encoder(golden["images"]), GivenNoise(noise))
+    noise = given(golden, "posterior_noise")
+    decoded = model.decoder.infer(model.encoder(golden["images"]), noise)
     params, expected = model.head(decoded.features).numpy(), golden["expected/head_params"]
     np.testing.assert_allclose(params, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "w.npz"]
