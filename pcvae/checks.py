@@ -60,3 +60,15 @@ def check_folder(path, name):
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"{name}={path}: expected a folder that can be written, but {place} cannot")
     return path
+
+
+def some_names(names, shown):
+    """Returns the first of several names as text, and how many more there are.
+
+    Args:
+        names: texts.
+        shown: how many are named.
+    """
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -1,9 +1,10 @@
-"""A folder that is there whole or not at all."""
+"""Folders and files that are there whole or not at all."""
 
 import contextlib
 import os
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 
 from pcvae.checks import check_folder
@@ -51,3 +52,21 @@ def new_folder(path, name="output"):
         os.replace(inside, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_file(path):
+    """Gives a path of the same suffix beside a path, which gets its name when the block ends well.
+
+    What is there is replaced; the folder is made. An error or a signal leave nothing behind.
+
+    Args:
+        path: a `pathlib.Path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -167,6 +167,19 @@ def require_run(run_dir, flag="run_dir"):
     return run_dir
 
 
+def require_place(name, place, what):
+    """Returns a path, if the flag is given and something is there.
+
+    Raises:
+        UserError: it is missing.
+    """
+    if not place:
+        raise UserError(f"--{name} is missing: {what}")
+    if not os.path.exists(place):
+        raise UserError(f"--{name}={place}: there is no such file or folder")
+    return place
+
+
 def require_output(output, suffixes=(".png", ".npz")):
     """Returns the path of an output file, if its suffix says what to write.
 

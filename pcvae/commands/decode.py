@@ -10,7 +10,6 @@ prior.
 from absl import flags
 
 from pcvae.commands import command
-from pcvae.commands.latent_flags import require_place
 
 
 def define_flags(values):
@@ -28,7 +27,7 @@ def define_flags(values):
 def run(values):
     """Checks the flags, then decodes."""
     run_dir = command.require_run(values.run_dir)
-    latents = require_place("latents", values.latents, "a file of pcvae-encode")
+    latents = command.require_place("latents", values.latents, "a file of pcvae-encode")
     output = command.require_output(values.output)
     runs = command.import_runs()
     runs.decode(

@@ -10,7 +10,7 @@ first. pcvae-decode turns it into images again: as it is, into those of pcvae-re
 from absl import flags
 
 from pcvae.commands import command
-from pcvae.commands.latent_flags import IMAGES, require_place
+from pcvae.commands.latent_flags import IMAGES
 
 
 def define_flags(values):
@@ -27,7 +27,7 @@ def define_flags(values):
 def run(values):
     """Checks the flags, then encodes."""
     run_dir = command.require_run(values.run_dir)
-    images = require_place("images", values.images, IMAGES)
+    images = command.require_place("images", values.images, IMAGES)
     output = command.require_output(values.output, (".npz",))
     runs = command.import_runs()
     runs.encode(

@@ -36,19 +36,6 @@ def define_pairs(values):
     flags.DEFINE_integer("num_images", 8, text, lower_bound=1, flag_values=values)
 
 
-def require_place(name, place, what):
-    """Returns a path, if the flag is given and something is there.
-
-    Raises:
-        UserError: it is missing.
-    """
-    if not place:
-        raise UserError(f"--{name} is missing: {what}")
-    if not os.path.exists(place):
-        raise UserError(f"--{name}={place}: there is no such file or folder")
-    return place
-
-
 def edit_arguments(values, what):
     """Returns the arguments that all edits share."""
     run_dir = command.require_run(values.run_dir)
@@ -64,7 +51,10 @@ def edit_arguments(values, what):
 
 def pairs(values):
     """Returns the arguments of images in pairs."""
-    images = {name: require_place(name, values[name].value, IMAGES) for name in ("first", "second")}
+    images = {
+        name: command.require_place(name, values[name].value, IMAGES)
+        for name in ("first", "second")
+    }
     return {**images, "num_images": values.num_images}
 
 

@@ -12,12 +12,14 @@ pcvae-sample, pcvae-evaluate and the others take. The same command goes on where
 stages and inside of one.
 """
 
+import contextlib
 import os
 
 from absl import flags
 
 from pcvae import gin_utils
 from pcvae.commands import command, steps
+from pcvae.commands.experiments import FIRST_STAGE, parse_experiment
 from pcvae.errors import UserError
 
 STAGES = "experiments/table2_synthetic_stage1.gin,experiments/table2_synthetic_stage2.gin"
@@ -45,8 +47,8 @@ def run(values):
     stages = [stage.strip() for stage in values.stages]
     if not stages or not all(stages):
         raise UserError(f"--stages: expected gin files, got {','.join(stages)!r}")
-    if any(binding.partition("=")[0].strip() == "FIRST_STAGE" for binding in values.gin_bindings):
-        raise UserError("--gin.FIRST_STAGE: pcvae-pipeline sets it itself")
+    if any(binding.partition("=")[0].strip() == FIRST_STAGE for binding in values.gin_bindings):
+        raise UserError(f"--gin.{FIRST_STAGE}: pcvae-pipeline sets it itself")
     places = [os.path.join(values.run_dir, f"stage_{i}") for i in range(1, len(stages) + 1)]
     runs = command.import_runs()
     bindings = [_bindings(values, runs, stage, i > 0) for i, stage in enumerate(stages)]
@@ -72,37 +74,22 @@ def _bindings(values, runs, stage, on_another):
     Raises:
         UserError: the stage cannot be read, or it is no later stage where one is expected.
     """
-    first = ["FIRST_STAGE = 'checked'"] if on_another else []
+    before = "the stage before" if on_another else None
 
     def parse(bindings):
-        gin_utils.parse(
-            [runs.train],
-            [stage],
-            [*bindings, *first],
-            values.gin_search_path,
-            ["from pcvae import data"],
-        )
+        parse_experiment(runs, [stage], bindings, values.gin_search_path, before, "stages")
 
     try:
         parse([])
-    except UserError as error:
-        if "nothing uses FIRST_STAGE" in str(error):
-            raise UserError(
-                f"--stages: {stage} trains no later stage: expected an experiment with "
-                "FIRST_STAGE, such as experiments/table2_synthetic_stage2.gin"
-            ) from error
-        if "FIRST_STAGE" in str(error):
-            raise UserError(f"--stages: {stage} needs a stage before it") from error
-        raise
+    except gin_utils.UnsetMacroError as error:
+        if FIRST_STAGE not in error.names:
+            raise
+        raise UserError(f"--stages: {stage} needs a stage before it") from error
     taken = []
     for binding in values.gin_bindings:
-        try:
+        with contextlib.suppress(gin_utils.UnusedMacroError):
             parse([binding])
-        except UserError as error:
-            if "nothing uses" not in str(error):
-                raise
-            continue
-        taken.append(binding)
+            taken.append(binding)
     return taken
 
 

@@ -14,7 +14,6 @@ import os
 from absl import flags
 
 from pcvae.commands import command
-from pcvae.errors import UserError
 
 
 def define_flags(values):
@@ -42,10 +41,9 @@ def define_flags(values):
 def run(values):
     """Checks the flags, then reconstructs."""
     run_dir = command.require_run(values.run_dir)
-    if not values.images:
-        raise UserError("--images is missing: a folder of pictures, a picture, or an arrays file")
-    if not os.path.exists(values.images):
-        raise UserError(f"--images={values.images}: there is no such file or folder")
+    images = command.require_place(
+        "images", values.images, "a folder of pictures, a picture, or an arrays file"
+    )
     levels = "all" if values.num_levels is None else values.num_levels
     kind = "" if values.decoder is None else f"_{values.decoder}"
     name = f"reconstructions_{values.num_images}_K{levels}{kind}_seed_{values.seed}.png"
@@ -53,7 +51,7 @@ def run(values):
     runs = command.import_runs()
     runs.reconstruct(
         run_dir=run_dir,
-        images=values.images,
+        images=images,
         num_levels=values.num_levels,
         decoder=values.decoder,
         seed=values.seed,

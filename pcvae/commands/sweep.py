@@ -17,6 +17,7 @@ from absl import flags
 
 from pcvae import gin_utils
 from pcvae.commands import command, steps
+from pcvae.commands.experiments import parse_experiment
 from pcvae.errors import UserError
 
 
@@ -47,13 +48,8 @@ def run(values):
         raise UserError(f"--values: expected different values, got {','.join(texts)}")
     runs = command.import_runs()
     for text in texts:
-        gin_utils.parse(
-            [runs.train],
-            values.gin_file,
-            [*values.gin_bindings, gin_utils.binding(values.knob, text)],
-            values.gin_search_path,
-            ["from pcvae import data"],
-        )
+        bindings = [*values.gin_bindings, gin_utils.binding(values.knob, text)]
+        parse_experiment(runs, values.gin_file, bindings, values.gin_search_path)
     name = os.path.splitext(os.path.basename(values.gin_file[-1]))[0]
     folder = values.run_dir or os.path.join("runs", f"sweep-{name}")
     finished = runs.finished_runs_of_sweep(folder=folder, knob=values.knob)

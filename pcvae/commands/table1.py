@@ -21,11 +21,10 @@ import re
 
 from absl import flags
 
-from pcvae.checks import check_seed
 from pcvae.commands import command, steps
+from pcvae.commands.tables import define_table_flags, parse_seeds, shared_arguments
 from pcvae.errors import UserError
 
-DATASETS = ("synthetic", "svhn", "celeba64", "lsun64")
 # K, by resolution: 8 times smaller than the image, as in the paper; for 16x16 what there is.
 PREFIXES = {"synthetic": "4x4", "svhn": "4x4", "celeba64": "8x8", "lsun64": "8x8"}
 # Of the fit of the fresh decoder: that of the ELBO run.
@@ -41,21 +40,13 @@ OWN_MACROS = {
 
 def define_flags(values):
     """Defines the flags of pcvae-table1."""
-    text = "Whose experiments to run: experiments/table1_DATASET_{elbo,rate}.gin."
-    flags.DEFINE_enum("dataset", "synthetic", DATASETS, text, flag_values=values)
-    text = "Where the runs are kept (default: runs/table1-DATASET)."
-    flags.DEFINE_string("run_dir", None, text, flag_values=values)
-    flags.DEFINE_list("seeds", "0", "The seeds, one table row for each.", flag_values=values)
+    define_table_flags(values, "table1", ("elbo", "rate"))
     text = "The prefix: a resolution such as 4x4 or a number of levels (default: as the dataset)."
     flags.DEFINE_string("prefix", None, text, flag_values=values)
     text = "Steps of the fit of the fresh decoder (default: as many as the ELBO run has)."
     flags.DEFINE_integer("refit_steps", None, text, lower_bound=1, flag_values=values)
     text = "Also train without a rate target."
     flags.DEFINE_bool("capacity_check", False, text, flag_values=values)
-    text = "Other images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
-    flags.DEFINE_string("data", None, text, flag_values=values)
-    text = "A gin statement for every run, 'NAME = VALUE'; --gin.NAME=VALUE is the short form."
-    flags.DEFINE_multi_string("gin_bindings", [], text, flag_values=values)
 
 
 def run(values):
@@ -100,31 +91,8 @@ def run(values):
 
 
 def _shared_arguments(values, kind):
-    """Returns the arguments that the user gives to the runs of one kind.
-
-    The rate runs alone have multipliers.
-    """
-    arguments = [] if values.data is None else [f"--data={values.data}"]
-    for binding in values.gin_bindings:
-        name = binding.partition("=")[0].strip()
-        if name in OWN_MACROS:
-            raise UserError(f"--gin.{name}: pcvae-table1 sets it itself ({OWN_MACROS[name]})")
-        if kind == "rate" or not name.startswith("MULTIPLIER_"):
-            arguments.append(f"--gin_bindings={binding}")
-    return arguments
-
-
-def parse_seeds(texts):
-    """Returns seeds as integers, if they are different ones."""
-    try:
-        seeds = [int(text) for text in texts]
-    except ValueError as error:
-        raise UserError(f"--seeds: expected whole numbers, got {','.join(texts)}") from error
-    for seed in seeds:
-        check_seed(seed)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"--seeds: expected different numbers, got {','.join(texts)}")
-    return seeds
+    """Returns the arguments that the user gives to the runs of one kind."""
+    return shared_arguments(values, "table1", OWN_MACROS, constrained=kind == "rate")
 
 
 def _checked_prefix(prefix):

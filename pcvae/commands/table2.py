@@ -22,9 +22,10 @@ import os
 from absl import flags
 
 from pcvae.commands import command, steps
-from pcvae.commands.table1 import DATASETS, parse_seeds
+from pcvae.commands.tables import define_table_flags, parse_seeds, shared_arguments
 from pcvae.errors import UserError
 
+KINDS = ("stage1", "stage2", "baseline")
 OWN_MACROS = {
     "SEED": "see --seeds",
     "DISTORTION_TARGET_MSE": "see --targets",
@@ -34,11 +35,7 @@ OWN_MACROS = {
 
 def define_flags(values):
     """Defines the flags of pcvae-table2."""
-    text = "Whose experiments to run: experiments/table2_DATASET_{stage1,stage2,baseline}.gin."
-    flags.DEFINE_enum("dataset", "synthetic", DATASETS, text, flag_values=values)
-    text = "Where the runs are kept (default: runs/table2-DATASET)."
-    flags.DEFINE_string("run_dir", None, text, flag_values=values)
-    flags.DEFINE_list("seeds", "0", "The seeds, table rows for each.", flag_values=values)
+    define_table_flags(values, "table2", KINDS)
     text = (
         "Distortion targets of stage 1, mean squared errors on [-1, 1]: the first for every seed, "
         "the others for the first seed alone, unless --all_targets is given."
@@ -50,17 +47,16 @@ def define_flags(values):
     flags.DEFINE_integer("num_samples", 5000, text, lower_bound=2, flag_values=values)
     text = "Whose features: synthetic (trained on drawn pictures), or a file; see pcvae-evaluate."
     flags.DEFINE_string("extractor", "synthetic", text, flag_values=values)
-    text = "Other images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
-    flags.DEFINE_string("data", None, text, flag_values=values)
-    text = "A gin statement for every run, 'NAME = VALUE'; --gin.NAME=VALUE is the short form."
-    flags.DEFINE_multi_string("gin_bindings", [], text, flag_values=values)
 
 
 def run(values):
     """Runs the steps for each seed, then makes the table."""
     seeds, targets = parse_seeds(values.seeds), _targets(values.targets)
     folder = values.run_dir or os.path.join("runs", f"table2-{values.dataset}")
-    shared = {kind: _shared_arguments(values, kind) for kind in ("stage1", "stage2", "baseline")}
+    shared = {
+        kind: shared_arguments(values, "table2", OWN_MACROS, constrained=kind == "stage1")
+        for kind in KINDS
+    }
     runs = command.import_runs()
     finished = {}
     # The first target of every seed comes first: the table of seeds is there before the sweep.
@@ -68,15 +64,14 @@ def run(values):
     order += [(seed, targets[1:]) for seed in (seeds if values.all_targets else seeds[:1])]
     for seed, own_targets in order:
         place = os.path.join(folder, f"seed_{seed}")
-        new = seed not in finished
-        finished.setdefault(seed, {"baseline": os.path.join(place, "baseline"), "stages": {}})
 
         def train(run_dir, kind, *arguments, seed=seed):
             experiment = f"experiments/table2_{values.dataset}_{kind}.gin"
             own = [f"--run_dir={run_dir}", f"--gin_file={experiment}", f"--gin.SEED={seed}"]
             steps.run_step("train", [*own, *shared[kind], *arguments])
 
-        if new:
+        if seed not in finished:
+            finished[seed] = {"baseline": os.path.join(place, "baseline"), "stages": {}}
             train(finished[seed]["baseline"], "baseline")
         for target in own_targets:
             stages = {
@@ -92,21 +87,6 @@ def run(values):
             num_samples=values.num_samples,
             extractor=values.extractor,
         )
-
-
-def _shared_arguments(values, kind):
-    """Returns the arguments that the user gives to the runs of one kind.
-
-    Stage 1 alone has multipliers.
-    """
-    arguments = [] if values.data is None else [f"--data={values.data}"]
-    for binding in values.gin_bindings:
-        name = binding.partition("=")[0].strip()
-        if name in OWN_MACROS:
-            raise UserError(f"--gin.{name}: pcvae-table2 sets it itself ({OWN_MACROS[name]})")
-        if kind == "stage1" or not name.startswith("MULTIPLIER_"):
-            arguments.append(f"--gin_bindings={binding}")
-    return arguments
 
 
 def _targets(texts):

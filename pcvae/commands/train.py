@@ -18,7 +18,7 @@ from absl import flags
 
 from pcvae import gin_utils
 from pcvae.commands import command
-from pcvae.errors import UserError
+from pcvae.commands.experiments import parse_experiment
 
 QUICKSTART = "experiments/quickstart.gin"
 
@@ -59,19 +59,10 @@ def run(values):
         bindings.append(f"data.from_spec.spec = {values.data!r}")
     if values.first_stage is not None:
         command.require_run(values.first_stage, "first_stage")
-        bindings.append(f"FIRST_STAGE = {values.first_stage!r}")
     runs = command.import_runs()
-    try:
-        configuration = gin_utils.parse(
-            [runs.train], gin_files, bindings, values.gin_search_path, ["from pcvae import data"]
-        )
-    except UserError as error:
-        if values.first_stage is not None and "nothing uses FIRST_STAGE" in str(error):
-            raise UserError(
-                f"--first_stage: {gin_files[-1]} trains no later stage: expected an experiment "
-                "with FIRST_STAGE, such as experiments/table2_synthetic_stage2.gin"
-            ) from error
-        raise
+    configuration = parse_experiment(
+        runs, gin_files, bindings, values.gin_search_path, values.first_stage
+    )
     if not values.allow_config_change:
         configuration.check_unchanged(run_dir)
 

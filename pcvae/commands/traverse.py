@@ -35,7 +35,7 @@ def run(values):
     if values.level is None:
         raise UserError("--level is missing: the index of a level, coarsest 0")
     arguments = latent_flags.edit_arguments(values, f"traversal_level_{values.level:03d}")
-    images = latent_flags.require_place("images", values.images, latent_flags.IMAGES)
+    images = command.require_place("images", values.images, latent_flags.IMAGES)
     channels = values.channels and latent_flags.parse_levels(values.channels, "channels")
     runs = command.import_runs()
     runs.traverse(

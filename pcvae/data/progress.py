@@ -11,6 +11,11 @@ def report(line):
     print(line, file=sys.stderr, flush=True)
 
 
+def progress_of(label):
+    """Returns a function that puts `with_progress` around the batches or steps it gets."""
+    return lambda items: with_progress(items, len(items), label)
+
+
 def with_progress(items, total, label):
     """Yields the items and prints how far it is, with the time left, every few seconds.
 

@@ -35,7 +35,7 @@ from pcvae.evaluation.health import (
 from pcvae.evaluation.importance import ImportanceWeightedEvaluation
 from pcvae.evaluation.level_rates import level_rows, mean_rate_by_resolution
 from pcvae.evaluation.level_table import level_table
-from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline
+from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline, mean_with_error
 from pcvae.evaluation.lpips import LPIPS
 from pcvae.evaluation.pages import inline_svg, picture, render_page, write_page
 from pcvae.evaluation.perceptual import PerceptualEvaluation
@@ -92,6 +92,7 @@ __all__ = [
     "level_rows",
     "level_table",
     "mean_rate_by_resolution",
+    "mean_with_error",
     "measured",
     "number_text",
     "picture",

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from pcvae import units
 from pcvae.evaluation.figures import pixels
 from pcvae.evaluation.grids import captioned_grid, displayable
+from pcvae.evaluation.single_prefix import psnr_db_of_images
 
 NOTHING = 0  # a prefix of no levels: everything is drawn
 
@@ -29,16 +30,13 @@ def progressive_reconstructions(model, images, seed=0):
     columns = []
     for num_levels in model.prefixes:
         made = model.reconstruct(images, num_levels, seed=seed, condition=condition)
-        error = np.square((made.astype(np.float64) - images) / 127.5).mean(axis=(1, 2, 3))
-        with np.errstate(divide="ignore"):
-            psnr_db = 10.0 * np.log10(4.0 / error)
         columns.append(
             {
                 "num_levels": num_levels,
                 "resolution": model.level_resolutions[num_levels - 1],
                 "images": made,
                 "bits": units.nats_to_bits(nats[:, :num_levels].sum(axis=1)),
-                "psnr_db": psnr_db,
+                "psnr_db": psnr_db_of_images(images, made),
             }
         )
     return columns

@@ -11,9 +11,14 @@ FIRST_SPEC = tf.TensorSpec((), tf.int64, name="first_sample")
 LEVELS_SPEC = tf.TensorSpec((), tf.int32, name="num_levels")
 
 
+def level_name(index):
+    """Returns the name of the latents of a level in an export or a file: ``level_000``."""
+    return f"level_{index:03d}"
+
+
 def level_names(model):
-    """Returns the names of the latents of a model: ``level_000`` and so on, coarsest first."""
-    return [f"level_{index:03d}" for index in range(model.num_levels)]
+    """Returns the names of the latents of a model, coarsest first; see `level_name`."""
+    return [level_name(index) for index in range(model.num_levels)]
 
 
 class Endpoints(tf.Module):
@@ -79,7 +84,7 @@ class Endpoints(tf.Module):
         def sample_means(first_sample, num_samples, temperature, seed, *condition):
             noise = SeededNoise(seed, first_sample)
             output = model.prior_pass(num_samples, noise, temperature, False, *condition)
-            return model.images_from_head(output.head_params)
+            return model.rounded(output.reconstruction)
 
         def sample(num_samples, temperature, seed, *condition):
             first_sample = tf.constant(0, tf.int64)
@@ -92,7 +97,7 @@ class Endpoints(tf.Module):
         def reconstruct(images, num_levels, seed, *condition):
             means = tf.zeros(model.num_levels)
             output = model.prefix_pass(images, _noise(seed), means, num_levels, False, *condition)
-            return model.images_from_head(output.head_params)
+            return model.rounded(output.reconstruction)
 
         def rates(images, seed, *condition):
             return model.posterior_pass(images, _noise(seed), False, *condition).rate_per_level
@@ -102,7 +107,7 @@ class Endpoints(tf.Module):
             levels = tuple(latents[name] for name in level_names(model))
             seed = tf.zeros((2,), tf.int32)  # nothing is drawn
             output = model.latent_pass(levels, _noise(seed), tf.zeros(len(levels)), None, *given)
-            return model.images_from_head(output.head_params)
+            return model.rounded(output.reconstruction)
 
         self.sample_range = define_drawing(sample_range)
         self.sample_means = define_drawing(sample_means)

@@ -6,13 +6,20 @@ package and ``pcvae.commands`` are the only importers of gin.
 """
 
 from pcvae.gin_utils.arguments import binding, rewrite_gin_args
-from pcvae.gin_utils.configuration import Configuration, parse
+from pcvae.gin_utils.configuration import (
+    Configuration,
+    UnsetMacroError,
+    UnusedMacroError,
+    parse,
+)
 from pcvae.gin_utils.lookup import nearest
 from pcvae.gin_utils.reader import shipped_gin_folder
 from pcvae.gin_utils.run_directory import check_run_dir
 
 __all__ = [
     "Configuration",
+    "UnsetMacroError",
+    "UnusedMacroError",
     "binding",
     "check_run_dir",
     "nearest",

@@ -14,6 +14,27 @@ from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader, is_macro
 from pcvae.gin_utils.run_directory import check_same
 
 
+class MacroError(UserError):
+    """A macro is set and nothing uses it, or is required and not set.
+
+    Attributes:
+        names: the macros.
+    """
+
+    def __init__(self, names, message):
+        """Keeps the names for who can say more of them."""
+        super().__init__(message)
+        self.names = tuple(names)
+
+
+class UnusedMacroError(MacroError):
+    """A macro of the command line that nothing uses."""
+
+
+class UnsetMacroError(MacroError):
+    """A required macro that is not set."""
+
+
 def parse(root_fns, gin_files, bindings, search_paths=(), imports=()):
     """Registers root functions and reads a configuration for them.
 
@@ -103,7 +124,8 @@ class Configuration:
         used = macros | {scope for scope, selector in self._replaced if selector == "gin.macro"}
         for name, where, place in self._sources.values():
             if place == PLACE_OF_FLAGS and name in names - used:
-                raise UserError(f"{where}: nothing uses {name}{lookup.nearest(name, used)}")
+                message = f"{where}: nothing uses {name}{lookup.nearest(name, used)}"
+                raise UnusedMacroError([name], message)
         required = [
             source
             for (scope, selector, parameter), source in self._sources.items()
@@ -111,7 +133,8 @@ class Configuration:
         ]
         if required:
             names = ", ".join(f"{name} ({where})" for name, where, _ in required)
-            raise UserError(f"required but not set: {names}: add --gin.{required[0].name}=VALUE")
+            message = f"required but not set: {names}: add --gin.{required[0].name}=VALUE"
+            raise UnsetMacroError([source.name for source in required], message)
 
     def unused_bindings(self):
         """Returns the bindings that were set and never used, each with its place and a reason.

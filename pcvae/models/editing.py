@@ -105,7 +105,7 @@ class Editing(RateMaps):
         def edit(images, latents, temperature, sources, seed, first_image, *given):
             noise = SeededNoise(seed, first_image)
             output = self.edit_pass(images, latents, noise, temperature, sources, *given)
-            return self.images_from_head(output.head_params)
+            return self.rounded(output.reconstruction)
 
         sources = tf.TensorSpec((self.num_levels,), tf.int32)
         seed, first = tf.TensorSpec((2,), tf.int32), tf.TensorSpec((), tf.int64)

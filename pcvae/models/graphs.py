@@ -14,10 +14,6 @@ _FIRST = tf.TensorSpec((), tf.int64, name="first_example")
 class Graphs:
     """Graphs of a batch of any size; mixed into a model with the passes of `Passes`."""
 
-    def images_from_head(self, params):
-        """Rounds the mean of the head to uint8 images."""
-        return self.rounded(self.head.mean(params))
-
     def rounded(self, signed):
         """Rounds pixels on [-1, 1] to uint8 images of the model's bit depth."""
         depth = self.head.bit_depth
@@ -49,7 +45,7 @@ class Graphs:
         def means(num_samples, temperature, seed, first_sample, *given):
             noise = SeededNoise(seed, first_sample)
             output = self.prior_pass(num_samples, noise, temperature, False, *given)
-            return self.images_from_head(output.head_params)
+            return self.rounded(output.reconstruction)
 
         num_samples = tf.TensorSpec((), tf.int32, name="num_samples")
         return self._graph(means, num_samples, self._temperature_spec, _SEED, _FIRST)
@@ -60,7 +56,7 @@ class Graphs:
             noise = SeededNoise(seed, first_image)
             condition = given[0] if given else None
             output = self.prefix_pass(images, noise, temperature, num_levels, condition=condition)
-            return self.images_from_head(output.head_params)
+            return self.rounded(output.reconstruction)
 
         num_levels = tf.TensorSpec((), tf.int32, name="num_levels")
         return self._graph(
@@ -79,7 +75,7 @@ class Graphs:
         def decode(latents, temperature, seed, first_image, *given):
             noise = SeededNoise(seed, first_image)
             output = self.latent_pass(latents, noise, temperature, None, *given)
-            return self.images_from_head(output.head_params)
+            return self.rounded(output.reconstruction)
 
         # No signature: the number of latents that are given is part of the graph.
         return tf.function(decode, reduce_retracing=True, autograph=False)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pcvae.checks import some_names
 from pcvae.errors import UserError
 
 _NAMES_SHOWN = 10
@@ -83,7 +84,8 @@ def load_reference_weights(model, weights):
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all()
     ]
     if no_numbers:
-        raise UserError(f"reference weights: expected finite numbers in {_some(no_numbers)}")
+        names = some_names(sorted(no_numbers), _NAMES_SHOWN)
+        raise UserError(f"reference weights: expected finite numbers in {names}")
     stacked = {}
     for name, (variable, index, layout) in reference_names(model).items():
         value = _from_reference(arrays[name], layout)
@@ -116,7 +118,11 @@ def check_reference_shapes(model, shapes):
             if name in shapes and tuple(shapes[name]) != shape
         ],
     }
-    parts = [f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names]
+    parts = [
+        f"{len(names)} {what}: {some_names(sorted(names), _NAMES_SHOWN)}"
+        for what, names in problems.items()
+        if names
+    ]
     if parts:
         raise UserError(f"reference weights do not fit the model; {'; '.join(parts)}")
 
@@ -138,9 +144,3 @@ def _from_reference(value, layout):
     if layout == "map":
         return value[0].transpose(1, 2, 0)
     return value
-
-
-def _some(names):
-    names = sorted(names)
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more

@@ -70,12 +70,12 @@ def evaluate(
         lines = []
         if importance:
             images = dataset.images(split)[:num_images]
-            record |= importance(images, seed, _progress("importance samples"))
+            record |= importance(images, seed, data.progress_of("importance samples, batches"))
             lines.append(f"importance-weighted bound: {importance_samples:,} samples an image")
         if perceptual:
             distances, protocol = perceptual
             images = dataset.images(split)[:num_images]
-            record |= distances(images, seed, _progress("perceptual distances"))
+            record |= distances(images, seed, data.progress_of("perceptual distances, batches"))
             record["perceptual_protocol"] = protocol
         if frechet is not None:
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
@@ -101,7 +101,7 @@ def evaluate(
 def evaluate_split(likelihood, dataset, split, seed, num_images=None):
     """Returns the record of an evaluation of the first images, with progress on the way."""
 
-    progress = _progress(f"evaluating the {split} split")
+    progress = data.progress_of(f"evaluating the {split} split, batches")
     record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
     model = likelihood.model
     return {
@@ -135,7 +135,3 @@ def _perceptual(model, batch_size, metrics, lpips_weights=None):
     if lpips_weights is not None:
         lpips, protocol["lpips"] = read_lpips(lpips_weights)
     return evaluation.PerceptualEvaluation(model, metrics, lpips, batch_size), protocol
-
-
-def _progress(what):
-    return lambda starts: data.with_progress(starts, len(starts), f"{what}, batches")

@@ -3,7 +3,6 @@
 import os
 import shutil
 import urllib.request
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pcvae import data, evaluation
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.evaluation import synthetic_classifier
+from pcvae.new_folder import new_file
 
 IN_DOMAIN = "synthetic"
 VERSION = 1  # of the network and its training: another one is another extractor
@@ -71,21 +71,17 @@ def fetch(address, sha256):
     path = data.cache_root() / FOLDER / sha256 / Path(urllib.request.url2pathname(address)).name
     if path.is_file() and evaluation.file_sha256(path) == sha256:
         return path
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        print(f"fetching {address}", flush=True)
-        request = urllib.request.urlopen(address, timeout=_SECONDS_TO_ANSWER)
-        with request as answer, partial.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-        found = evaluation.file_sha256(partial)
-        if found != sha256:
-            raise UserError(f"extractor {address}: expected the SHA-256 {sha256}, got {found}")
-        os.replace(partial, path)
+        with new_file(path) as partial:
+            print(f"fetching {address}", flush=True)
+            request = urllib.request.urlopen(address, timeout=_SECONDS_TO_ANSWER)
+            with request as answer, partial.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+            found = evaluation.file_sha256(partial)
+            if found != sha256:
+                raise UserError(f"extractor {address}: expected the SHA-256 {sha256}, got {found}")
     except OSError as error:
         raise UserError(f"extractor {address}: cannot be fetched: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 
@@ -129,18 +125,13 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
         targets,
         seed,
         epochs,
-        progress=lambda steps: data.with_progress(steps, len(steps), f"{name}: training, steps"),
+        progress=data.progress_of(f"{name}: training, steps"),
     )
     num_held_out = count // 10
     right = synthetic_classifier.share_of_numbers_read(classifier, *draw("test", num_held_out))
     features = synthetic_classifier.feature_model(classifier, images)
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.keras")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with new_file(path) as partial:
         features.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     sha256 = evaluation.as_extractor(features).sha256
     print(
         f"{name}: {features.output_shape[1]} features; of {num_held_out:,} new pictures it reads "

@@ -32,22 +32,7 @@ def frechet(*, run_dir, spec=None, strategy=None, **options):
         return frechet_record(model, dataset, **options)
 
 
-def frechet_record(
-    model,
-    dataset,
-    *,
-    extractor=IN_DOMAIN,
-    resize=None,
-    sha256=None,
-    split="train",
-    num_samples=None,
-    num_images=None,
-    temperature=1.0,
-    pixels="sample",
-    seed=0,
-    weights="ema",
-    batch_size=64,
-):
+def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **asked):
     """Measures the distance between samples of a model and images, in the current strategy.
 
     Neither the size of the batches nor the number of replicas changes the result.
@@ -56,17 +41,10 @@ def frechet_record(
         model: what has ``sample(num_samples, temperature, seed, first_sample=..., pixels=...)`` and
             ``image_shape``; not a conditional model, whose samples hang on what it is given.
         dataset: an `ImageDataset`.
-        extractor: where the features come from; see `find_extractor`.
-        resize: how images are resized for it, or None.
-        sha256: of its file, or None.
-        split: of the dataset.
-        num_samples: how many samples; None for as many as images, at most 50,000.
-        num_images: how many images of the split, the first ones; None for all.
-        temperature: of the samples; one number, or one a level.
-        pixels: "sample" draws them from the head, "mean" takes its mean.
         seed: integer, of the samples and of the subsets of the kernel distance.
         weights: "ema" or "raw", what the protocol says about the model's weights.
         batch_size: images at once over all replicas.
+        **asked: what is measured against what; the arguments of `checked_arguments`.
 
     Returns:
         A dict with ``frechet_distance``, ``kernel_distance``, ``kernel_distance_stderr`` and
@@ -77,30 +55,24 @@ def frechet_record(
             two images.
     """
     seed, batch_size = check_seed(seed), check_integer("batch_size", batch_size, 1)
-    checked = checked_arguments(
-        model,
-        dataset,
-        extractor=extractor,
-        resize=resize,
-        sha256=sha256,
-        split=split,
-        num_samples=num_samples,
-        num_images=num_images,
-        temperature=temperature,
-        pixels=pixels,
-    )
-    extractor = checked["extractor"]
+    checked = checked_arguments(model, dataset, **asked)
+    extractor, split = checked["extractor"], checked["split"]
     count, num_samples = checked["num_images"], checked["num_samples"]
+    temperature, pixels = checked["temperature"], checked["pixels"]
     images = dataset.images(split)[:count]
     data_sha256 = images_sha256(images)
     reference = reference_features(
-        images, data_sha256, extractor, batch_size, _progress(f"features of the {split} split")
+        images,
+        data_sha256,
+        extractor,
+        batch_size,
+        data.progress_of(f"features of the {split} split, batches"),
     )
     samples = evaluation.collect_features(
         Samples(model, num_samples, temperature, seed, pixels),
         extractor,
         batch_size,
-        _progress("drawing samples and their features"),
+        data.progress_of("drawing samples and their features, batches"),
     )
     distance, error = evaluation.kernel_distance(samples.kept, reference.kept, seed)
     statistics = samples.statistics, reference.statistics
@@ -157,6 +129,21 @@ def checked_arguments(
 ):
     """Returns arguments of `frechet_record` with the extractor found and the numbers filled in.
 
+    Args:
+        model: see `frechet_record`.
+        dataset: see `frechet_record`.
+        extractor: where the features come from; see `find_extractor`.
+        resize: how images are resized for it, or None.
+        sha256: of its file, or None.
+        split: of the dataset.
+        num_samples: how many samples; None for as many as images, at most 50,000.
+        num_images: how many images of the split, the first ones; None for all.
+        temperature: of the samples; one number, or one a level.
+        pixels: "sample" draws them from the head, "mean" takes its mean.
+
+    Returns:
+        A dict of the arguments after ``dataset``, which `frechet_record` takes again.
+
     Raises:
         UserError: see `frechet_record`; before anything takes long.
     """
@@ -204,7 +191,3 @@ class Samples:
         start = places.start or 0
         batch = self._model.sample(places.stop - start, first_sample=start, **self._arguments)
         return batch[: self._count - start]
-
-
-def _progress(what):
-    return lambda starts: data.with_progress(starts, len(starts), f"{what}, batches")

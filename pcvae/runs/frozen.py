@@ -89,14 +89,8 @@ def cached_first_stage(model, images, seed, batch_size):
     """
     if getattr(model, "num_frozen_stages", 0) == 0:
         raise UserError("cache_first_stage: only a frozen first stage of a StagedVAE can be cached")
-    return model.earlier_conditions(
-        images,
-        seed,
-        batch_size,
-        progress=lambda starts: data.with_progress(
-            starts, len(starts), "caching the first stage, batches"
-        ),
-    )
+    progress = data.progress_of("caching the first stage, batches")
+    return model.earlier_conditions(images, seed, batch_size, progress)
 
 
 def _short(digest):

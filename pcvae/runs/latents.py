@@ -8,15 +8,11 @@ from pcvae import data, evaluation
 from pcvae.checks import check_integer
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
+from pcvae.export.endpoints import level_name
 from pcvae.runs.finished_run import load
 from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
 
 MAX_ROWS = 16
-
-
-def level_name(index):
-    """Returns the name of a level in a file of latents and in an export: ``level_000``."""
-    return f"level_{index:03d}"
 
 
 def encode(*, run_dir, images, output, seed=0, num_images=64):

@@ -85,9 +85,7 @@ def rate_distortion(
             seed=seed,
             batch_size=batch_size or run["batch_size"],
             per_image=True,
-            progress=lambda starts: data.with_progress(
-                starts, len(starts), f"measuring the {split} split, batches"
-            ),
+            progress=data.progress_of(f"measuring the {split} split, batches"),
         )
     count = len(arrays["rate_nats_per_level"])
     measured = {"data": dataset.origin, "split": split, "num_images": count, "seed": seed}

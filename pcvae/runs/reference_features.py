@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import uuid
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +9,7 @@ import tensorflow as tf
 from pcvae import data, evaluation
 from pcvae.errors import UserError
 from pcvae.evaluation.features import ImageFeatures
+from pcvae.new_folder import new_file
 
 CACHE_VERSION = 1
 
@@ -71,21 +70,17 @@ def _read_features(path):
 
 def _write_features(path, features):
     statistics = features.statistics
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part.npz")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            partial,
-            count=statistics.count,
-            sum=statistics.sum,
-            outer=statistics.outer,
-            kept=features.kept,
-        )
-        os.replace(partial, path)
+        with new_file(path) as partial:
+            np.savez(
+                partial,
+                count=statistics.count,
+                sum=statistics.sum,
+                outer=statistics.outer,
+                kept=features.kept,
+            )
     except OSError as error:
         raise UserError(
             f"cannot write features to {path}: {error.strerror or error}; free some space there or "
             "set PCVAE_CACHE_DIR to another folder"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import evaluation, models, training
+from pcvae import evaluation, models
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import load_prefix_decoders
@@ -14,8 +14,8 @@ from pcvae.runs.records import (
     read_evaluation,
     read_run,
     run_dataset,
-    write_json,
 )
+from pcvae.runs.table_files import write_table
 
 MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
 
@@ -59,15 +59,8 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
         ]
         pictures[f"reconstructions_seed_{seed}"] = _figure1(places, loaded, seed_of_pictures)
     record = {"rows": rows, "summary": _summary(rows)}
-    write_json(record, folder / "results" / "table1.json")
     pictures["table1"] = evaluation.rate_distortion_plot(points)
-    print(table1_text(record), f"wrote {folder / 'results' / 'table1.json'}", sep="\n")
-    log = training.ScalarLog(folder / "summaries", "table1")
-    for name, picture in pictures.items():
-        evaluation.save_png(picture, folder / "images" / f"{name}.png")
-        log.images(len(rows), f"images/{name}", picture)
-        print(f"wrote {folder / 'images' / name}.png", flush=True)
-    log.close()
+    write_table(folder, "table1", record, table1_text(record), pictures)
     return record
 
 
@@ -150,8 +143,7 @@ def table1_text(record):
 
 def _summary(rows):
     ratios = np.array([row["distortion_ratio"] for row in rows])
-    error = float(ratios.std(ddof=1) / np.sqrt(len(ratios))) if len(ratios) > 1 else None
-    return {"distortion_ratio": float(ratios.mean()), "distortion_ratio_stderr": error}
+    return evaluation.mean_with_error("distortion_ratio", ratios)
 
 
 def _refit_row(run_dir, prefix):

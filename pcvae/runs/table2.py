@@ -1,6 +1,5 @@
 """Table 2 of the paper: two stages against the same model trained end to end (section 5)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,12 @@ from pcvae.runs.frechet import frechet
 from pcvae.runs.records import (
     NUM_IMAGES_SHOWN,
     read_evaluation,
+    read_json,
     read_run,
     run_dataset,
     write_json,
 )
+from pcvae.runs.table_files import write_table
 
 METRICS = ("frechet_distance", "kernel_distance")
 
@@ -41,7 +42,7 @@ def measure_samples(*, run_dir, num_samples, extractor, seed):
     }
     path = run_dir / "results" / "frechet.json"
     if path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_json(path, "the record of a measurement of samples")
         if known.get("asked") == asked:
             return known
     record = frechet(run_dir=run_dir, num_samples=num_samples, extractor=extractor, seed=seed)
@@ -66,41 +67,34 @@ def summarise_table2(*, folder, dataset, run_dirs, num_samples, extractor):
     Raises:
         UserError: the composition and the baseline differ in their parameters.
     """
-    folder, rows = Path(folder), []
+    folder, rows, pictures = Path(folder), [], {}
     for seed, places in run_dirs.items():
         measured = {"num_samples": num_samples, "extractor": extractor, "seed": int(seed)}
+        composed = {target: load(place["stage2"]) for target, place in places["stages"].items()}
+        loaded = {"baseline": load(places["baseline"]), "stages": composed}
         baseline = measure_samples(run_dir=places["baseline"], **measured)
         for target, stages in places["stages"].items():
-            composed = measure_samples(run_dir=stages["stage2"], **measured)
-            rows.append(_row(dataset, seed, target, places["baseline"], stages))
+            own = measure_samples(run_dir=stages["stage2"], **measured)
+            row = _row(dataset, seed, target, places["baseline"], stages, loaded)
             for name in METRICS:
-                rows[-1][name] = composed[name]
-                rows[-1][f"baseline_{name}"] = baseline[name]
-            rows[-1]["frechet_protocol"] = composed["frechet_protocol"]
+                row[name], row[f"baseline_{name}"] = own[name], baseline[name]
+            rows.append({**row, "frechet_protocol": own["frechet_protocol"]})
+        pictures[f"samples_seed_{seed}"] = _samples(places["baseline"], loaded, int(seed))
     record = {"rows": rows, "summary": _summary(rows)}
-    write_json(record, folder / "results" / "table2.json")
-    pictures = {"table2": evaluation.frechet_plot(rows)}
-    pictures |= {
-        f"samples_seed_{seed}": _samples(places, int(seed)) for seed, places in run_dirs.items()
-    }
-    print(table2_text(record), f"wrote {folder / 'results' / 'table2.json'}", sep="\n")
-    log = training.ScalarLog(folder / "summaries", "table2")
-    for name, picture in pictures.items():
-        evaluation.save_png(picture, folder / "images" / f"{name}.png")
-        log.images(len(rows), f"images/{name}", picture)
-        print(f"wrote {folder / 'images' / name}.png", flush=True)
-    log.close()
+    pictures["table2"] = evaluation.frechet_plot(rows)
+    write_table(folder, "table2", record, table2_text(record), pictures)
     return record
 
 
-def _row(dataset, seed, target, baseline_dir, stages):
-    """Returns one row of the table, without the distances of samples."""
+def _row(dataset, seed, target, baseline_dir, stages, loaded):
+    """Returns one row of the table, without the distances of samples.
+
+    ``loaded`` holds the models: "baseline", and "stages" by target.
+    """
     first, second = (read_evaluation(stages[name]) for name in ("stage1", "stage2"))
     baseline = read_evaluation(baseline_dir)
-    parameters = {
-        "composition": load(stages["stage2"]).count_params(),
-        "baseline": load(baseline_dir).count_params(),
-    }
+    models = {"composition": loaded["stages"][target], "baseline": loaded["baseline"]}
+    parameters = {name: model.count_params() for name, model in models.items()}
     if parameters["composition"] != parameters["baseline"]:
         raise UserError(
             f"seed {seed}, target {target}: the composition has {parameters['composition']:,} "
@@ -120,14 +114,14 @@ def _row(dataset, seed, target, baseline_dir, stages):
         "frozen_weights_sha256_after": second["frozen_weights_sha256_after"],
         "negative_elbo_bits_per_dim": second["negative_elbo_bits_per_dim"],
         "baseline_negative_elbo_bits_per_dim": baseline["negative_elbo_bits_per_dim"],
-        "baseline_stage1_rate_nats_per_dim": _rate_of_first_stage(baseline_dir, baseline),
+        "baseline_stage1_rate_nats_per_dim": _rate_of_first_stage(loaded["baseline"], baseline),
         "num_parameters": parameters["baseline"],
         "steps": {name: read_run(place)["steps"] for name, place in names.items()},
     }
 
 
-def _rate_of_first_stage(run_dir, record):
-    model = load(run_dir)
+def _rate_of_first_stage(model, record):
+    """Returns the rate of the first stage of a model that is evaluated, nats per dimension."""
     rates = record["rate_nats_per_level"][: model.stage_ends[0]]
     return sum(rates) / float(np.prod(model.image_shape))
 
@@ -173,38 +167,22 @@ def _summary(rows):
     """Returns one dict for each target: the mean ratio of Frechet distances and its error."""
     items = []
     for target in sorted({row["distortion_target_mse"] for row in rows}):
-        ratios = np.array(
-            [
-                row["frechet_distance"] / row["baseline_frechet_distance"]
-                for row in rows
-                if row["distortion_target_mse"] == target
-            ]
-        )
-        many = len(ratios) > 1
-        items.append(
-            {
-                "distortion_target_mse": target,
-                "num_seeds": len(ratios),
-                "frechet_ratio": float(ratios.mean()),
-                "frechet_ratio_stderr": (
-                    float(ratios.std(ddof=1) / np.sqrt(len(ratios))) if many else None
-                ),
-            }
-        )
+        own = [row for row in rows if row["distortion_target_mse"] == target]
+        ratios = [row["frechet_distance"] / row["baseline_frechet_distance"] for row in own]
+        mean = evaluation.mean_with_error("frechet_ratio", np.array(ratios))
+        items.append({"distortion_target_mse": target, "num_seeds": len(own), **mean})
     return items
 
 
-def _samples(places, seed):
+def _samples(baseline_dir, loaded, seed):
     """Shows images of the data, then samples: stage 1, after stage 2, baseline.
 
     A column of one target is one sample: stage 2 is given the image above it.
     """
-    count = 2 * NUM_IMAGES_SHOWN
-    baseline = load(places["baseline"])
-    images = run_dataset(read_run(places["baseline"]), None, baseline.image_shape).images("test")
+    count, baseline = 2 * NUM_IMAGES_SHOWN, loaded["baseline"]
+    images = run_dataset(read_run(baseline_dir), None, baseline.image_shape).images("test")
     rows = [("data", np.asarray(images[:count]))]
-    for target, stages in places["stages"].items():
-        model = load(stages["stage2"])
+    for target, model in loaded["stages"].items():
         rows.append((f"stage 1\nmse {target}", model.stages[0].sample(count, seed=seed)))
         rows.append((f"after stage 2\nmse {target}", model.sample(count, seed=seed)))
     return evaluation.labelled_rows([*rows, ("baseline", baseline.sample(count, seed=seed))])

@@ -15,6 +15,7 @@ import tempfile
 import keras
 import tensorflow as tf
 
+from pcvae.checks import some_names
 from pcvae.errors import UserError
 
 PREFIX = "ckpt"
@@ -140,7 +141,11 @@ class Checkpoints:
                 if key in found and found[key] != shape
             ],
         }
-        parts = [f"{what}: {_some(names)}" for what, names in problems.items() if names]
+        parts = [
+            f"{what}: {some_names(names, _NAMES_SHOWN)}"
+            for what, names in problems.items()
+            if names
+        ]
         if parts:
             raise UserError(
                 f"checkpoint {path} does not fit this run; {'; '.join(parts)}: use another "
@@ -260,12 +265,6 @@ def _damaged(path):
         else "there is no older one; start in a new folder"
     )
     return UserError(f"checkpoint {path} is damaged; {remedy}")
-
-
-def _some(names):
-    names = list(names)
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _one_line(error):

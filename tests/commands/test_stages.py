@@ -2,24 +2,14 @@
 
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import pcvae
 from pcvae import models
 from pcvae.commands import pipeline, table2, train
-from pcvae.data.synthetic import draw_image
+from tests.commands.tiny_steps import TINY, assert_starts_nothing, write_pictures
 
-TINY = [
-    "--gin.BATCH_SIZE=4",
-    "--gin.IMAGE_SIZE=4",
-    "--gin.WIDTH=8",
-    "--gin.MIN_WIDTH=4",
-    "--gin.MAX_WIDTH=8",
-    "--gin.LATENT_WIDTH=2",
-    "--gin.TRAIN_STEPS=2",
-]
 STAGE1, STAGE2, MIDDLE, PREFIX = (
     f"experiments/{name}.gin"
     for name in (
@@ -33,14 +23,7 @@ STAGE1, STAGE2, MIDDLE, PREFIX = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Drawn pictures of 4x4 pixels, which a model of two resolutions takes."""
-    folder = tmp_path_factory.mktemp("data")
-    splits = {
-        split: np.stack([draw_image(0, split, index, 16)[::4, ::4] for index in range(count)])
-        for split, count in {"train": 8, "validation": 4, "test": 5}.items()
-    }
-    np.savez(folder / "pictures.npz", **splits)
-    return f"arrays:{folder / 'pictures.npz'}"
+    return write_pictures(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +97,7 @@ def test_a_pipeline_that_cannot_be_run_starts_nothing(
     arguments, message, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert pipeline.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("pcvae: error: ")
-    assert error.count("\n") == 1
-    assert message in error
-    assert not list(tmp_path.iterdir())
+    assert_starts_nothing(pipeline.main, arguments, message, capsys, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +113,7 @@ def test_a_table_that_cannot_be_made_starts_nothing(
     arguments, message, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert table2.main(arguments) == 2
-    assert message in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert_starts_nothing(table2.main, arguments, message, capsys, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,33 +2,16 @@
 
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from pcvae.commands import sweep, table1
-from pcvae.data.synthetic import draw_image
-
-TINY = [
-    "--gin.BATCH_SIZE=4",
-    "--gin.IMAGE_SIZE=4",
-    "--gin.WIDTH=8",
-    "--gin.MIN_WIDTH=4",
-    "--gin.MAX_WIDTH=8",
-    "--gin.LATENT_WIDTH=2",
-]
+from tests.commands.tiny_steps import TINY, assert_starts_nothing, write_pictures
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Drawn pictures of 4x4 pixels, which a model of two resolutions takes."""
-    folder = tmp_path_factory.mktemp("data")
-    splits = {
-        split: np.stack([draw_image(0, split, index, 16)[::4, ::4] for index in range(count)])
-        for split, count in {"train": 8, "validation": 4, "test": 5}.items()
-    }
-    np.savez(folder / "pictures.npz", **splits)
-    return f"arrays:{folder / 'pictures.npz'}"
+    return write_pictures(tmp_path_factory.mktemp("data"))
 
 
 def read(path):
@@ -38,7 +21,7 @@ def read(path):
 @pytest.mark.slow
 def test_table1_compares_the_runs_of_its_steps(data, tmp_path, capfd):
     folder = tmp_path / "table"
-    arguments = [f"--run_dir={folder}", f"--data={data}", "--prefix=1x1", "--gin.TRAIN_STEPS=2"]
+    arguments = [f"--run_dir={folder}", f"--data={data}", "--prefix=1x1"]
     assert table1.main([*arguments, *TINY]) == 0, capfd.readouterr().err
     (row,) = read(folder / "results" / "table1.json")["rows"]
     elbo = read(folder / "seed_0" / "elbo" / "results" / "rate_distortion.json")
@@ -65,7 +48,6 @@ def test_sweep_makes_the_runs_of_train(data, tmp_path, capfd):
         "--knob=RATE_TARGET_NATS_PER_DIM",
         f"--run_dir={folder}",
         f"--data={data}",
-        "--gin.TRAIN_STEPS=2",
         *TINY,
     ]
     assert sweep.main([*arguments, "--values=0.01,0.02"]) == 0, capfd.readouterr().err
@@ -92,12 +74,7 @@ def test_a_sweep_that_cannot_be_run_starts_nothing(
     arguments, message, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert sweep.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("pcvae: error: ")
-    assert error.count("\n") == 1
-    assert message in error
-    assert not list(tmp_path.iterdir())
+    assert_starts_nothing(sweep.main, arguments, message, capsys, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +92,7 @@ def test_a_table_that_cannot_be_made_starts_nothing(
     arguments, message, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert table1.main(arguments) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("pcvae: error: ")
-    assert message in error
-    assert not list(tmp_path.iterdir())
+    assert_starts_nothing(table1.main, arguments, message, capsys, tmp_path)
 
 
 def test_multipliers_are_a_matter_of_the_rate_runs_alone():

@@ -1,0 +1,66 @@
+"""What the commands that make the tables of the paper share: flags, seeds, what each run gets."""
+
+from absl import flags
+
+from pcvae.checks import check_seed
+from pcvae.errors import UserError
+
+DATASETS = ("synthetic", "svhn", "celeba64", "lsun64")
+
+
+def define_table_flags(values, table, kinds):
+    """Defines the flags of a command that trains runs for each seed.
+
+    Args:
+        values: the ``absl.flags.FlagValues`` of the command.
+        table: name of the table, such as ``table1``.
+        kinds: the kinds of experiments, for the help text.
+    """
+    text = f"Whose experiments to run: experiments/{table}_DATASET_{{{','.join(kinds)}}}.gin."
+    flags.DEFINE_enum("dataset", "synthetic", DATASETS, text, flag_values=values)
+    text = f"Where the runs are kept (default: runs/{table}-DATASET)."
+    flags.DEFINE_string("run_dir", None, text, flag_values=values)
+    flags.DEFINE_list("seeds", "0", "The seeds, with rows for each.", flag_values=values)
+    text = "Other images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
+    flags.DEFINE_string("data", None, text, flag_values=values)
+    text = "A gin statement for every run, 'NAME = VALUE'; --gin.NAME=VALUE is the short form."
+    flags.DEFINE_multi_string("gin_bindings", [], text, flag_values=values)
+
+
+def parse_seeds(texts):
+    """Returns seeds as integers, if they are different ones.
+
+    Raises:
+        UserError: they are not.
+    """
+    try:
+        seeds = [int(text) for text in texts]
+    except ValueError as error:
+        raise UserError(f"--seeds: expected whole numbers, got {','.join(texts)}") from error
+    for seed in seeds:
+        check_seed(seed)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds: expected different numbers, got {','.join(texts)}")
+    return seeds
+
+
+def shared_arguments(values, table, own_macros, constrained):
+    """Returns the arguments that the user gives to the runs of one kind.
+
+    Args:
+        values: the flags of the command.
+        table: name of the table, such as ``table1``.
+        own_macros: {macro that the command sets itself: why}.
+        constrained: whether the runs have multipliers; others do not get their macros.
+
+    Raises:
+        UserError: a macro is given that the command sets itself.
+    """
+    arguments = [] if values.data is None else [f"--data={values.data}"]
+    for binding in values.gin_bindings:
+        name = binding.partition("=")[0].strip()
+        if name in own_macros:
+            raise UserError(f"--gin.{name}: pcvae-{table} sets it itself ({own_macros[name]})")
+        if constrained or not name.startswith("MULTIPLIER_"):
+            arguments.append(f"--gin_bindings={binding}")
+    return arguments
