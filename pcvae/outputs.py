@@ -32,6 +32,8 @@ class VDVAEOutput(NamedTuple):
     # {K: float32 [batch, height, width, channels] in [-1, 1]}, what the decoder d_K of each prefix
     # makes of z_1:K; empty for a model that has none.
     prefix_reconstructions: dict = {}
+    # The same of each earlier stage of a composed model: {its last level: its own image}.
+    stage_reconstructions: dict = {}
 
 
 class ObjectiveTerms(NamedTuple):

@@ -30,8 +30,9 @@ def rate_distortion_curve(
     ``decoder`` of a row, which all see the same latents:
 
     - ``refit``: one fitted to the prefix with q frozen, which gives D_K as the paper defines it;
-    - ``own``: the model's own output where the prefix is all levels, and those of its own
-      ``prefix_decoders``, trained together with q;
+    - ``own``: the model's own output where the prefix is all levels, those of its own
+      ``prefix_decoders``, trained together with q, and of a composed model the image that each
+      stage makes of its latents;
     - ``prior``: the model's decoder with the levels below K at the prior's means, for every K: an
       upper bound on D_K. (Ours: the means rather than samples. They make the decoder deterministic,
       which is what D_K is about, and spare it the noise that samples add.)
@@ -101,7 +102,8 @@ class _PrefixEvaluation(LikelihoodEvaluation):
     def __init__(self, model, prefix_decoders, batch_size):
         super().__init__(model, batch_size)
         self._refitted = prefix_decoders
-        self._prefixes = {OWN: model.decoded_prefixes, PRIOR: range(1, model.num_levels + 1)}
+        own = sorted({*model.decoded_prefixes, *model.stage_ends})
+        self._prefixes = {OWN: own, PRIOR: range(1, model.num_levels + 1)}
         if prefix_decoders is not None:
             self._prefixes = {REFIT: prefix_decoders.prefixes, **self._prefixes}
 
@@ -115,7 +117,11 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         images = batch["images"]
         noise = SeededNoise(seed, batch["first_example"])
         output = self.model(images, noise=noise, keep_latents=True)
-        own = {**output.prefix_reconstructions, self.model.num_levels: output.reconstruction}
+        own = {
+            **output.prefix_reconstructions,
+            **output.stage_reconstructions,
+            self.model.num_levels: output.reconstruction,
+        }
         values = {
             "rate_per_level": output.rate_per_level,
             OWN: _errors(images, own),

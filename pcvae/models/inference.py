@@ -26,6 +26,11 @@ class Inference(PrefixChoice, Graphs, Editing):
     condition = None  # the `Condition` of a conditional model
 
     @property
+    def stage_ends(self):
+        """Number of levels up to and with each stage: this model is one."""
+        return (self.num_levels,)
+
+    @property
     def latent_shapes(self):
         """(side, side, latent_width) of each level, coarsest first."""
         width = self.decoder.latent_width

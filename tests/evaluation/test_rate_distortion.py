@@ -9,7 +9,7 @@ import tensorflow as tf
 from pcvae import training, units
 from pcvae.distributions.noise import seeded_noise
 from pcvae.evaluation import LikelihoodEvaluation, rate_by_resolution, rate_distortion_curve
-from pcvae.models import VDVAE, PrefixDecoders, load_weights
+from pcvae.models import VDVAE, PrefixDecoders, StagedVAE, load_weights
 from pcvae.objectives import mse
 from tests.models import tiny
 
@@ -197,3 +197,14 @@ def test_a_condition_that_follows_from_the_images_is_given_to_the_prior():
     decoded = model.latent_pass(latents, noise, tf.zeros(2), 1, condition).reconstruction
     (row,) = (row for row in rows if (row["decoder"], row["num_levels"]) == ("prior", 1))
     np.testing.assert_allclose(row["distortion_mse"], np.mean(mse(images, decoded)), rtol=1e-5)
+
+
+def test_each_stage_of_a_composed_model_has_its_own_image():
+    first = tiny.first_stage()
+    model, images = StagedVAE([first, tiny.next_stage([first])]), tiny.random_images()
+    rows = rate_distortion_curve(model, images, seed=SEED)
+    own = {row["num_levels"]: row for row in rows if row["decoder"] == "own"}
+    assert list(own) == [1, 3]
+    alone = LikelihoodEvaluation(first, batch_size=5)(images, seed=SEED)
+    for name in ("rate_nats_per_dim", "distortion_mse", "distortion_mse_stderr"):
+        assert own[1][name] == pytest.approx(alone[name], rel=1e-5)

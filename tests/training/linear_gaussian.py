@@ -56,7 +56,7 @@ class LinearGaussianModel(keras.Model):
     """q(z|x) = N(Wx, diag(s^2)), p(z) = N(0, I), d(z) = Vz."""
 
     num_levels = 1
-    decoded_prefixes = (1,)
+    decoded_prefixes = stage_ends = (1,)
 
     def __init__(self, seed=0):
         super().__init__()
