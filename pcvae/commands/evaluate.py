@@ -59,9 +59,12 @@ def define_flags(values):
     flags.DEFINE_string("extractor", None, f"{text} Default: synthetic.", flag_values=values)
     text = "How images get the size of the extractor: bilinear, bicubic, lanczos3 or area."
     flags.DEFINE_string("extractor_resize", None, text, flag_values=values)
-    text = "What the extractor's file must hash to; nothing is fetched without it."
+    text = (
+        "The SHA-256 that the extractor must have, of its file or as in a protocol; nothing is "
+        "fetched without it."
+    )
     flags.DEFINE_string("extractor_sha256", None, text, flag_values=values)
-    text = "How many samples (default: as many as images, at most 50,000)."
+    text = "How many samples (default: as many as images, at most 50,000; no more than conditions)."
     flags.DEFINE_integer("num_samples", None, text, lower_bound=2, flag_values=values)
     text = "Temperature of the samples: a number, or one for each level between commas (default: 1)"
     flags.DEFINE_string("temperature", None, text, flag_values=values)

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+# By content, whatever a file is called. Pillow knows many more, some of which (EPS) start programs.
+FORMATS = ("PNG", "JPEG", "WEBP")
 PICTURES_PER_ROUND = 256
 
 
@@ -53,14 +55,14 @@ def decode_file(file, image_size, channels):
     the first frame counts.
 
     Args:
-        file: a path or a binary file.
+        file: a path or a binary file: PNG, JPEG or WebP, by its content.
         image_size: side in pixels.
         channels: 1 (luminance) or 3 (RGB).
 
     Raises:
         Exception: whatever Pillow raises for a file that is no whole picture.
     """
-    with Image.open(file) as image:
+    with Image.open(file, formats=FORMATS) as image:
         # JPEG can be decoded at a fraction of its size; four times ours loses nothing to see.
         image.draft(None, (4 * image_size, 4 * image_size))
         image.load()
@@ -73,7 +75,7 @@ def explain(error, path):
     """Returns why a picture cannot be decoded, as part of a line, for whatever Pillow raised."""
     if isinstance(error, UnidentifiedImageError):
         empty = os.path.isfile(path) and os.path.getsize(path) == 0
-        return "the file is empty" if empty else "its content is no picture"
+        return "the file is empty" if empty else "its content is no PNG, JPEG or WebP picture"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -6,11 +6,10 @@ import numpy as np
 from PIL import Image
 
 from pcvae.data.arrays import read_array_images
-from pcvae.data.decode import decode_file, explain
+from pcvae.data.decode import FORMATS, decode_file, explain
 from pcvae.data.folder import SUFFIXES, list_files
 from pcvae.errors import UserError
 
-UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_UPLOAD_PIXELS = 50_000_000
 
 
@@ -47,8 +46,7 @@ def read_images(path, image_shape, num_images=64):
 def read_upload(file, name, image_shape):
     """Reads one picture that somebody has sent, at the size that a model takes.
 
-    The content alone says what it is: other formats that Pillow knows are never tried, since some
-    of them (EPS) start programs.
+    The content alone says what it is.
 
     Args:
         file: a binary file that can be rewound.
@@ -63,7 +61,7 @@ def read_upload(file, name, image_shape):
     """
     side, channels = _side_and_channels(image_shape)
     try:
-        with Image.open(file, formats=UPLOAD_FORMATS) as header:
+        with Image.open(file, formats=FORMATS) as header:
             width, height = header.size
     # Pillow raises nearly every kind of exception for damaged files.
     except Exception as error:

@@ -95,14 +95,11 @@ def frechet_distance(first, second):
         second: the same of the other.
 
     Raises:
-        UserError: a set has fewer than two images, or the features differ in number.
+        UserError: a set has fewer than two images, the features differ in number, or one is not
+            finite.
     """
     first, second = _statistics(first), _statistics(second)
-    if first.num_features != second.num_features:
-        raise UserError(
-            "Frechet distance: expected sets with the same features, got "
-            f"{first.num_features} and {second.num_features} of them"
-        )
+    _check_num_features(first.num_features, second.num_features)
     return gaussian_frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
 
 
@@ -126,13 +123,32 @@ def gaussian_frechet_distance(first_mean, first_covariance, second_mean, second_
 def _statistics(features):
     if isinstance(features, FeatureStatistics):
         return features
-    features = np.asarray(features)
+    return FeatureStatistics.of(_checked_features(features))
+
+
+def _checked_features(features):
+    """Returns features as an array [num_images, num_features] of finite numbers."""
+    try:
+        features = np.asarray(features)
+        finite = np.isfinite(features).all()
+    except (TypeError, ValueError):  # texts, rows of unequal lengths
+        raise UserError("distance of features: expected numbers") from None
     if features.ndim != 2:
         raise UserError(
-            "Frechet distance: expected features [num_images, num_features], got the shape "
+            "distance of features: expected features [num_images, num_features], got the shape "
             f"{list(features.shape)}"
         )
-    return FeatureStatistics.of(features)
+    if not finite:
+        raise UserError("distance of features: expected finite numbers, got NaN or infinity")
+    return features
+
+
+def _check_num_features(first, second):
+    if first != second:
+        raise UserError(
+            "distance of features: expected sets with the same features, got "
+            f"{first} and {second} of them"
+        )
 
 
 def _factor(covariance):
@@ -178,13 +194,15 @@ def kernel_distance(first, second, seed=0):
         subset.
 
     Raises:
-        UserError: a set has fewer than two images.
+        UserError: see `frechet_distance`.
     """
+    first, second = _checked_features(first), _checked_features(second)
+    _check_num_features(first.shape[1], second.shape[1])
     smallest = min(len(first), len(second))
     _check_count(smallest)
     num_subsets = min(NUM_SUBSETS, smallest // 2)
     rng = np.random.default_rng(seed)
-    subsets = [_subsets(rng, np.asarray(features), num_subsets) for features in (first, second)]
+    subsets = [_subsets(rng, features, num_subsets) for features in (first, second)]
     values = np.array([squared_mmd(x, y) for x, y in zip(*subsets, strict=True)])
     error = values.std(ddof=1) / np.sqrt(num_subsets) if num_subsets > 1 else None
     return float(values.mean()), None if error is None else float(error)

@@ -194,7 +194,8 @@ def _multiplier_trend(constraint, values):
 
 
 def _skipped(series):
-    share = (series.skipped_updates[-1] or 0.0) / max(1, series.steps[-1])
+    skipped = series.skipped_updates or [0.0]
+    share = (skipped[-1] or 0.0) / max(1, series.steps[-1])
     low, high = SKIPPED_SHARE
     severity = ERROR if share >= high else WARNING if share >= low else OK
     remedy = (
@@ -225,6 +226,8 @@ def _train_gap(record, series):
     if not len(last) or record[name] is None or not np.isfinite(last).any():
         return None
     train = float(np.nanmean(last))
+    if not train:
+        return None
     gap, error = record[name] - train, record[f"{name}_stderr"] or 0.0
     split = record.get("split", "evaluated")
     statement = (

@@ -48,17 +48,19 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
             progress: None, or a function that wraps the list of batches it iterates over.
 
         Returns:
-            A dict: ``importance_samples``, and ``iw_nll_bits_per_dim`` and
-            ``effective_sample_size``, means over images with ``_stderr``.
+            A dict: ``importance_samples``, and ``iw_nll_bits_per_dim``, ``iw_nll_nats`` (an image)
+            and ``effective_sample_size``, means over images with ``_stderr``.
         """
         bounds, sizes = [], []
         for log_weights in self.log_weights(images, seed, progress):
             bounds.append(bound_nats(log_weights))
             sizes.append(effective_sample_size(log_weights))
-        bound = units.bits_per_dim(np.concatenate(bounds), self.model.image_shape)
+        bound = np.concatenate(bounds)
+        in_bits = units.bits_per_dim(bound, self.model.image_shape)
         return {
             "importance_samples": self.num_samples,
-            **mean_with_error("iw_nll_bits_per_dim", bound),
+            **mean_with_error("iw_nll_bits_per_dim", in_bits),
+            **mean_with_error("iw_nll_nats", bound),
             **mean_with_error("effective_sample_size", np.concatenate(sizes)),
         }
 

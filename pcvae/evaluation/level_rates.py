@@ -15,8 +15,8 @@ def level_rows(record, image_shape, resolutions, free_bits_nats_per_level=0.0):
         free_bits_nats_per_level: those of the objective, which a rate may stand at.
 
     Returns:
-        A list of dict: ``index``, ``resolution``, ``rate_nats`` with its standard error,
-        ``rate_bits_per_dim``, ``share`` (% of the rate of all levels), ``prefix_bits_per_dim`` (of
+        A list of dict: ``index``, ``resolution``, ``rate_nats`` and ``rate_bits_per_dim`` with
+        their standard errors, ``share`` (% of the rate of all levels), ``prefix_bits_per_dim`` (of
         this level and all before it) and ``remark``.
     """
     rates, errors = record["rate_nats_per_level"], record["rate_nats_per_level_stderr"]
@@ -29,7 +29,7 @@ def level_rows(record, image_shape, resolutions, free_bits_nats_per_level=0.0):
                 "index": index,
                 "resolution": f"{resolutions[index]}x{resolutions[index]}",
                 "rate_nats": number_text(rate, error),
-                "rate_bits_per_dim": f"{units.bits_per_dim(rate, image_shape):.5f}"
+                "rate_bits_per_dim": number_text(*_bits_per_dim(rate, error, image_shape), 5)
                 if known
                 else "",
                 "share": f"{100.0 * rate / total:.1f}" if known and total else "",
@@ -38,6 +38,11 @@ def level_rows(record, image_shape, resolutions, free_bits_nats_per_level=0.0):
             }
         )
     return rows
+
+
+def _bits_per_dim(rate_nats, error_nats, image_shape):
+    error = None if error_nats is None else units.bits_per_dim(error_nats, image_shape)
+    return units.bits_per_dim(rate_nats, image_shape), error
 
 
 def mean_rate_by_resolution(record, image_shape, resolutions):

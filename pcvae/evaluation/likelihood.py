@@ -57,16 +57,13 @@ def summarise(values, image_shape):
     """
     values = {name: array.astype(np.float64) for name, array in values.items()}
     rate = values["rate_per_level"].sum(axis=1)
-    record = {"num_images": len(rate)}
+    terms = {"rate": rate}
     if "nll" in values:
-        negative_elbo = values["nll"] + rate
-        record |= mean_with_error(
-            "negative_elbo_bits_per_dim", units.bits_per_dim(negative_elbo, image_shape)
-        )
-        record |= mean_with_error(
-            "nll_bits_per_dim", units.bits_per_dim(values["nll"], image_shape)
-        )
-    record |= mean_with_error("rate_bits_per_dim", units.bits_per_dim(rate, image_shape))
+        terms = {"negative_elbo": values["nll"] + rate, "nll": values["nll"], **terms}
+    record = {"num_images": len(rate)}
+    for name, nats in terms.items():
+        record |= mean_with_error(f"{name}_bits_per_dim", units.bits_per_dim(nats, image_shape))
+        record |= mean_with_error(f"{name}_nats", nats)
     record |= mean_with_error("rate_nats_per_dim", units.nats_per_dim(rate, image_shape))
     record |= mean_with_error("rate_nats_per_level", values["rate_per_level"])
     return record | distortion_means(values["mse"])

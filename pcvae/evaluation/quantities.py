@@ -23,6 +23,7 @@ QUANTITIES = (
         4,
         "reconstruction plus rate: an upper bound on -log p(x); lower is better",
     ),
+    Quantity("negative_elbo_nats", "negative ELBO", "nats/image", 2, "the same in nats"),
     Quantity(
         "iw_nll_bits_per_dim",
         "importance-weighted bound",
@@ -30,6 +31,7 @@ QUANTITIES = (
         4,
         "a tighter upper bound on -log p(x), from several posterior samples",
     ),
+    Quantity("iw_nll_nats", "importance-weighted bound", "nats/image", 2, "the same in nats"),
     Quantity(
         "effective_sample_size",
         "effective sample size",
@@ -38,8 +40,10 @@ QUANTITIES = (
         "of the importance-weighted bound; near 1 says that it is loose",
     ),
     Quantity("nll_bits_per_dim", "reconstruction term", "bits/dim", 4, "-log p(x | z)"),
+    Quantity("nll_nats", "reconstruction term", "nats/image", 2, "the same in nats"),
     Quantity("rate_bits_per_dim", "rate", "bits/dim", 4, "KL(q || p) of all levels"),
-    Quantity("rate_nats_per_dim", "rate", "nats/dim", 5, "the same in nats"),
+    Quantity("rate_nats", "rate", "nats/image", 2, "the same in nats"),
+    Quantity("rate_nats_per_dim", "rate", "nats/dim", 5, "the same, per dimension"),
     Quantity(
         "distortion_mse", "distortion", "mse on [-1, 1]", 5, "of the reconstruction, per dimension"
     ),

@@ -44,6 +44,18 @@ def compare(*, run_dirs, output):
         {"label": label, "run_dir": str(folders[label]), "evaluation": records[label]}
         for label in labels
     ]
+    runs = [
+        {
+            "label": label,
+            "findings": health_of(folders[label], records[label]),
+            "protocol": {
+                "run_dir": str(folders[label]),
+                "steps": read_run(folders[label]).get("steps", "unknown"),
+                **protocol_of(records[label]),
+            },
+        }
+        for label in labels
+    ]
     output = Path(output)
     write_json(entries, output / "comparison.json")
     plot = output / "rate_distortion.png"
@@ -53,18 +65,7 @@ def compare(*, run_dirs, output):
         output / "comparison.html",
         title=f"{len(labels)} runs",
         remarks=remarks,
-        runs=[
-            {
-                "label": label,
-                "findings": health_of(folders[label], records[label]),
-                "protocol": {
-                    "run_dir": str(folders[label]),
-                    "steps": read_run(folders[label]).get("steps", "unknown"),
-                    **protocol_of(records[label]),
-                },
-            }
-            for label in labels
-        ],
+        runs=runs,
         table=table,
         plots=rate_distortion_figures(curves),
         curves=curve_figures(histories),

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from pcvae import data, evaluation, training
-from pcvae.checks import check_integer
+from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.lpips import read_lpips
 from pcvae.runs.records import read_run, run_dataset, write_json
-from pcvae.runs.report import health_of, write_report
+from pcvae.runs.report import check_report_files, health_of, write_report
 
 
 def evaluate(
@@ -52,6 +52,9 @@ def evaluate(
         UserError: the run is damaged, or an argument does not fit it.
     """
     run, strategy = read_run(run_dir), strategy or training.make_strategy("one_device")
+    path = Path(output or Path(run_dir) / "results" / "evaluation.json")
+    check_folder(path.parent, "output")
+    check_report_files(run_dir)
     with strategy.scope():
         model = load(run_dir)
         dataset = run_dataset(run, spec, model.image_shape)
@@ -86,7 +89,6 @@ def evaluate(
         record["constraints"] = evaluation.constraint_results(
             constraints, record, model.image_shape, state["values"]
         )
-    path = Path(output or Path(run_dir) / "results" / "evaluation.json")
     write_json(record, path)
     images = "1 image" if record["num_images"] == 1 else f"{record['num_images']:,} images"
     print(f"{images} of the {split} split of {dataset.name}, averaged weights, seed {seed}")

@@ -1,6 +1,7 @@
 """The feature extractor that a name stands for: the in-domain one, a file, or a file to fetch."""
 
 import os
+import re
 import shutil
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -32,22 +33,28 @@ def find_extractor(source, image_shape, resize=None, sha256=None):
             Or what `evaluation.as_extractor` takes.
         image_shape: (height, width, channels) of the images.
         resize: how images are resized to the size of the extractor; see `FeatureExtractor`.
-        sha256: of the file, which is checked; None for no check of a file that is there.
+        sha256: what is checked: the SHA-256 of the file, or of the network as protocols state it
+            (``extractor_sha256``); None for no check of what is there.
 
     Raises:
         UserError: there is no such extractor, or it does not take the images.
     """
     text = str(source) if isinstance(source, str | os.PathLike) else None
     kind, _, rest = (text or "").partition(":")
+    path = None
     if kind == IN_DOMAIN:
         extractor = _in_domain_extractor(text, rest, image_shape, resize)
     elif kind in ("http", "https"):
         name = Path(urllib.request.url2pathname(rest)).stem
-        extractor = evaluation.as_extractor(fetch(text, sha256), resize, name)
+        path = fetch(text, sha256)
+        extractor = evaluation.as_extractor(path, resize, name)
     else:
         extractor = evaluation.as_extractor(source, resize)
-        if sha256 and (text is None or evaluation.file_sha256(text) != sha256.lower()):
-            raise UserError(f"extractor {extractor.name}: its SHA-256 is not {sha256}")
+        path = text
+    if sha256 and _checked_sha256(sha256) not in _hashes(extractor, path):
+        raise UserError(
+            f"extractor {extractor.name}: its SHA-256 is {extractor.sha256}, not {sha256}"
+        )
     extractor.check(image_shape)
     return extractor
 
@@ -67,7 +74,7 @@ def fetch(address, sha256):
             f"extractor {address}: a file from the network needs the SHA-256 that it must have "
             "(--extractor_sha256=HEX)"
         )
-    sha256 = sha256.lower()
+    sha256 = _checked_sha256(sha256)
     path = data.cache_root() / FOLDER / sha256 / Path(urllib.request.url2pathname(address)).name
     if path.is_file() and evaluation.file_sha256(path) == sha256:
         return path
@@ -83,6 +90,18 @@ def fetch(address, sha256):
     except OSError as error:
         raise UserError(f"extractor {address}: cannot be fetched: {error}") from error
     return path
+
+
+def _checked_sha256(sha256):
+    """Returns a SHA-256 in small letters, if it is one."""
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise UserError(f"extractor_sha256: expected 64 hexadecimal digits, got {sha256!r}")
+    return sha256.lower()
+
+
+def _hashes(extractor, path):
+    """Returns what a user may know an extractor by: the hash in protocols, and its file's."""
+    return {extractor.sha256, *([] if path is None else [evaluation.file_sha256(path)])}
 
 
 def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epochs=8):

@@ -11,6 +11,7 @@ from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.reference_features import images_sha256, reference_features
 
 MAX_SAMPLES = 50_000  # by default no more, as is usual
+CONDITION_SPLIT = "test"  # ours: what a conditional model is given comes from held-out images
 
 
 def frechet(*, run_dir, spec=None, strategy=None, **options):
@@ -39,7 +40,8 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
 
     Args:
         model: what has ``sample(num_samples, temperature, seed, first_sample=..., pixels=...)`` and
-            ``image_shape``; not a conditional model, whose samples hang on what it is given.
+            ``image_shape``. Of a conditional model, sample i is given what follows from image i of
+            the test split, from the start again after the last.
         dataset: an `ImageDataset`.
         seed: integer, of the samples and of the subsets of the kernel distance.
         weights: "ema" or "raw", what the protocol says about the model's weights.
@@ -51,8 +53,8 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
         ``frechet_protocol``: everything that the numbers hang on.
 
     Raises:
-        UserError: an argument is out of range, the extractor does not fit, or there are fewer than
-            two images.
+        UserError: an argument is out of range, the extractor does not fit, there are fewer than two
+            images, or the condition of the model does not follow from images.
     """
     seed, batch_size = check_seed(seed), check_integer("batch_size", batch_size, 1)
     checked = checked_arguments(model, dataset, **asked)
@@ -69,7 +71,9 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
         data.progress_of(f"features of the {split} split, batches"),
     )
     samples = evaluation.collect_features(
-        Samples(model, num_samples, temperature, seed, pixels),
+        Samples(
+            model, num_samples, temperature, seed, pixels, _conditioning_images(model, dataset)
+        ),
         extractor,
         batch_size,
         data.progress_of("drawing samples and their features, batches"),
@@ -93,7 +97,11 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
             "temperature": np.asarray(temperature).tolist(),
             "weights": weights,
             "seed": seed,
-            "validity": evaluation.validity(counts, statistics[0].num_features),
+            **_condition_protocol(model, dataset),
+            "validity": [
+                *evaluation.validity(counts, statistics[0].num_features),
+                *_doubts_about_conditions(model, dataset, split, num_samples),
+            ],
         },
     }
 
@@ -136,7 +144,8 @@ def checked_arguments(
         resize: how images are resized for it, or None.
         sha256: of its file, or None.
         split: of the dataset.
-        num_samples: how many samples; None for as many as images, at most 50,000.
+        num_samples: how many samples; None for as many as images, at most 50,000, and of a
+            conditional model at most as many as conditions.
         num_images: how many images of the split, the first ones; None for all.
         temperature: of the samples; one number, or one a level.
         pixels: "sample" draws them from the head, "mean" takes its mean.
@@ -147,12 +156,11 @@ def checked_arguments(
     Raises:
         UserError: see `frechet_record`; before anything takes long.
     """
-    if getattr(model, "condition", None) is not None:
-        raise UserError(
-            "Frechet distance: this model is conditional, its samples hang on what it is given; "
-            "measure the composition of its stages"
-        )
-    model.sample(0, temperature, seed=0, first_sample=0, pixels=pixels)  # checks them
+    conditioning = _conditioning_images(model, dataset)
+    if conditioning is not None:
+        _check_natural(model, conditioning)
+    # Draws nothing, but checks the arguments.
+    Samples(model, 0, temperature, 0, pixels, conditioning).check()
     count = dataset.num_images(split)
     if count < 2:
         raise UserError(f"Frechet distance: expected 2 images or more, the {split} split has one")
@@ -160,6 +168,8 @@ def checked_arguments(
         count = check_integer("num_images", num_images, 2, count)
     if num_samples is None:
         num_samples = min(count, MAX_SAMPLES)
+        if conditioning is not None:
+            num_samples = max(2, min(num_samples, len(conditioning)))
     return {
         "extractor": find_extractor(extractor, model.image_shape, resize, sha256),
         "split": split,
@@ -170,12 +180,51 @@ def checked_arguments(
     }
 
 
+def _conditioning_images(model, dataset):
+    """Returns the images that the conditions of samples follow from; None for a model without."""
+    if getattr(model, "condition", None) is None:
+        return None
+    return dataset.images(CONDITION_SPLIT)
+
+
+def _check_natural(model, images):
+    try:
+        model.natural_condition(np.asarray(images[:1]))
+    except UserError as error:
+        raise UserError(
+            f"Frechet distance: this model is given {model.condition.in_words}, which do not "
+            "follow from images: draw samples with pcvae-sample, or measure the composition of its "
+            "stages"
+        ) from error
+
+
+def _condition_protocol(model, dataset):
+    images = _conditioning_images(model, dataset)
+    if images is None:
+        return {}
+    text = f"of the {len(images):,} images of the {CONDITION_SPLIT} split, in turn"
+    return {"condition": f"{model.condition.in_words} {text}"}
+
+
+def _doubts_about_conditions(model, dataset, split, num_samples):
+    """Returns a sentence for each thing that conditions do to the distance."""
+    images = _conditioning_images(model, dataset)
+    if images is None:
+        return []
+    doubts = []
+    if len(images) < num_samples:
+        doubts.append(f"conditions repeat: {len(images):,} for {num_samples:,} samples")
+    if split == CONDITION_SPLIT:
+        doubts.append("conditions are those of the reference images themselves")
+    return doubts
+
+
 class Samples:
     """A model's samples as images that are drawn when they are read, slice by slice."""
 
-    def __init__(self, model, num_samples, temperature, seed, pixels):
-        """Keeps what to draw."""
-        self._model, self._count = model, num_samples
+    def __init__(self, model, num_samples, temperature, seed, pixels, conditioning=None):
+        """Keeps what to draw; ``conditioning`` are images that conditions follow from, in turn."""
+        self._model, self._count, self._conditioning = model, num_samples, conditioning
         self._arguments = {"temperature": temperature, "seed": seed, "pixels": pixels}
 
     def __len__(self):
@@ -189,5 +238,18 @@ class Samples:
         the last bit of what is computed.
         """
         start = places.start or 0
-        batch = self._model.sample(places.stop - start, first_sample=start, **self._arguments)
+        batch = self._draw(start, places.stop - start)
         return batch[: self._count - start]
+
+    def check(self):
+        """Raises UserError if the arguments do not fit the model."""
+        self._draw(0, 0)
+
+    def _draw(self, start, count):
+        given = {}
+        if self._conditioning is not None:
+            # One more, since none follows from no image.
+            indices = np.arange(start, start + count + 1) % len(self._conditioning)
+            images = np.stack([self._conditioning[index] for index in indices])
+            given = {"condition": self._model.natural_condition(images)[:count]}
+        return self._model.sample(count, first_sample=start, **self._arguments, **given)

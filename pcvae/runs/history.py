@@ -86,7 +86,12 @@ def _gap_panel(histories, multiplier_tag, of):
     )
     lines = []
     for colour, (label, logs) in enumerate(histories.items()):
-        records = [record for record in logs["train"] if record.get(gap_tag) is not None]
+        # Both are there and a target is not 0, unless somebody has edited the log.
+        records = [
+            record
+            for record in logs["train"]
+            if record.get(gap_tag) is not None and record.get(target_tag)
+        ]
         values = [100.0 * record[gap_tag] / record[target_tag] for record in records]
         if records:
             steps = [record["step"] for record in records]
@@ -112,4 +117,4 @@ def _lines(histories, tag):
 def _num_levels(tag):
     """The number of levels in the tag of a constraint, None for all; see `constraint_tag`."""
     digits = tag.rpartition("_prefix_")[2] if "_prefix_" in tag else ""
-    return int(digits) if digits else None
+    return int(digits) if digits.isdecimal() else None

@@ -9,13 +9,13 @@ import numpy as np
 
 from pcvae import data, evaluation
 from pcvae.errors import UserError
+from pcvae.models.recorded import read_record
+from pcvae.runs.record_checks import fault_of_curve, fault_of_evaluation, fault_of_run
 from pcvae.training import summaries
 
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
 NUM_IMAGES_SHOWN = 8
-# What every version of pcvae has written; newer fields may be missing.
-RUN_FIELDS = ("data", "batch_size")
 
 
 def write_json(record, path):
@@ -26,16 +26,31 @@ def write_json(record, path):
     os.replace(partial, path)
 
 
-def read_json(path, what):
+def read_json(path, what, fault_of=None, remedy=None):
     """Returns what a JSON file of a run directory holds.
 
+    Args:
+        path: the file.
+        what: what it should be, in words.
+        fault_of: a function that returns what is wrong with the content, in words, or None.
+        remedy: what makes the file, or makes it anew, in words.
+
     Raises:
-        UserError: which says what was expected; the file is missing, or no JSON.
+        UserError: which says what was expected; the file is missing, no JSON, or has a fault.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected {what}, got: {error}") from error
+        content = read_record(path)
+        fault = fault_of(content) if fault_of else None
+    except FileNotFoundError:
+        fault = "none"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    except ValueError as error:
+        fault = f"no JSON ({error})"
+    if fault:
+        end = f": {remedy}" if remedy else ""
+        raise UserError(f"{path}: expected {what}, got {fault}{end}")
+    return content
 
 
 def read_run(run_dir):
@@ -44,23 +59,21 @@ def read_run(run_dir):
     Raises:
         UserError: it is missing, no JSON, or lacks a field.
     """
-    path = Path(run_dir) / "run.json"
-    run = read_json(path, "the record of a run")
-    missing = [name for name in RUN_FIELDS if not isinstance(run, dict) or name not in run]
-    if missing:
-        what = f"one without {', '.join(missing)}" if isinstance(run, dict) else type(run).__name__
-        raise UserError(f"{path}: expected the record of a run, got {what}")
-    return run
+    return read_json(Path(run_dir) / "run.json", "the record of a run", fault_of_run)
 
 
 def read_evaluation(run_dir):
     """Returns the record ``results/evaluation.json`` of a run directory."""
-    return read_json(Path(run_dir) / "results" / "evaluation.json", "the record of an evaluation")
+    path = Path(run_dir) / "results" / "evaluation.json"
+    remedy = f"evaluate the run, pcvae-evaluate --run_dir={run_dir}"
+    return read_json(path, "the record of an evaluation", fault_of_evaluation, remedy)
 
 
 def read_curve(run_dir):
     """Returns the rows of ``results/rate_distortion.json`` of a run directory."""
-    return read_json(Path(run_dir) / "results" / "rate_distortion.json", "a rate-distortion curve")
+    path = Path(run_dir) / "results" / "rate_distortion.json"
+    remedy = f"measure it, pcvae-rate-distortion --run_dir={run_dir}"
+    return read_json(path, "a rate-distortion curve", fault_of_curve, remedy)
 
 
 def run_dataset(run, spec, image_shape):

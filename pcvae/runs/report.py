@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pcvae import evaluation, models
+from pcvae.errors import UserError
 from pcvae.runs.history import curve_panels, read_history, training_series
 from pcvae.runs.records import read_curve, read_evaluation, read_run, write_json
 
@@ -84,6 +85,17 @@ def write_report(run_dir):
     return path
 
 
+def check_report_files(run_dir):
+    """Checks what `write_report` reads beside the evaluation: before long work, not after it.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    for name in ("train", "eval"):
+        read_history(run_dir, name)
+    _curve(Path(run_dir))
+
+
 def refreshed_report(run_dir):
     """Writes the report anew, if the run is evaluated; returns the paths that are written."""
     if not (Path(run_dir) / "results" / "evaluation.json").exists():
@@ -116,10 +128,19 @@ def shape_of(run_dir, record):
     """Returns the image shape and the resolution of each level of a run.
 
     Records of older versions do not hold them; the model does.
+
+    Raises:
+        UserError: the model has other levels than the record.
     """
     if "image_shape" in record:
         return tuple(record["image_shape"]), record["level_resolutions"]
     model = models.read_model(Path(run_dir) / "model.json")
+    count = len(record["rate_nats_per_level"])
+    if count != model.num_levels:
+        raise UserError(
+            f"{run_dir}: expected an evaluation of {model.num_levels} levels, got one of {count}: "
+            f"evaluate the run, pcvae-evaluate --run_dir={run_dir}"
+        )
     return model.image_shape, list(model.level_resolutions)
 
 
@@ -187,4 +208,8 @@ def _protocol(record, rows):
 
 def _texts(run_dir):
     files = (run_dir / name for name in CONFIGURATION)
-    return {path.name: path.read_text(encoding="utf-8") for path in files if path.exists()}
+    return {
+        path.name: path.read_text(encoding="utf-8", errors="replace")
+        for path in files
+        if path.exists()
+    }

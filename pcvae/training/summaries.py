@@ -25,6 +25,7 @@ IMAGES_PER_SECOND = "throughput/images_per_second"
 DATA_WAIT_FRACTION = "throughput/data_wait_fraction"
 PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
 CONFIGURATION = "configuration"
+_LARGEST = 1e100  # of any number; NaN and infinity are not below it
 
 
 def rate_of_resolution_tag(resolution):
@@ -169,20 +170,31 @@ def read_scalar_lines(path):
         last line that an interrupted run left unfinished is left out.
 
     Raises:
-        UserError: a line is not a JSON object with a step.
+        UserError: a line is not a JSON object of numbers with a step.
     """
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         lines = file.read().split("\n")
     records = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
         try:
             record = json.loads(line)
+            _check_numbers(record.values())
             records.append({**record, "step": int(record["step"])})
-        except (ValueError, TypeError, KeyError) as error:
+        # A list has no values, and a nesting may have no end.
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UserError(
-                f"{path}: line {number} is not a JSON object with a 'step'; remove the line"
+                f"{path}: line {number} is not a JSON object of numbers with a 'step'; remove the "
+                "line"
             ) from error
     return records
+
+
+def _check_numbers(values):
+    """Raises ValueError unless all values are finite numbers or None."""
+    for value in values:
+        known = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (known and abs(value) <= _LARGEST):
+            raise ValueError(value)
 
 
 def _line(record):

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pcvae.data.decode import decode_file, decode_in_threads, fit, fit_array
 
@@ -139,3 +139,13 @@ def test_threads_keep_the_order_and_hand_over_errors():
     assert [item for item, _, _ in results] == list(range(-300, 300))
     errors = [item for item, array, error in results if error is not None and array is None]
     assert errors == [0]
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "EPS", "BMP", "TIFF"])
+def test_only_documented_formats_are_read(format):
+    file = file_of(Image.new("RGB", (8, 8), (9, 80, 250)), format)
+    if format in ("PNG", "JPEG", "WEBP"):
+        assert decode_file(file, 4, 3).shape == (4, 4, 3)
+    else:
+        with pytest.raises(UnidentifiedImageError):
+            decode_file(file, 4, 3)

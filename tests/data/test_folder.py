@@ -112,7 +112,7 @@ def test_damaged_pictures_are_counted_and_the_first_is_named(tmp_path):
     [
         ("900.jpg", "[Tt]runcated"),
         ("901.png", "the file is empty"),
-        ("903.png", "its content is no picture"),
+        ("903.png", "its content is no PNG, JPEG or WebP picture"),
         ("gone.png", "No such file"),
     ],
 )

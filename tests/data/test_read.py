@@ -43,7 +43,11 @@ def test_what_cannot_be_read_is_one_line(folder):
     (folder / "text.txt").write_text("text")
     np.save(folder / "rgb.npy", np.full((2, 8, 8, 3), 90, np.uint8))
     for name, shape, message in (
-        ("bad.png", (8, 8, 3), "cannot be decoded as a picture: its content is no picture$"),
+        (
+            "bad.png",
+            (8, 8, 3),
+            "cannot be decoded as a picture: its content is no PNG, JPEG or WebP picture$",
+        ),
         ("text.txt", (8, 8, 3), "expected a folder"),
         ("missing", (8, 8, 3), "expected a folder"),
         ("a.png", (8, 8, 4), "1 or 3 channels"),

@@ -118,6 +118,17 @@ def test_two_images_are_enough_and_one_is_not():
         frechet_distance(two, np.zeros(4))
 
 
+def test_features_that_are_no_finite_numbers_are_named():
+    features = correlated(9)
+    for distance in (frechet_distance, kernel_distance):
+        with pytest.raises(UserError, match="NaN or infinity"):
+            distance(np.where(np.eye(*features.shape) > 0, np.nan, features), features)
+        with pytest.raises(UserError, match="expected numbers"):
+            distance(features, [["a"], ["b"]])
+        with pytest.raises(UserError, match="same features"):
+            distance(features, features[:, :-1])
+
+
 def test_kernel_distance_of_a_subset_equals_that_of_scikit_learn():
     first, second = correlated(40).astype(float), correlated(30, shift=0.2, seed=1).astype(float)
     kernels = [polynomial_kernel(x, degree=3, coef0=1) for x in (first, second)]

@@ -74,6 +74,10 @@ def test_parts_sum_to_the_whole(model, images):
         record["rate_nats_per_dim"] * 192, np.sum(record["rate_nats_per_level"])
     )
     np.testing.assert_allclose(record["rate_bits_per_dim"] * np.log(2), record["rate_nats_per_dim"])
+    for name in ("negative_elbo", "nll", "rate"):
+        for end in ("", "_stderr"):  # both in nats of an image and in bits per dimension
+            nats, bits = record[f"{name}_nats{end}"], record[f"{name}_bits_per_dim{end}"]
+            np.testing.assert_allclose(nats, bits * 192 * np.log(2))
 
 
 def test_one_image_has_no_standard_error_and_is_valid_json(model, images):

@@ -68,6 +68,8 @@ def test_the_name_finds_it_at_the_size_of_the_images(trained):
         extractor = find_extractor("synthetic", image_shape)
         assert extractor.name == "synthetic-classifier-16-v1"
         assert extractor.sha256 == as_extractor(trained).sha256
+    with pytest.raises(UserError, match="not 0000"):
+        find_extractor("synthetic", (16, 16, 3), sha256="0" * 64)
     resized = find_extractor("synthetic:16", (12, 20, 3), resize="bilinear")
     assert "to 16x16" in resized.protocol((12, 20, 3))["resize"]
     for source, image_shape, says in (
@@ -99,10 +101,13 @@ def test_files_are_fetched_once_and_only_with_their_hash(
     monkeypatch.setenv("PCVAE_CACHE_DIR", str(tmp_path))
     with pytest.raises(UserError, match="--extractor_sha256"):
         fetch(address, None)
-    with pytest.raises(UserError, match="expected the SHA-256 00"):
-        fetch(address, "00")
+    with pytest.raises(UserError, match="expected the SHA-256 0000"):
+        fetch(address, "0" * 64)
     with pytest.raises(UserError, match="cannot be fetched"):
-        fetch(address + ".none", "00")
+        fetch(address + ".none", "0" * 64)
+    for sha256 in ("00", "../" * 22):  # a part of the path of the file
+        with pytest.raises(UserError, match="expected 64 hexadecimal digits"):
+            fetch(address, sha256)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     sha256 = file_sha256(trained)
     extractor = find_extractor(address, (16, 16, 3), sha256=sha256.upper())
@@ -110,8 +115,10 @@ def test_files_are_fetched_once_and_only_with_their_hash(
     capfd.readouterr()
     assert fetch(address, sha256).read_bytes() == trained.read_bytes()
     assert "GET" not in capfd.readouterr().err  # the server's log
-    with pytest.raises(UserError, match="its SHA-256 is not 00"):
-        find_extractor(trained, (16, 16, 3), sha256="00")
+    # The hash in a protocol is that of the weights: a .keras file holds the time of day.
+    assert find_extractor(trained, (16, 16, 3), sha256=extractor.sha256).sha256 != sha256
+    with pytest.raises(UserError, match=f"its SHA-256 is {extractor.sha256}, not 0000"):
+        find_extractor(trained, (16, 16, 3), sha256="0" * 64)
 
 
 def test_arguments_out_of_range(tmp_path):

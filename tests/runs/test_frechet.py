@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from pcvae import data, evaluation
+from pcvae import data, evaluation, models
 from pcvae.errors import UserError
 from pcvae.runs import frechet as frechet_function
 from pcvae.runs import frechet_record, load
@@ -121,3 +121,39 @@ def test_what_cannot_be_measured_is_one_line(dataset, pictures, run_dir):
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="temperature"):
         frechet_function(run_dir=run_dir, extractor=moments, temperature=-1.0)
+
+
+def conditional(**condition):
+    model = models.ConditionalVDVAE(
+        image_shape=(8, 8, 3),
+        encoder_blocks="8d8,1x1",
+        decoder_blocks="1x1,8m1,8x1",
+        width=8,
+        latent_width=2,
+        num_mixtures=1,
+        **condition,
+    )
+    generator = np.random.default_rng(1)
+    for weight in model.weights:  # gates start closed, and then no condition matters
+        weight.assign(0.2 * generator.standard_normal(weight.shape))
+    return model
+
+
+def test_a_conditional_model_is_given_what_follows_from_held_out_images(dataset, pictures):
+    model, test = conditional(condition_shape=(4, 4, 3)), pictures[41:]
+    asked = {"extractor": moments, "seed": 3, "split": "train"}
+    record = frechet_record(model, dataset, num_samples=25, batch_size=8, **asked)
+    given = model.natural_condition(test[np.arange(25) % 19])
+    samples = model.sample(25, seed=3, condition=given)
+    expected = evaluation.frechet_distance(moments(samples), moments(pictures[:40]))
+    assert record["frechet_distance"] == pytest.approx(expected, rel=1e-4)
+    other = model.sample(25, seed=3, condition=given[::-1])
+    assert evaluation.frechet_distance(moments(other), moments(samples)) > 0.0
+    protocol = record["frechet_protocol"]
+    assert "(4, 4, 3) of the 19 images of the test split, in turn" in protocol["condition"]
+    assert protocol["validity"] == ["conditions repeat: 19 for 25 samples"]
+    protocol = frechet_record(model, dataset, **(asked | {"split": "test"}))["frechet_protocol"]
+    assert protocol["num_samples"] == 19
+    assert protocol["validity"] == ["conditions are those of the reference images themselves"]
+    with pytest.raises(UserError, match="labels from 0 to 2, which do not follow from images"):
+        frechet_record(conditional(condition="label", num_classes=3), dataset, **asked)

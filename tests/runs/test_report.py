@@ -125,6 +125,20 @@ def test_runs_that_cannot_be_compared(folder, names, says, capsys):
     assert error.count("\n") == 1
 
 
+def test_what_the_page_cannot_be_made_of_is_told_before_the_evaluation(folder, tmp_path):
+    run = write_run(tmp_path / "run", folder / "images.npz")
+    (run / "summaries").mkdir()
+    log = run / "summaries" / "train.jsonl"
+    for line in ('{"step": 1, "rate/total_bits_per_dim": "x"}', '{"step": NaN}', "[1]", "\xff"):
+        log.write_bytes(line.encode("latin-1") + b"\n")
+        with pytest.raises(UserError, match="line 1 is not a JSON object of numbers with a 'step'"):
+            runs.evaluate(run_dir=run)
+    log.unlink()
+    with pytest.raises(UserError, match=r"images\.npz: expected a folder"):
+        runs.evaluate(run_dir=run, output=folder / "images.npz" / "e.json")
+    assert not (run / "results").exists()
+
+
 def test_a_run_without_an_evaluation_is_named(folder, tmp_path):
     new = write_run(tmp_path / "new", folder / "images.npz")
     with pytest.raises(UserError, match=r"evaluation\.json: expected the record"):

@@ -157,7 +157,7 @@ def test_an_evaluation_says_its_images_and_may_be_written_elsewhere(finished, ar
         ("[1]", "got list"),
         ("{}", "one without data, batch_size"),
         ('{"data": null, "steps": 1, "seed": 0}', "one without batch_size"),
-        ("{", "got: "),
+        ("{", "got no JSON "),
     ],
 )
 def test_a_record_of_a_run_that_is_none_is_named(tmp_path, text, says):

@@ -1,0 +1,157 @@
+"""Whether the records of a run directory hold what pages and tables are made of.
+
+Somebody else may have written them, or an editor. Each function returns what is wrong, as the end
+of a line, or None: a number is a number, a list has one for each level.
+"""
+
+from pcvae import evaluation
+
+# What every version of pcvae has written; newer fields may be missing.
+_RUN_FIELDS = ("data", "batch_size")
+_EVALUATION_MEANS = ("rate_bits_per_dim", "rate_nats_per_level", "distortion_mse", "psnr_db")
+_LIKELIHOOD_MEANS = ("nll_bits_per_dim", "negative_elbo_bits_per_dim")
+_CURVE_NUMBERS = ("rate_bits_per_dim", "distortion_mse", "psnr_db")
+_STDERR = "_stderr"
+_LARGEST = 1e100  # ours: far beyond it, sums and axes of plots overflow
+_KNOWN = {quantity.key for quantity in evaluation.QUANTITIES}
+
+
+def fault_of_run(record):
+    """Returns what is wrong with ``run.json``, or None."""
+    if not isinstance(record, dict):
+        return type(record).__name__
+    missing = [name for name in _RUN_FIELDS if name not in record]
+    if missing:
+        return f"one without {', '.join(missing)}"
+    free_bits = record.get("free_bits_nats_per_level", 0.0)
+    constraints = record.get("constraints", [])
+    if not _is_count(record["batch_size"]):
+        return f"batch_size {_shown(record['batch_size'])}"
+    if not _is_number(free_bits) or free_bits is None or free_bits < 0.0:
+        return f"free_bits_nats_per_level {_shown(free_bits)}"
+    if not isinstance(constraints, list):
+        return f"constraints {_shown(constraints)}"
+    return next((text for text in map(_fault_of_target, constraints) if text), None)
+
+
+def fault_of_evaluation(record):
+    """Returns what is wrong with ``results/evaluation.json``, or None."""
+    if not isinstance(record, dict):
+        return type(record).__name__
+    has_likelihood = any(name in record for name in _LIKELIHOOD_MEANS)
+    means = (*_EVALUATION_MEANS, *(_LIKELIHOOD_MEANS if has_likelihood else ()))
+    needed = ["num_images", "split", *means, *(f"{name}{_STDERR}" for name in means)]
+    missing = [name for name in needed if name not in record]
+    if missing:
+        return f"one without {', '.join(missing)}"
+    rates = record["rate_nats_per_level"]
+    if not isinstance(rates, list) or not rates:
+        return f"rate_nats_per_level {_shown(rates)}"
+    shaped = "image_shape" in record
+    if shaped != ("level_resolutions" in record):
+        return "one with only one of image_shape and level_resolutions"
+    if shaped and not _are_counts(record["image_shape"], 3):
+        return f"image_shape {_shown(record['image_shape'])}"
+    if shaped and not _are_counts(record["level_resolutions"], len(rates)):
+        return f"level_resolutions {_shown(record['level_resolutions'])}"
+    for name, value in record.items():
+        if not _fits(name, value, len(rates)):
+            return f"{_shown(name, repr_of=str)} {_shown(value)}"
+    constraints = record.get("constraints", [])
+    if not isinstance(constraints, list):
+        return f"constraints {_shown(constraints)}"
+    return next((text for text in map(_fault_of_result, constraints) if text), None)
+
+
+def fault_of_curve(rows):
+    """Returns what is wrong with ``results/rate_distortion.json``, or None."""
+    if not isinstance(rows, list):
+        return type(rows).__name__
+    for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("decoder"), str):
+            return f"a row {_shown(row)}"
+        for name in _CURVE_NUMBERS:
+            if name not in row or not _is_number(row[name]):
+                return f"a row with {name} {_shown(row.get(name))}"
+            error = row.get(f"{name}{_STDERR}")
+            if not _is_error(error):
+                return f"a row with {name}{_STDERR} {_shown(error)}"
+        if not isinstance(row.get("label", ""), str):
+            return f"a row with label {_shown(row['label'])}"
+    return None
+
+
+def _fits(name, value, num_levels):
+    """Says whether an entry of an evaluation is of the kind that its name promises."""
+    is_one = _is_error if name.endswith(_STDERR) else _is_number
+    if name == "num_images":
+        return _is_count(value)
+    if name == "split":
+        return isinstance(value, str)
+    if name.removesuffix(_STDERR).endswith("_per_level"):
+        return isinstance(value, list) and len(value) == num_levels and all(map(is_one, value))
+    if name.endswith("_reason"):
+        return value is None or isinstance(value, str)
+    if name in _KNOWN or name.endswith(_STDERR):
+        return is_one(value)
+    # What this version does not know is shown if it is a number, and ignored if not.
+    return isinstance(value, bool) or not isinstance(value, int | float) or _is_number(value)
+
+
+def _fault_of_target(constraint):
+    """Returns what is wrong with a constraint of ``run.json``, or None."""
+    if (
+        isinstance(constraint, dict)
+        and constraint.get("quantity") in ("rate_nats_per_dim", "distortion_mse")
+        and _is_number(constraint.get("target"))
+        and (constraint["target"] or 0.0) > 0.0
+        and _is_prefix(constraint)
+    ):
+        return None
+    return f"a constraint {_shown(constraint)}"
+
+
+def _fault_of_result(constraint):
+    """Returns what is wrong with a constraint of an evaluation, or None."""
+    if (
+        isinstance(constraint, dict)
+        and isinstance(constraint.get("status"), str)
+        and isinstance(constraint.get("statement"), str)
+        and "relative_gap" in constraint
+        and _is_number(constraint["relative_gap"])
+        and _is_prefix(constraint)
+    ):
+        return None
+    return f"a constraint {_shown(constraint)}"
+
+
+def _is_prefix(constraint):
+    if "num_levels" not in constraint:
+        return False
+    return constraint["num_levels"] is None or _is_count(constraint["num_levels"])
+
+
+def _is_number(value):
+    """Says whether a value is a number that can be drawn, or None, which stands for not finite."""
+    if value is None:
+        return True
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and -_LARGEST <= value <= _LARGEST
+
+
+def _is_error(value):
+    return _is_number(value) and (value is None or value >= 0.0)
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**31
+
+
+def _are_counts(values, length):
+    return isinstance(values, list) and len(values) == length and all(map(_is_count, values))
+
+
+def _shown(value, repr_of=repr):
+    """Returns a value as part of a line."""
+    text = " ".join(repr_of(value).split())
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -1,0 +1,130 @@
+"""Records that were damaged, or written by somebody else: one line, before anything is made."""
+
+import json
+
+import pytest
+
+from pcvae.commands import compare as command
+from pcvae.errors import UserError
+from pcvae.runs.record_checks import fault_of_run
+from pcvae.runs.records import read_curve, read_evaluation
+
+MEANS = ("negative_elbo_bits_per_dim", "nll_bits_per_dim", "rate_bits_per_dim", "distortion_mse")
+RECORD = {
+    "num_images": 2,
+    "split": "test",
+    "image_shape": [8, 8, 3],
+    "level_resolutions": [1, 8],
+    "rate_nats_per_level": [1.0, None],
+    "rate_nats_per_level_stderr": [0.1, None],
+    **{name: 1.0 for name in (*MEANS, "psnr_db")},
+    **{f"{name}_stderr": 0.5 for name in (*MEANS, "psnr_db")},
+    "constraints": [{"status": "met", "statement": "x", "relative_gap": None, "num_levels": None}],
+    "of_a_later_version": {"anything": [True, "x"]},
+}
+ROW = {"decoder": "own", "rate_bits_per_dim": 1.0, "distortion_mse": 0.1, "psnr_db": None}
+HOSTILE = ("x", True, -1, 1.5, 1e200, [], {}, [None], ["x", 1.0], [[]], {"a": 1})
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    (tmp_path / "run" / "results").mkdir(parents=True)
+    (tmp_path / "run" / "model.json").write_text("{}")
+    return tmp_path / "run"
+
+
+def refused(run_dir, text, name="evaluation", read=read_evaluation):
+    (run_dir / "results" / f"{name}.json").write_text(text)
+    with pytest.raises(UserError) as error:
+        read(run_dir)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < len(str(run_dir)) * 2 + 300
+    return str(error.value)
+
+
+def test_a_record_is_read_as_it_is(run_dir):
+    (run_dir / "results" / "evaluation.json").write_text(json.dumps(RECORD))
+    assert read_evaluation(run_dir) == RECORD
+    (run_dir / "results" / "rate_distortion.json").write_text(json.dumps([ROW]))
+    assert read_curve(run_dir) == [ROW]
+
+
+@pytest.mark.parametrize("name", [name for name in RECORD if name != "of_a_later_version"])
+def test_a_value_of_another_kind_is_named(run_dir, name):
+    fine = {
+        "num_images": (),
+        "split": ("x",),
+        "constraints": ([],),
+        **{mean: (-1, 1.5) for mean in (*MEANS, "psnr_db")},
+        **{f"{mean}_stderr": (1.5,) for mean in (*MEANS, "psnr_db")},
+    }.get(name, ())
+    for value in HOSTILE:
+        if value not in fine or isinstance(value, bool):
+            says = refused(run_dir, json.dumps(RECORD | {name: value}))
+            assert "expected the record of an evaluation, got" in says
+            # Rates of another number of levels do not go with the resolutions.
+            assert name in says or "a constraint" in says or "level_resolutions [1, 8]" in says
+            assert f"pcvae-evaluate --run_dir={run_dir}" in says
+
+
+def test_what_is_missing_is_named(run_dir):
+    for name in ("split", "psnr_db", "psnr_db_stderr", "nll_bits_per_dim", "level_resolutions"):
+        text = json.dumps({key: value for key, value in RECORD.items() if key != name})
+        assert name in refused(run_dir, text)
+
+
+def test_files_that_are_no_record(run_dir):
+    def with_number(text):
+        return json.dumps(RECORD).replace("0.5", text, 1)
+
+    for text, says in (
+        ("", "Expecting value"),
+        ("null", "got NoneType"),
+        ("[" * 100_000, "nesting without end"),
+        (with_number("NaN"), "NaN, which is no number"),
+        (with_number("1e999"), "inf"),
+        (with_number("9" * 5000), "digits"),
+        (json.dumps(RECORD)[:99], "got"),
+    ):
+        assert says in refused(run_dir, text)
+
+
+def test_curves_that_are_none(run_dir):
+    for rows in (
+        {},
+        [1],
+        [{**ROW, "decoder": 1}],
+        [{**ROW, "psnr_db": "x"}],
+        [{**ROW, "psnr_db_stderr": -1.0}],
+        [{"decoder": "own"}],
+    ):
+        says = refused(run_dir, json.dumps(rows), "rate_distortion", read_curve)
+        assert "expected a rate-distortion curve" in says
+
+
+def test_runs_that_are_none():
+    run = {"data": None, "batch_size": 4}
+    target = {"quantity": "distortion_mse", "target": 0.03, "num_levels": None}
+    assert fault_of_run({**run, "constraints": [target], "free_bits_nats_per_level": 0}) is None
+    for change in (
+        {"batch_size": "4"},
+        {"batch_size": 0},
+        {"constraints": {}},
+        {"constraints": [{**target, "target": 0.0}]},
+        {"constraints": [{**target, "num_levels": "1"}]},
+        {"constraints": [{**target, "quantity": "speed"}]},
+        {"free_bits_nats_per_level": None},
+    ):
+        assert fault_of_run({**run, **change})
+
+
+def test_the_command_says_so_and_makes_nothing(run_dir, tmp_path, capsys):
+    (run_dir / "results" / "evaluation.json").write_text(json.dumps({**RECORD, "split": 7}))
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "model.json").write_text("{}")
+    output = tmp_path / "comparison"
+    assert command.main([str(run_dir), str(tmp_path / "two"), f"--output={output}"]) == 2
+    error = capsys.readouterr().err
+    assert "got split 7" in error
+    assert error.count("\n") == 1
+    assert not output.exists()
