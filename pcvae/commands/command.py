@@ -152,18 +152,19 @@ def define_run_dir(values):
 
 
 def require_run(run_dir, flag="run_dir"):
-    """Returns the run directory that a flag names, if a run is there.
+    """Returns the run directory that a flag, or an argument without one, names, if a run is there.
 
     Raises:
         UserError: if the flag is missing or the directory holds no run.
     """
     if not run_dir:
         raise UserError(f"--{flag} is missing: the run directory of pcvae-train")
+    named = f"--{flag}={run_dir}" if flag else run_dir
     if not os.path.isdir(run_dir):
         what = "this is a file" if os.path.exists(run_dir) else "there is no such directory"
-        raise UserError(f"--{flag}={run_dir}: {what}, expected the directory of a run")
+        raise UserError(f"{named}: {what}, expected the directory of a run")
     if not os.path.isfile(os.path.join(run_dir, "model.json")):
-        raise UserError(f"--{flag}={run_dir}: no run of pcvae-train: it holds no model.json")
+        raise UserError(f"{named}: no run of pcvae-train: it holds no model.json")
     return run_dir
 
 

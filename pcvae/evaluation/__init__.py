@@ -37,7 +37,7 @@ from pcvae.evaluation.level_rates import level_rows, mean_rate_by_resolution
 from pcvae.evaluation.level_table import level_table
 from pcvae.evaluation.likelihood import LikelihoodEvaluation, headline, mean_with_error
 from pcvae.evaluation.lpips import LPIPS
-from pcvae.evaluation.pages import inline_svg, picture, render_page, write_page
+from pcvae.evaluation.pages import inline_svg, picture, render_page, settings, write_page
 from pcvae.evaluation.perceptual import PerceptualEvaluation
 from pcvae.evaluation.plots import frechet_plot, rate_by_resolution_plot, rate_distortion_plot
 from pcvae.evaluation.progressive import (
@@ -112,6 +112,7 @@ __all__ = [
     "rows_of_conditions",
     "sample_picture",
     "save_png",
+    "settings",
     "slerp",
     "single_prefix",
     "swap",

@@ -195,6 +195,8 @@ def _header(column):
 
 
 def _bits(value):
+    if value < 0.01:
+        return "< 0.01 bits"
     return f"{value:,.0f} bits" if value >= 10.0 else f"{value:.2g} bits"
 
 

@@ -78,9 +78,9 @@ class Measured(NamedTuple):
 
     @property
     def text(self):
-        """The value with its standard error, or the reason why there is none."""
+        """The value with its standard error; "none" where there is a reason for that."""
         if self.value is None and self.reason:
-            return f"none: {self.reason}"
+            return "none"
         return number_text(self.value, self.error, self.quantity.digits)
 
 
@@ -120,8 +120,7 @@ def evaluation_table(record):
     for item in measured(record):
         # A reason is long: it stands last, where it widens no column.
         known = item.value is not None or item.reason is None
-        value = (item.text, item.quantity.unit) if known else ("none", item.reason)
-        rows.append((item.quantity.name, *value))
+        rows.append((item.quantity.name, item.text, item.quantity.unit if known else item.reason))
     return text_table(rows, left=(0, 1, 2))
 
 

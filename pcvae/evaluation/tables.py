@@ -3,8 +3,13 @@
 
 def number_text(value, error=None, digits=4):
     """Returns a number with its standard error; None is what was not finite, or not measured."""
-    text = "not finite" if value is None else f"{value:.{digits}f}"
-    return text if error is None else f"{text} +- {error:.{digits}f}"
+    text = "not finite" if value is None else _decimal(value, digits)
+    return text if error is None else f"{text} +- {_decimal(error, digits)}"
+
+
+def _decimal(number, digits):
+    """A number with that many decimals; from a million on they would say nothing."""
+    return f"{number:.{digits}f}" if abs(number) < 1e6 else f"{number:.4g}"
 
 
 def text_table(rows, left=()):

@@ -14,7 +14,7 @@ from pcvae.runs.report import (
 )
 
 # What has to agree for the numbers of two runs to be compared.
-_SETTINGS = ("data", "split", "num_images", "image_shape")
+_SETTINGS = ("data", "split", "num_images", "importance_samples", "image_shape")
 
 
 def compare(*, run_dirs, output):
@@ -35,7 +35,8 @@ def compare(*, run_dirs, output):
     labels = labels_of(run_dirs)
     folders = dict(zip(labels, map(Path, run_dirs), strict=True))
     records = {label: read_evaluation(folder) for label, folder in folders.items()}
-    table, remarks = comparison_rows(records), differences(records)
+    table = comparison_rows(records)
+    remarks = [*differences(records), *reasons(records)]
     curves = {label: curve_or_point(folders[label], records[label]) for label in labels}
     histories = {
         label: {"train": read_history(folder, "train")} for label, folder in folders.items()
@@ -123,6 +124,16 @@ def comparison_rows(records):
     return rows
 
 
+def reasons(records):
+    """Returns a line for each number that a run has not, and says why."""
+    return [
+        f"There is no {item.quantity.name} of {label}: {item.reason}."
+        for label, record in records.items()
+        for item in evaluation.measured(record)
+        if item.value is None and item.reason
+    ]
+
+
 def differences(records):
     """Returns a line for each setting in which evaluations differ, so that numbers do, too."""
     lines = []
@@ -131,13 +142,39 @@ def differences(records):
         if len({str(value) for value in values.values()}) > 1:
             text = "; ".join(f"{label}: {_text(value)}" for label, value in values.items())
             lines.append(f"The runs were evaluated on different {_NAMES[name]} ({text}).")
+    return lines + _protocol_differences(records)
+
+
+def _protocol_differences(records):
+    """Returns a line for each entry in which protocols differ, such as those of Frechet distances.
+
+    A run without a number has no protocol of it, and does not differ.
+    """
+    lines = []
+    for name in dict.fromkeys(
+        name for record in records.values() for name in record if name.endswith("_protocol")
+    ):
+        protocols = {
+            label: dict(evaluation.settings(record[name]))
+            for label, record in records.items()
+            if isinstance(record.get(name), dict)
+        }
+        entries = dict.fromkeys(key for protocol in protocols.values() for key in protocol)
+        for entry in (entry for entry in entries if entry not in _CONSEQUENCES):
+            values = {label: protocol.get(entry, "none") for label, protocol in protocols.items()}
+            if len(set(values.values())) > 1:
+                text = "; ".join(f"{label}: {value}" for label, value in values.items())
+                lines.append(f"The runs differ in {name}, {entry} ({text}).")
     return lines
 
 
+# What follows from other entries of a protocol.
+_CONSEQUENCES = {"validity", "num_features"}
 _NAMES = {
     "data": "data",
     "split": "splits",
     "num_images": "numbers of images",
+    "importance_samples": "numbers of importance samples",
     "image_shape": "image shapes, so that a dimension is not the same",
 }
 

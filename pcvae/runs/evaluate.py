@@ -54,7 +54,7 @@ def evaluate(
     run, strategy = read_run(run_dir), strategy or training.make_strategy("one_device")
     path = Path(output or Path(run_dir) / "results" / "evaluation.json")
     check_folder(path.parent, "output")
-    check_report_files(run_dir)
+    check_report_files(run_dir, "evaluation")
     with strategy.scope():
         model = load(run_dir)
         dataset = run_dataset(run, spec, model.image_shape)

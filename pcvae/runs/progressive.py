@@ -9,7 +9,7 @@ from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.records import read_run, run_dataset, write_json
-from pcvae.runs.report import refreshed_report
+from pcvae.runs.report import check_report_files, refreshed_report
 
 MAX_SHOWN = 32
 REDRAWS = 3
@@ -44,6 +44,7 @@ def progressive(
     run_dir, seed = Path(run_dir), check_seed(seed)
     check_integer("num_images", num_images, 1, MAX_SHOWN)
     check_integer("num_samples", num_samples, 1, MAX_SHOWN)
+    check_report_files(run_dir)
     run, model = read_run(run_dir), load(run_dir)
     dataset = run_dataset(run, spec, model.image_shape)
     count = dataset.num_images(split)

@@ -11,7 +11,7 @@ from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
-from pcvae.runs.report import refreshed_report
+from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.training import checkpoints
 
 
@@ -55,6 +55,7 @@ def rate_distortion(
         Interrupted: SIGINT or SIGTERM came during the fit; a checkpoint was saved.
     """
     run_dir, run, seed = Path(run_dir), read_run(run_dir), check_seed(seed)
+    check_report_files(run_dir, "rate_distortion")
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
         model = load(run_dir)

@@ -85,22 +85,29 @@ def write_report(run_dir):
     return path
 
 
-def check_report_files(run_dir):
-    """Checks what `write_report` reads beside the evaluation: before long work, not after it.
+def check_report_files(run_dir, replaced=None):
+    """Checks what `write_report` reads: before long work, not after it.
+
+    Args:
+        run_dir: a run directory.
+        replaced: the result that the work makes anew, which may be damaged: "evaluation",
+            "rate_distortion" or None.
 
     Raises:
         UserError: a file is damaged.
     """
+    run_dir = Path(run_dir)
     for name in ("train", "eval"):
         read_history(run_dir, name)
-    _curve(Path(run_dir))
+    if replaced != "evaluation" and _is_evaluated(run_dir):
+        read_evaluation(run_dir)
+    if replaced != "rate_distortion":
+        _curve(run_dir)
 
 
 def refreshed_report(run_dir):
     """Writes the report anew, if the run is evaluated; returns the paths that are written."""
-    if not (Path(run_dir) / "results" / "evaluation.json").exists():
-        return []
-    return [write_report(run_dir)]
+    return [write_report(run_dir)] if _is_evaluated(Path(run_dir)) else []
 
 
 def curve_figures(histories):
@@ -161,6 +168,10 @@ def protocol_of(record):
         "importance_samples",
     )
     return {name: record[name] for name in names if name in record}
+
+
+def _is_evaluated(run_dir):
+    return (run_dir / "results" / "evaluation.json").exists()
 
 
 def _curve(run_dir):

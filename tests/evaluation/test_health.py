@@ -103,11 +103,14 @@ def test_gap_between_test_and_training():
     assert wide.value == pytest.approx(0.21)
     noisy = {**RECORD, "negative_elbo_bits_per_dim": 3.2, "negative_elbo_bits_per_dim_stderr": 0.2}
     assert finding("gap to training", noisy).severity == "ok"
+    one = {**RECORD, "negative_elbo_bits_per_dim": 3.2, "negative_elbo_bits_per_dim_stderr": None}
+    assert finding("gap to training", one).severity == "ok"
     assert finding("gap to training", {**RECORD, "split": "train"}).severity == "ok"
 
 
 def test_gap_of_a_run_without_a_likelihood_is_that_of_the_distortion():
-    record = {k: v for k, v in RECORD.items() if "elbo" not in k} | {"distortion_mse": 0.2}
+    record = {k: v for k, v in RECORD.items() if "elbo" not in k}
+    record |= {"distortion_mse": 0.2, "distortion_mse_stderr": 0.01}
     found = finding("gap to training", record, SERIES._replace(negative_elbo_bits_per_dim=[]))
     assert (found.severity, found.unit, found.value) == ("warning", "mse", pytest.approx(0.1))
 

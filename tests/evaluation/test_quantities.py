@@ -39,6 +39,11 @@ def test_every_number_of_a_record_stands_in_the_table_with_its_unit():
 
 def test_a_number_that_cannot_be_says_why():
     (item,) = measured({"ms_ssim": None, "ms_ssim_reason": "too small"})
-    assert item.text == "none: too small"
+    assert (item.text, item.reason) == ("none", "too small")
     table = evaluation_table({"ms_ssim": None, "ms_ssim_reason": "too small"})
     assert re.split("  +", table.splitlines()[-1]) == ["MS-SSIM", "none", "too small"]
+
+
+def test_numbers_that_are_too_large_for_decimals():
+    assert number_text(12.3456, 0.5, 2) == "12.35 +- 0.50"
+    assert number_text(-1.28105e11, 5.95e10, 5) == "-1.281e+11 +- 5.95e+10"

@@ -9,7 +9,7 @@ import pytest
 from pcvae import evaluation, runs, training
 from pcvae.commands import compare as command
 from pcvae.errors import UserError
-from pcvae.runs.compare import differences, labels_of
+from pcvae.runs.compare import comparison_rows, differences, labels_of, reasons
 from pcvae.training import summaries
 from tests.runs.untrained_run import write_run
 
@@ -137,6 +137,13 @@ def test_what_the_page_cannot_be_made_of_is_told_before_the_evaluation(folder, t
     with pytest.raises(UserError, match=r"images\.npz: expected a folder"):
         runs.evaluate(run_dir=run, output=folder / "images.npz" / "e.json")
     assert not (run / "results").exists()
+    (run / "results").mkdir()
+    (run / "results" / "evaluation.json").write_text("[")
+    for work in (runs.rate_distortion, runs.progressive):
+        with pytest.raises(UserError, match=r"evaluation\.json: .* got no JSON"):
+            work(run_dir=run)
+    assert not (run / "images").exists()
+    runs.evaluate(run_dir=run)  # which mends it
 
 
 def test_a_run_without_an_evaluation_is_named(folder, tmp_path):
@@ -159,3 +166,22 @@ def test_what_differs_between_evaluations():
         "The runs were evaluated on different image shapes, so that a dimension is not the same "
         "(a: 8x8x3; b: 16x16x3)."
     ]
+
+
+def test_numbers_of_different_protocols_are_told_apart():
+    protocol = {"extractor": "a", "num_samples": 9, "validity": ["x"], "data": {"spec": "s"}}
+    one = {"frechet_protocol": protocol, "importance_samples": 5}
+    assert differences({"a": one, "b": one, "without": {}}) == []
+    other = {**protocol, "num_samples": 8, "validity": [], "resize": "area"}
+    assert differences({"a": one, "b": {"frechet_protocol": other, "importance_samples": 2}}) == [
+        "The runs were evaluated on different numbers of importance samples (a: 5; b: 2).",
+        "The runs differ in frechet_protocol, num_samples (a: 9; b: 8).",
+        "The runs differ in frechet_protocol, resize (a: none; b: area).",
+    ]
+
+
+def test_a_reason_stands_below_the_table():
+    record = {"ms_ssim": None, "ms_ssim_reason": "too small"}
+    (row,) = comparison_rows({"a": record, "b": {}})
+    assert row["texts"] == ["none", "-"]
+    assert reasons({"a": record, "b": {}}) == ["There is no MS-SSIM of a: too small."]
