@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae.distributions.noise import make_seed
+from pcvae.errors import UserError
 
 
 class PerImageEvaluation(abc.ABC):
@@ -36,6 +37,9 @@ class PerImageEvaluation(abc.ABC):
                 gives arrays for slices is enough.
             seed: integer.
             progress: None, or a function that wraps the list of batches it iterates over.
+
+        Raises:
+            UserError: there is no image, or they are of another type.
         """
         seed = make_seed(seed)
         for compute in self._computations(images, progress):
@@ -48,9 +52,16 @@ class PerImageEvaluation(abc.ABC):
 
     def _computations(self, images, progress):
         """Yields for each batch a function from a seed, int32 [2], to {name: array}."""
+        if not len(images):
+            raise UserError("images: expected one or more, got none")
         starts = range(0, len(images), self.batch_size)
         for start in progress(starts) if progress else starts:
             batch = np.asarray(images[start : start + self.batch_size])
+            if batch.dtype != np.uint8 or batch.ndim != 4:
+                raise UserError(
+                    "images: expected uint8 [num_images, height, width, channels] in 0..255, got "
+                    f"{batch.dtype} with {batch.ndim} axes"
+                )
             valid = len(batch)
             if valid < self.batch_size:
                 padding = np.repeat(batch[-1:], self.batch_size - valid, axis=0)

@@ -270,13 +270,11 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
 
     def _whole(self, outputs):
         """Returns the output of the whole model."""
+        earlier = [output.reconstruction for output in outputs[:-1]]
         return outputs[-1]._replace(
             latents=tuple(itertools.chain.from_iterable(output.latents for output in outputs)),
             rate_per_level=tf.concat([output.rate_per_level for output in outputs], axis=1),
-            stage_reconstructions={
-                end: output.reconstruction
-                for end, output in zip(self.stage_ends, outputs[:-1], strict=False)
-            },
+            stage_reconstructions=dict(zip(self.stage_ends, earlier, strict=False)),
         )
 
     def _seen(self, outputs):

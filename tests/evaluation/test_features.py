@@ -104,3 +104,11 @@ def test_what_gives_no_features_is_one_line(images):
     ):
         with pytest.raises(UserError, match=says):
             collect_features(images, FeatureExtractor(function, "wrong"))
+
+
+def test_images_that_are_none_are_refused(images):
+    """Pixels in [0, 1] would give features, and a number, of nearly black pictures."""
+    extractor = FeatureExtractor(lambda batch: batch[:, 0, 0], "corner")
+    for given, says in ((images / 255.0, "got float64 with 4 axes"), (images[:0], "got none")):
+        with pytest.raises(UserError, match=says):
+            collect_features(given, extractor)
