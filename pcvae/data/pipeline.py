@@ -6,6 +6,9 @@ import tensorflow as tf
 from pcvae.data.order import slice_indices
 from pcvae.errors import UserError
 
+# Reads at once of one pipeline: they take turns in Python, but not on the disk (ours).
+READERS = 4
+
 
 def training_batches(
     images, batch_size, seed, first_step=0, num_steps=None, input_context=None, given=None
@@ -64,5 +67,8 @@ def training_batches(
 
     count = tf.int64.max if num_steps is None else num_steps * own_replicas
     slices = tf.data.Dataset.range(count)
-    slices = slices.map(slice_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return slices.prefetch(2 * own_replicas)
+    slices = slices.map(slice_at, num_parallel_calls=READERS, deterministic=True)
+    # Nothing is left to tune, and the thread that tunes can hold up the end of an iterator.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return slices.prefetch(2 * own_replicas).with_options(options)

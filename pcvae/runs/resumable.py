@@ -39,11 +39,18 @@ def train_resumably(
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
     """
     start = trainer.steps_taken
-    batches = strategy.distribute_datasets_from_function(
-        lambda context: data.training_batches(
+
+    def batches_of(context):
+        return data.training_batches(
             images, batch_size, seed, first_step=start, input_context=context, given=given
         )
-    )
+
+    # An iterator that TensorFlow distributes waits at its end for a thread that may sleep for as
+    # long again as it has lived, up to a minute: one replica has no need of it.
+    if strategy.num_replicas_in_sync == 1:
+        batches = batches_of(None)
+    else:
+        batches = strategy.distribute_datasets_from_function(batches_of)
     try:
         training.train(
             trainer, iter(batches), steps, batch_size, report.run, report.every_steps, actions
