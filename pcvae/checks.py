@@ -6,6 +6,7 @@ import os
 from pcvae.errors import UserError
 
 MAX_SEED = 2**32 - 1  # what NumPy and Keras take
+LARGEST_NUMBER = 1e100  # ours: far beyond it, sums and axes of plots overflow
 
 
 def check_integer(name, value, low, high=None):
@@ -60,6 +61,14 @@ def check_folder(path, name):
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"{name}={path}: expected a folder that can be written, but {place} cannot")
     return path
+
+
+def is_number_or_none(value):
+    """Says whether a JSON value is a number that can be drawn, or None, which is no finite one."""
+    if value is None:
+        return True
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
 
 
 def some_names(names, shown):

@@ -41,20 +41,15 @@ def find_extractor(source, image_shape, resize=None, sha256=None):
     """
     text = str(source) if isinstance(source, str | os.PathLike) else None
     kind, _, rest = (text or "").partition(":")
-    path = None
     if kind == IN_DOMAIN:
         extractor = _in_domain_extractor(text, rest, image_shape, resize)
+        _check_sha256(extractor, None, sha256)
     elif kind in ("http", "https"):
         name = Path(urllib.request.url2pathname(rest)).stem
-        path = fetch(text, sha256)
-        extractor = evaluation.as_extractor(path, resize, name)
+        extractor = evaluation.as_extractor(fetch(text, sha256), resize, name)  # which checks it
     else:
         extractor = evaluation.as_extractor(source, resize)
-        path = text
-    if sha256 and _checked_sha256(sha256) not in _hashes(extractor, path):
-        raise UserError(
-            f"extractor {extractor.name}: its SHA-256 is {extractor.sha256}, not {sha256}"
-        )
+        _check_sha256(extractor, text, sha256)
     extractor.check(image_shape)
     return extractor
 
@@ -99,9 +94,14 @@ def _checked_sha256(sha256):
     return sha256.lower()
 
 
-def _hashes(extractor, path):
-    """Returns what a user may know an extractor by: the hash in protocols, and its file's."""
-    return {extractor.sha256, *([] if path is None else [evaluation.file_sha256(path)])}
+def _check_sha256(extractor, path, sha256):
+    """Checks what a user may know an extractor by: the hash in protocols, or its file's."""
+    if not sha256 or _checked_sha256(sha256) == extractor.sha256:
+        return
+    if path is None or evaluation.file_sha256(path) != sha256.lower():
+        raise UserError(
+            f"extractor {extractor.name}: its SHA-256 is {extractor.sha256}, not {sha256}"
+        )
 
 
 def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epochs=8):

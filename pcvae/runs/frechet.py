@@ -61,6 +61,7 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
     extractor, split = checked["extractor"], checked["split"]
     count, num_samples = checked["num_images"], checked["num_samples"]
     temperature, pixels = checked["temperature"], checked["pixels"]
+    conditioning = _conditioning_images(model, dataset)
     images = dataset.images(split)[:count]
     data_sha256 = images_sha256(images)
     reference = reference_features(
@@ -71,9 +72,7 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
         data.progress_of(f"features of the {split} split, batches"),
     )
     samples = evaluation.collect_features(
-        Samples(
-            model, num_samples, temperature, seed, pixels, _conditioning_images(model, dataset)
-        ),
+        Samples(model, num_samples, temperature, seed, pixels, conditioning),
         extractor,
         batch_size,
         data.progress_of("drawing samples and their features, batches"),
@@ -97,10 +96,10 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
             "temperature": np.asarray(temperature).tolist(),
             "weights": weights,
             "seed": seed,
-            **_condition_protocol(model, dataset),
+            **_condition_protocol(model, conditioning),
             "validity": [
                 *evaluation.validity(counts, statistics[0].num_features),
-                *_doubts_about_conditions(model, dataset, split, num_samples),
+                *_doubts_about_conditions(conditioning, split, num_samples),
             ],
         },
     }
@@ -198,17 +197,15 @@ def _check_natural(model, images):
         ) from error
 
 
-def _condition_protocol(model, dataset):
-    images = _conditioning_images(model, dataset)
+def _condition_protocol(model, images):
     if images is None:
         return {}
     text = f"of the {len(images):,} images of the {CONDITION_SPLIT} split, in turn"
     return {"condition": f"{model.condition.in_words} {text}"}
 
 
-def _doubts_about_conditions(model, dataset, split, num_samples):
+def _doubts_about_conditions(images, split, num_samples):
     """Returns a sentence for each thing that conditions do to the distance."""
-    images = _conditioning_images(model, dataset)
     if images is None:
         return []
     doubts = []

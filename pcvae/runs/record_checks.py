@@ -5,6 +5,7 @@ of a line, or None: a number is a number, a list has one for each level.
 """
 
 from pcvae import evaluation
+from pcvae.checks import is_number_or_none
 
 # What every version of pcvae has written; newer fields may be missing.
 _RUN_FIELDS = ("data", "batch_size")
@@ -12,7 +13,6 @@ _EVALUATION_MEANS = ("rate_bits_per_dim", "rate_nats_per_level", "distortion_mse
 _LIKELIHOOD_MEANS = ("nll_bits_per_dim", "negative_elbo_bits_per_dim")
 _CURVE_NUMBERS = ("rate_bits_per_dim", "distortion_mse", "psnr_db")
 _STDERR = "_stderr"
-_LARGEST = 1e100  # ours: far beyond it, sums and axes of plots overflow
 _KNOWN = {quantity.key for quantity in evaluation.QUANTITIES}
 
 
@@ -24,14 +24,11 @@ def fault_of_run(record):
     if missing:
         return f"one without {', '.join(missing)}"
     free_bits = record.get("free_bits_nats_per_level", 0.0)
-    constraints = record.get("constraints", [])
     if not _is_count(record["batch_size"]):
         return f"batch_size {_shown(record['batch_size'])}"
-    if not _is_number(free_bits) or free_bits is None or free_bits < 0.0:
+    if not is_number_or_none(free_bits) or free_bits is None or free_bits < 0.0:
         return f"free_bits_nats_per_level {_shown(free_bits)}"
-    if not isinstance(constraints, list):
-        return f"constraints {_shown(constraints)}"
-    return next((text for text in map(_fault_of_target, constraints) if text), None)
+    return _fault_of_constraints(record, _is_target)
 
 
 def fault_of_evaluation(record):
@@ -57,10 +54,7 @@ def fault_of_evaluation(record):
     for name, value in record.items():
         if not _fits(name, value, len(rates)):
             return f"{_shown(name, repr_of=str)} {_shown(value)}"
-    constraints = record.get("constraints", [])
-    if not isinstance(constraints, list):
-        return f"constraints {_shown(constraints)}"
-    return next((text for text in map(_fault_of_result, constraints) if text), None)
+    return _fault_of_constraints(record, _is_result)
 
 
 def fault_of_curve(rows):
@@ -71,7 +65,7 @@ def fault_of_curve(rows):
         if not isinstance(row, dict) or not isinstance(row.get("decoder"), str):
             return f"a row {_shown(row)}"
         for name in _CURVE_NUMBERS:
-            if name not in row or not _is_number(row[name]):
+            if name not in row or not is_number_or_none(row[name]):
                 return f"a row with {name} {_shown(row.get(name))}"
             error = row.get(f"{name}{_STDERR}")
             if not _is_error(error):
@@ -83,7 +77,7 @@ def fault_of_curve(rows):
 
 def _fits(name, value, num_levels):
     """Says whether an entry of an evaluation is of the kind that its name promises."""
-    is_one = _is_error if name.endswith(_STDERR) else _is_number
+    is_one = _is_error if name.endswith(_STDERR) else is_number_or_none
     if name == "num_images":
         return _is_count(value)
     if name == "split":
@@ -95,34 +89,39 @@ def _fits(name, value, num_levels):
     if name in _KNOWN or name.endswith(_STDERR):
         return is_one(value)
     # What this version does not know is shown if it is a number, and ignored if not.
-    return isinstance(value, bool) or not isinstance(value, int | float) or _is_number(value)
+    return isinstance(value, bool) or not isinstance(value, int | float) or is_number_or_none(value)
 
 
-def _fault_of_target(constraint):
-    """Returns what is wrong with a constraint of ``run.json``, or None."""
-    if (
-        isinstance(constraint, dict)
-        and constraint.get("quantity") in ("rate_nats_per_dim", "distortion_mse")
-        and _is_number(constraint.get("target"))
-        and (constraint["target"] or 0.0) > 0.0
+def _fault_of_constraints(record, is_one):
+    """Returns what is wrong with the constraints of a record, or None."""
+    constraints = record.get("constraints", [])
+    if not isinstance(constraints, list):
+        return f"constraints {_shown(constraints)}"
+    for constraint in constraints:
+        if not isinstance(constraint, dict) or not is_one(constraint):
+            return f"a constraint {_shown(constraint)}"
+    return None
+
+
+def _is_target(constraint):
+    """Says whether a dict is a constraint of ``run.json``."""
+    return (
+        constraint.get("quantity") in ("rate_nats_per_dim", "distortion_mse")
+        and is_number_or_none(constraint.get("target"))
+        and (constraint.get("target") or 0.0) > 0.0
         and _is_prefix(constraint)
-    ):
-        return None
-    return f"a constraint {_shown(constraint)}"
+    )
 
 
-def _fault_of_result(constraint):
-    """Returns what is wrong with a constraint of an evaluation, or None."""
-    if (
-        isinstance(constraint, dict)
-        and isinstance(constraint.get("status"), str)
+def _is_result(constraint):
+    """Says whether a dict is a constraint of an evaluation."""
+    return (
+        isinstance(constraint.get("status"), str)
         and isinstance(constraint.get("statement"), str)
         and "relative_gap" in constraint
-        and _is_number(constraint["relative_gap"])
+        and is_number_or_none(constraint["relative_gap"])
         and _is_prefix(constraint)
-    ):
-        return None
-    return f"a constraint {_shown(constraint)}"
+    )
 
 
 def _is_prefix(constraint):
@@ -131,16 +130,8 @@ def _is_prefix(constraint):
     return constraint["num_levels"] is None or _is_count(constraint["num_levels"])
 
 
-def _is_number(value):
-    """Says whether a value is a number that can be drawn, or None, which stands for not finite."""
-    if value is None:
-        return True
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return known and -_LARGEST <= value <= _LARGEST
-
-
 def _is_error(value):
-    return _is_number(value) and (value is None or value >= 0.0)
+    return is_number_or_none(value) and (value is None or value >= 0.0)
 
 
 def _is_count(value):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from pcvae.checks import is_number_or_none
 from pcvae.errors import UserError
 
 RATE_BITS_PER_DIM = "rate/total_bits_per_dim"
@@ -25,7 +26,6 @@ IMAGES_PER_SECOND = "throughput/images_per_second"
 DATA_WAIT_FRACTION = "throughput/data_wait_fraction"
 PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
 CONFIGURATION = "configuration"
-_LARGEST = 1e100  # of any number; NaN and infinity are not below it
 
 
 def rate_of_resolution_tag(resolution):
@@ -178,7 +178,8 @@ def read_scalar_lines(path):
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
         try:
             record = json.loads(line)
-            _check_numbers(record.values())
+            if not all(map(is_number_or_none, record.values())):
+                raise ValueError(line)
             records.append({**record, "step": int(record["step"])})
         # A list has no values, and a nesting may have no end.
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -187,14 +188,6 @@ def read_scalar_lines(path):
                 "line"
             ) from error
     return records
-
-
-def _check_numbers(values):
-    """Raises ValueError unless all values are finite numbers or None."""
-    for value in values:
-        known = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (known and abs(value) <= _LARGEST):
-            raise ValueError(value)
 
 
 def _line(record):

@@ -4,23 +4,14 @@ import numpy as np
 import pytest
 
 from pcvae import evaluation, models, units
+from tests.models import tiny
 
 
 @pytest.fixture(scope="module")
 def model():
     """Grey images, and weights that make latents count."""
-    model = models.VDVAE(
-        image_shape=(8, 8, 1),
-        encoder_blocks="8d8,1x1",
-        decoder_blocks="1x1,8m1,8x1",
-        width=8,
-        latent_width=2,
-        num_mixtures=1,
-    )
-    generator = np.random.default_rng(1)
-    for weight in model.weights:
-        weight.assign(0.3 * generator.standard_normal(weight.shape))
-    return model
+    arguments = {**tiny.LARGER_ARGUMENTS, "image_shape": (8, 8, 1)}
+    return tiny.random_weights(models.VDVAE(**arguments))
 
 
 @pytest.fixture(scope="module")

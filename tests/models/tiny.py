@@ -14,6 +14,15 @@ ARGUMENTS = {
     "latent_width": 2,
     "num_mixtures": 2,
 }
+# At twice the side, for what lives in run directories.
+LARGER_ARGUMENTS = {
+    "image_shape": (8, 8, 3),
+    "encoder_blocks": "8d8,1x1",
+    "decoder_blocks": "1x1,8m1,8x1",
+    "width": 8,
+    "latent_width": 2,
+    "num_mixtures": 1,
+}
 # For models with an unshared prefix: the levels after it see a block of their own resolution.
 ENCODER_WITH_A_FINE_BLOCK = "4x1,4d4,1x1"
 

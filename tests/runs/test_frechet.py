@@ -12,6 +12,7 @@ from pcvae.runs import frechet as frechet_function
 from pcvae.runs import frechet_record, load
 from pcvae.runs.frechet import frechet_lines
 from pcvae.runs.reference_features import images_sha256
+from tests.models import tiny
 from tests.runs.untrained_run import write_run
 
 
@@ -124,19 +125,8 @@ def test_what_cannot_be_measured_is_one_line(dataset, pictures, run_dir):
 
 
 def conditional(**condition):
-    model = models.ConditionalVDVAE(
-        image_shape=(8, 8, 3),
-        encoder_blocks="8d8,1x1",
-        decoder_blocks="1x1,8m1,8x1",
-        width=8,
-        latent_width=2,
-        num_mixtures=1,
-        **condition,
-    )
-    generator = np.random.default_rng(1)
-    for weight in model.weights:  # gates start closed, and then no condition matters
-        weight.assign(0.2 * generator.standard_normal(weight.shape))
-    return model
+    model = models.ConditionalVDVAE(**tiny.LARGER_ARGUMENTS, **condition)
+    return tiny.random_weights(model, 0.2)  # gates start closed, and then no condition matters
 
 
 def test_a_conditional_model_is_given_what_follows_from_held_out_images(dataset, pictures):

@@ -111,6 +111,8 @@ def test_runs_that_are_none():
         {"batch_size": 0},
         {"constraints": {}},
         {"constraints": [{**target, "target": 0.0}]},
+        {"constraints": [{"quantity": "distortion_mse", "num_levels": None}]},
+        {"constraints": [target, None]},
         {"constraints": [{**target, "num_levels": "1"}]},
         {"constraints": [{**target, "quantity": "speed"}]},
         {"free_bits_nats_per_level": None},

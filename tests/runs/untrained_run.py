@@ -5,18 +5,12 @@ import json
 import numpy as np
 
 from pcvae import models, training
+from tests.models import tiny
 
 
 def write_run(run_dir, arrays, seed=0, step=1):
     """Writes a model, its averaged weights, and where the data come from; returns the directory."""
-    model = models.VDVAE(
-        image_shape=(8, 8, 3),
-        encoder_blocks="8d8,1x1",
-        decoder_blocks="1x1,8m1,8x1",
-        width=8,
-        latent_width=2,
-        num_mixtures=1,
-    )
+    model = models.VDVAE(**tiny.LARGER_ARGUMENTS)
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(0.2 * generator.standard_normal(weight.shape))
