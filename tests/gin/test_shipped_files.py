@@ -1,4 +1,4 @@
-"""Every shipped gin file parses; every experiment trains two steps on small synthetic images."""
+"""Every shipped gin file parses; each kind of experiment trains two steps on small pictures."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import tensorflow as tf
 from pcvae import gin_utils, runs
 from pcvae.commands import describe, train
 from pcvae.data.synthetic import draw_image
+from pcvae.layers.levels import parse_decoder_blocks, parse_encoder_blocks
 
 SHIPPED = gin_utils.shipped_gin_folder()
 FILES = sorted(str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.gin"))
@@ -43,7 +44,10 @@ SMALL = {
     "models.ConditionalVDVAE": _SMALL_STRINGS,
 }
 # A second stage that takes its first from a cache; the others run it at each step.
-CACHED = "experiments/table2_svhn_stage2.gin"
+CACHED = "experiments/table2_celeba64_stage2.gin"
+
+
+_PARSERS = {"encoder": parse_encoder_blocks, "decoder": parse_decoder_blocks}
 
 
 def _text(name):
@@ -59,6 +63,24 @@ def _required(name):
         elif " = " in line and line.split()[0].isupper():
             required[f"{line.split()[0]} = 1"] = line.endswith("%gin.REQUIRED")
     return [binding for binding, is_open in required.items() if is_open]
+
+
+def _kind(name):
+    """Returns what an experiment binds to what, without its numbers, strings and images.
+
+    Two experiments of one kind differ in their images, sizes and numbers alone.
+    """
+    text = gin_utils.parse([runs.train], [name], _required(name)).text()
+    bindings = re.findall(r"^(\w+\.\S+) = \\?\s*(\S+)", text, re.MULTILINE)
+    return frozenset(
+        (bound, value if value[0] in "@%" else "")
+        for bound, value in bindings
+        if not bound.startswith("data.")
+    )
+
+
+# The first experiment of each kind.
+KINDS = sorted({_kind(name): name for name in reversed(EXPERIMENTS)}.values())
 
 
 def _header(name):
@@ -127,6 +149,14 @@ def test_header_of_an_experiment_says_command_result_and_time(name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_block_strings_of_an_experiment_are_levels(name):
+    """Those of the models that train small below."""
+    text = gin_utils.parse([runs.train], [name], _required(name)).text()
+    for kind, blocks in re.findall(r"(encoder|decoder)_blocks = \\?\s*'(.+)'", text):
+        assert _PARSERS[kind](blocks)
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_experiment_trains_two_steps(name, synthetic_file, first_stage, eagerly, tmp_path, capsys):
     run_dir = tmp_path / "run"
     argv, text = _short_run(name, synthetic_file, run_dir)
