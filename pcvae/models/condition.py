@@ -154,7 +154,7 @@ class Condition(NamedTuple):
                 f"{list(array.shape)}"
             )
         if self.kind == LABEL and not ((array >= 0) & (array < self.num_classes)).all():
-            raise UserError(f"condition: expected {self.in_words}, got {sorted(set(array))}")
+            raise UserError(f"condition: expected {self.in_words}, got {np.unique(array).tolist()}")
         return array
 
     @property

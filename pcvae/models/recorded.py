@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import stat
 import threading
 
 import keras
@@ -30,13 +31,25 @@ def read_record(path):
         OSError: the file cannot be read.
         ValueError: it is no JSON, or too large to be the record of a model.
     """
-    size = path.stat().st_size
-    if size > MAX_RECORD_BYTES:
-        raise ValueError(f"a file of {size:,} bytes")
+    check_plain_file(path, MAX_RECORD_BYTES)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nesting without end") from error
+
+
+def check_plain_file(path, max_bytes):
+    """Checks that a file can be read whole: a device or a pipe may never end.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is something else, or larger.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("no plain file")
+    if status.st_size > max_bytes:
+        raise ValueError(f"a file of {status.st_size:,} bytes")
 
 
 def check_config(name, config, classes):
@@ -105,12 +118,26 @@ def check_memory(shapes):
     Raises:
         UserError: they do not.
     """
-    wanted = BYTES_PER_WEIGHT * sum(map(math.prod, shapes.values()))
+    check_bytes("the model", BYTES_PER_WEIGHT * sum(map(math.prod, shapes.values())), "its weights")
+
+
+def check_bytes(what, wanted, purpose, remedy=""):
+    """Checks that so many bytes fit into the memory of this machine.
+
+    Args:
+        what: what takes them, for the error.
+        wanted: their number.
+        purpose: what they are for.
+        remedy: what the user can do, in words.
+
+    Raises:
+        UserError: they do not fit.
+    """
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if wanted > there:
         raise UserError(
-            f"the model takes {wanted / 2**30:,.0f} GiB for its weights, this machine has "
-            f"{there / 2**30:,.0f} GiB"
+            f"{what} takes {wanted / 2**30:,.0f} GiB for {purpose}, this machine has "
+            f"{there / 2**30:,.0f} GiB{remedy}"
         )
 
 

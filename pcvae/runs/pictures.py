@@ -6,6 +6,7 @@ import numpy as np
 
 from pcvae import evaluation
 from pcvae.errors import UserError
+from pcvae.new_folder import new_file
 
 MAX_IMAGES_IN_PICTURE = 1024
 
@@ -22,11 +23,13 @@ def check_picture_size(output, num_images):
 def write_picture_or_arrays(output, picture, **arrays):
     """Writes arrays to an ``.npz``, or what ``picture()`` gives to another file; makes folders."""
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.suffix.lower() == ".npz":
-        np.savez(output, **arrays)
-    else:
-        evaluation.save_png(picture(), output)
+    image = None if output.suffix.lower() == ".npz" else picture()
+    with new_file(output) as partial:  # what is there stays until the new one is whole
+        if image is not None:
+            evaluation.save_png(image, partial)
+        else:
+            with partial.open("wb") as file:  # NumPy would add .npz to a name in .NPZ
+                np.savez(file, **arrays)
 
 
 class PictureFolder:
@@ -42,12 +45,14 @@ class PictureFolder:
 
     def __init__(self, folder, indices):
         self._folder = Path(folder)
-        for index in indices:
-            if self._path(index).exists():
-                raise UserError(
-                    f"{self._path(index)} is there, and nothing is overwritten: use another "
-                    "folder, or --first_sample to go on from it"
-                )
+        names = [path.stem for path in self._folder.glob("*.png")]
+        there = sorted({int(name) for name in names if name.isdecimal()})
+        there = [index for index in there if index in indices and self._path(index).exists()]
+        if there:
+            raise UserError(
+                f"{self._path(there[0])} is there, and nothing is overwritten: use another "
+                "folder, or --first_sample to go on from it"
+            )
 
     def write(self, first_index, images):
         """Writes images of consecutive indices."""

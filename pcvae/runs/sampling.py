@@ -1,5 +1,6 @@
 """Images drawn from a run or an export: a picture, a folder of pictures, or arrays."""
 
+import math
 import os
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from pcvae import data, evaluation, models
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
+from pcvae.models.recorded import check_bytes
 from pcvae.runs.finished_run import load
 from pcvae.runs.pictures import PictureFolder, check_picture_size, write_picture_or_arrays
 
 SAMPLES_AT_ONCE = 16
+_MAX_INDEX = 2**62  # the noise counts images in 64 bits
 
 
 def sample(
@@ -56,8 +59,8 @@ def sample(
         UserError: the run or the export is damaged, an argument is out of range, a grid would be
             too large, or a picture is in the way.
     """
-    num_samples = check_integer("num_samples", num_samples, 1)
-    first_sample = check_integer("first_sample", first_sample, 0)
+    num_samples = check_integer("num_samples", num_samples, 1, _MAX_INDEX)
+    first_sample = check_integer("first_sample", first_sample, 0, _MAX_INDEX)
     check_seed(seed)
     into_folder = str(output).endswith(os.sep) or Path(output).is_dir()
     indices = range(first_sample, first_sample + num_samples)
@@ -66,6 +69,7 @@ def sample(
         check_picture_size(output, num_samples)
     model = load(run_dir) if export is None else load_export(export)
     batch_size = _batch_size(batch_size, model)
+    _check_memory(batch_size, None if into_folder else num_samples, model.image_shape)
     if stage_temperatures is None:
         temperature = _ramp(temperature, last_temperature, model.num_levels)
     else:
@@ -134,6 +138,17 @@ def _batch_size(batch_size, model):
     if batch_size not in (None, own):
         raise UserError(f"batch_size: this export draws {own} images at once, got {batch_size}")
     return own
+
+
+def _check_memory(batch_size, num_kept, image_shape):
+    """Raises UserError if this machine cannot hold a batch, or the images that are kept."""
+    values = math.prod(image_shape)
+    pixels = 4 * batch_size * values  # one float32 for each, the least that a model takes
+    remedy = ": give a smaller --batch_size"
+    check_bytes(f"batch_size={batch_size}", pixels, "the pixels alone", remedy)
+    if num_kept is not None:
+        remedy = ": draw into a folder, --output=DIR/, or in parts with --first_sample"
+        check_bytes(f"num_samples={num_kept}", num_kept * values, "the images", remedy)
 
 
 def _ramp(temperature, last_temperature, num_levels):

@@ -21,6 +21,7 @@ from pcvae.errors import UserError
 PREFIX = "ckpt"
 _VALUE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _NAMES_SHOWN = 5
+_NAME = re.compile(f"{PREFIX}-[0-9]+")
 # What TensorFlow raises on files that are cut or changed, depending on where they are.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
@@ -209,7 +210,7 @@ def _complete(directory):
     """Returns the path prefixes of the checkpoints in a folder, oldest first."""
     indices = glob.glob(os.path.join(glob.escape(directory), f"{PREFIX}-*.index"))
     paths = [path.removesuffix(".index") for path in indices]
-    return sorted((path for path in paths if path.rpartition("-")[2].isdigit()), key=_step)
+    return sorted((path for path in paths if _NAME.fullmatch(os.path.basename(path))), key=_step)
 
 
 def _step(path):

@@ -49,6 +49,12 @@ def test_a_record_is_read_as_it_is(run_dir):
     assert read_curve(run_dir) == [ROW]
 
 
+def test_a_file_that_never_ends_is_not_read(run_dir):
+    (run_dir / "results" / "evaluation.json").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="no plain file"):
+        read_evaluation(run_dir)
+
+
 @pytest.mark.parametrize("name", [name for name in RECORD if name != "of_a_later_version"])
 def test_a_value_of_another_kind_is_named(run_dir, name):
     fine = {

@@ -8,6 +8,7 @@ from PIL import Image
 
 from pcvae import runs
 from pcvae.errors import UserError
+from pcvae.runs.pictures import write_picture_or_arrays
 from pcvae.runs.sampling import _Conditions
 from tests.models import tiny
 
@@ -71,7 +72,23 @@ def test_a_folder_holds_one_picture_for_each_index(draw, tmp_path):
     assert [file.name for file in files] == [f"00000{index}.png" for index in range(5)]
     np.testing.assert_array_equal(np.stack([np.asarray(Image.open(f)) for f in files]), whole)
     with pytest.raises(UserError, match="000004.png is there, and nothing is overwritten"):
-        runs.sample(run_dir=GOLDEN, output=folder, num_samples=1, first_sample=4)
+        runs.sample(run_dir=GOLDEN, output=folder, num_samples=2**60, first_sample=4)
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.NPZ", "x.png"])
+def test_what_is_there_stays_until_the_new_one_is_whole(tmp_path, monkeypatch, name):
+    output = tmp_path / name
+    write_picture_or_arrays(output, lambda: np.zeros((2, 2, 3), np.uint8), images=np.arange(2))
+    kept = output.read_bytes()
+
+    def full_disk(*arguments, **named):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        write_picture_or_arrays(output, lambda: np.ones((9, 9, 3), np.uint8), images=np.arange(9))
+    assert output.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [output]
 
 
 def test_a_grid_has_an_end(tmp_path):
@@ -84,7 +101,7 @@ def test_conditions_by_index():
     given = _Conditions("2,0", label).of(range(3, 6))["condition"]
     assert given.tolist() == [0, 2, 0]
     for text, says in (
-        ("3", "labels from 0 to 2"),
+        ("3", r"labels from 0 to 2, got \[3\]"),
         ("cat", "such as 0,1,2"),
         (None, "--condition"),
     ):
@@ -99,6 +116,10 @@ def test_arguments_are_checked(draw):
     for arguments, says in (
         ({"num_samples": 0}, "num_samples"),
         ({"num_samples": 1, "first_sample": -1}, "first_sample"),
+        ({"num_samples": 10**20}, "num_samples"),
+        ({"num_samples": 1, "first_sample": 10**20}, "first_sample"),
+        ({"num_samples": 10**13}, "images, this machine has .*: draw into a folder"),
+        ({"num_samples": 1, "batch_size": 10**13}, "give a smaller --batch_size"),
         ({"num_samples": 1, "seed": -1}, "seed"),
         ({"num_samples": 1, "batch_size": -2}, "batch_size"),
         ({"num_samples": 1, "pixels": "none"}, "pixels: expected sample or mean"),

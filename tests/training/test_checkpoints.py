@@ -132,6 +132,8 @@ def test_an_interrupted_save_leaves_the_one_before(tmp_path):
     # What is on disk when a process dies before the index, the last file, has got its name.
     (tmp_path / ".partial").mkdir()
     (tmp_path / "ckpt-2.index").rename(tmp_path / ".partial" / "ckpt-2.index")
+    for number in ("²", "x", "-1", ""):
+        (tmp_path / f"ckpt-{number}.index").write_bytes(b"")
     assert newest(tmp_path).endswith("ckpt-1")
     assert checkpoints.restore_newest() == 1
     checkpoints.save(2)
