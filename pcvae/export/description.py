@@ -54,7 +54,9 @@ images = model.sample({count}, tf.fill([{num_levels}], 1.0), tf.constant([0, 0])
 | `rates` | `images`, `seed`{condition} | `rates_nats` float32 [batch, {num_levels}] |
 
 Each is a function of the loaded object, and an entry of its `signatures`, which take keywords and
-give dicts. Arguments are tensors of the types below: what is no tensor yet, TensorFlow casts.
+give dicts. Arguments are tensors of the types below: what is no tensor yet, TensorFlow casts. So
+make a tensor of images first, `tf.constant(images)`: of another type it is refused, where an array
+of floats in [0, 1] would become black.
 
 - **Images** are uint8 [{batch}, {shape_list}] in 0..255. {batch_words}
 - **`temperature`**, float32 [{num_levels}], scales the standard deviation of the prior level by
@@ -66,9 +68,9 @@ give dicts. Arguments are tensors of the types below: what is no tensor yet, Ten
   first_sample, first_sample + 1 and so on.
 - **Latents** are float32, coarsest level first:
 {levels}
-- **`num_levels`**, int32: `reconstruct` takes so many levels from the posterior and the means of
-  the prior below. `decode(**encode(images, seed))` equals `reconstruct` of all {num_levels}.
-  Reconstructions are the mean of the output distribution.
+{stage_words}- **`num_levels`**, int32 from 0 to {num_levels}: `reconstruct` takes so many
+  levels from the posterior and the means of the prior below. `decode(**encode(images, seed))`
+  equals `reconstruct` of all {num_levels}. Reconstructions are the mean of the output distribution.
 - **Rates** are KL divergences of posterior and prior, in nats for each image and level.
 {condition_words}{xla_words}{error_words}{stablehlo_words}
 A SavedModel is a program: load those of people whom you trust. `pcvae-sample --export=DIR` checks
@@ -99,6 +101,7 @@ def describe(model, options, error):
             "num_classes": condition.num_classes,
             "words": condition.in_words,
         },
+        "stage_ends": list(model.stage_ends),
         "weights": "ema",
         **options,
         "error": error,
@@ -126,6 +129,7 @@ def readme(record):
         if batch is None
         else f"This export takes and gives exactly {batch} at once, `num_samples` included.",
         levels="\n".join(levels),
+        stage_words=_stage_words(record["stage_ends"]),
         condition_words=f"- **Condition**: {condition['words']}, one for each image.\n"
         if condition
         else "",
@@ -160,6 +164,13 @@ def example(record):
 
 def _sizes(shape):
     return ", ".join(map(str, shape))
+
+
+def _stage_words(ends):
+    if len(ends) == 1:
+        return ""
+    parts = [f"{end - start}" for start, end in zip([0, *ends], ends, strict=False)]
+    return f"- **Stages**: {len(ends)}, of {', '.join(parts)} levels, in this order.\n"
 
 
 def _error_words(error):

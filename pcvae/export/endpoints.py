@@ -95,6 +95,13 @@ class Endpoints(tf.Module):
             return dict(zip(level_names(model), output.latents, strict=True))
 
         def reconstruct(images, num_levels, seed, *condition):
+            expected = f"num_levels: expected 0 to {model.num_levels}"
+            checks = [
+                tf.debugging.assert_non_negative(num_levels, expected),
+                tf.debugging.assert_less_equal(num_levels, model.num_levels, expected),
+            ]
+            with tf.control_dependencies(checks):
+                num_levels = tf.identity(num_levels)
             means = tf.zeros(model.num_levels)
             output = model.prefix_pass(images, _noise(seed), means, num_levels, False, *condition)
             return model.rounded(output.reconstruction)

@@ -5,7 +5,6 @@ files. Before one is loaded, every operation in it is looked up in the list of t
 graphs of `export_model` are made of: arithmetic, loops and the reading of its own weights.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,10 @@ from pcvae.errors import UserError
 from pcvae.export.operations import FILE_OPERATIONS, OBJECTS, OPERATIONS
 from pcvae.export.saved_model import RECORD
 from pcvae.models.condition import Condition
+from pcvae.models.inputs import checked_temperatures
+from pcvae.models.recorded import check_plain_file, read_record
 
-_MAX_RECORD_BYTES = 2**20
+_MAX_GRAPH_BYTES = 2**31  # no message of protocol buffers is larger
 
 
 class ExportedModel:
@@ -28,12 +29,36 @@ class ExportedModel:
 
     def __init__(self, loaded, record):
         """Keeps what `tf.saved_model.load` gave, and the record of the export."""
-        self._loaded = loaded
+        self._signatures = loaded.signatures
         self.record = record
         self.num_levels = len(record["levels"])
         self.image_shape = tuple(record["image_shape"])
         self.batch_size = record["batch_size"]  # None for any
         self.condition = _condition(record["condition"], self.image_shape)
+        self.stage_ends = tuple(record.get("stage_ends", [self.num_levels]))
+        self._check_signatures()
+
+    def _check_signatures(self):
+        """Raises ValueError unless the graph takes and gives what the record says."""
+        given = {
+            "first_sample": ((), "int64"),
+            "num_samples": ((), "int32"),
+            "temperature": ((self.num_levels,), "float32"),
+            "seed": ((2,), "int32"),
+        }
+        images = (self.batch_size, *self.image_shape)
+        encoded = {"images": (images, "uint8"), "seed": ((2,), "int32")}
+        if self.condition is not None:
+            spec = self.condition.spec
+            condition = (self.batch_size, *spec.shape[1:]), spec.dtype.name
+            given["condition"] = encoded["condition"] = condition
+        expected = {"sample_range": given, "sample_means": given, "encode": encoded}
+        for name, specs in expected.items():
+            if _specs(self._signatures[name].structured_input_signature[1]) != specs:
+                raise ValueError(f"{RECORD} says of {name} what the graph does not")
+        ends = (0, *self.stage_ends)
+        if ends[-1] != self.num_levels or (np.diff(ends) < 1).any():
+            raise ValueError(f"{RECORD}: stages of {ends} levels")
 
     def sample(
         self, num_samples, temperature=1.0, seed=0, first_sample=0, pixels="sample", condition=None
@@ -52,22 +77,23 @@ class ExportedModel:
             uint8 [num_samples, height, width, channels].
 
         Raises:
-            UserError: the temperature has another length.
+            UserError: an argument is out of range, or the graph fails.
         """
-        values = np.asarray(temperature, np.float32)
-        if values.ndim and values.shape != (self.num_levels,):
-            raise UserError(
-                f"temperature: expected a number or {self.num_levels} of them, one a level; got "
-                f"{len(values)}"
-            )
-        draw = self._loaded.sample_means if pixels == "mean" else self._loaded.sample_range
-        return draw(
-            tf.constant(first_sample, tf.int64),
-            tf.constant(num_samples, tf.int32),
-            tf.constant(np.broadcast_to(values, (self.num_levels,))),
-            make_seed(seed),
-            *([] if condition is None else [tf.constant(condition)]),
-        ).numpy()
+        draw = self._signatures["sample_means" if pixels == "mean" else "sample_range"]
+        temperature = checked_temperatures(temperature, self.num_levels)
+        try:
+            images = draw(
+                first_sample=tf.constant(first_sample, tf.int64),
+                num_samples=tf.constant(num_samples, tf.int32),
+                temperature=tf.constant(temperature),
+                seed=make_seed(seed),
+                **({} if condition is None else {"condition": tf.constant(condition)}),
+            )["images"].numpy()
+        except (tf.errors.OpError, AssertionError, KeyError) as error:
+            raise UserError(f"the export cannot draw images: {_first_line(error)}") from error
+        if images.shape != (num_samples, *self.image_shape) or images.dtype != np.uint8:
+            raise UserError(f"the export gives {images.dtype} {list(images.shape)}, no such images")
+        return images
 
 
 def load_export(directory):
@@ -88,9 +114,7 @@ def load_export(directory):
 
 def _read_record(path):
     try:
-        if path.stat().st_size > _MAX_RECORD_BYTES:
-            raise ValueError("it is too large")
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path)
         if record["format_version"] != 1:
             raise ValueError(f"format_version {record['format_version']}, expected 1")
         _condition(record["condition"], record["image_shape"])
@@ -102,7 +126,7 @@ def _read_record(path):
         raise UserError(
             f"{path.parent}: expected a directory of pcvae-export with {path.name}"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(
             f"{path}: expected the record of pcvae-export, got: {_first_line(error)}"
         ) from error
@@ -120,8 +144,9 @@ def _check_graph(path):
     """Raises UserError unless a SavedModel holds known operations and objects alone."""
     saved_model = saved_model_pb2.SavedModel()
     try:
+        check_plain_file(path, _MAX_GRAPH_BYTES)
         saved_model.ParseFromString(path.read_bytes())
-    except (OSError, DecodeError) as error:
+    except (OSError, ValueError, DecodeError) as error:
         raise UserError(f"{path}: expected a SavedModel, got: {_first_line(error)}") from error
     # TensorFlow would take a file of another form first, and run the graph of another version.
     forms = [other.name for other in path.parent.glob("saved_model.*") if other != path]
@@ -138,10 +163,10 @@ def _check_graph(path):
 
 def _unknown(graph):
     """Returns the names of operations and objects in a graph that no export has."""
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
     names = {node.op for node in graph.graph_def.node}
     with_files, referred_to = set(), set(graph.object_graph_def.concrete_functions)
-    for name, function in functions.items():
+    for function in graph.graph_def.library.function:
+        name = function.signature.name
         operations = {node.op for node in function.node_def}
         if operations & FILE_OPERATIONS:
             with_files.add(name)
@@ -160,6 +185,11 @@ def _unknown(graph):
             objects.add("saveable_objects")
     known = OPERATIONS | FILE_OPERATIONS
     return (names - known) | (objects - OBJECTS) | (with_files & referred_to)
+
+
+def _specs(signature):
+    """Returns {name: (shape, name of the type)} of the arguments of a signature."""
+    return {name: (tuple(spec.shape), spec.dtype.name) for name, spec in signature.items()}
 
 
 def _first_line(error):

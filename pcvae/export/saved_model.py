@@ -99,16 +99,22 @@ def measure_error(model, endpoints, batch_size=None):
     seed, temperature = tf.constant([0, 0]), tf.ones(model.num_levels)
     condition = _stand_in_condition(model, count)
     given = [] if condition is None else [tf.constant(condition)]
-    images = model.sample(count, batch_size=count, condition=condition)
-    samples = endpoints.sample(count, temperature, seed, *given).numpy()
-    expected = model.reconstruct(images, batch_size=count, condition=condition)
-    actual = endpoints.reconstruct(images, model.num_levels, seed, *given).numpy()
-    rates = model.rate_per_level(images, batch_size=count, condition=condition).sum(axis=1)
-    own_rates = endpoints.rates(images, seed, *given).numpy().sum(axis=1)
-    of_samples = np.abs(samples.astype(int) - images)
-    of_reconstructions = np.abs(actual.astype(int) - expected)
+    parts = []
+    for start in range(0, _NUM_IMAGES_MEASURED, count):
+        images = model.sample(count, batch_size=count, first_sample=start, condition=condition)
+        batch = tf.constant(images), tf.constant(model.num_levels), seed
+        numbers = tf.constant(start, tf.int64), tf.constant(count)
+        samples = endpoints.sample_range(*numbers, temperature, seed, *given).numpy()
+        expected = model.reconstruct(images, batch_size=count, condition=condition)
+        actual = endpoints.reconstruct(*batch, *given).numpy()
+        rates = model.rate_per_level(images, batch_size=count, condition=condition)
+        own_rates = endpoints.rates(batch[0], seed, *given).numpy()
+        of_samples = np.abs(samples.astype(int) - images)
+        of_reconstructions = np.abs(actual.astype(int) - expected)
+        parts.append((of_samples, of_reconstructions, rates.sum(axis=1), own_rates.sum(axis=1)))
+    of_samples, of_reconstructions, rates, own_rates = map(np.concatenate, zip(*parts, strict=True))
     return {
-        "num_images": count,
+        "num_images": len(rates),
         "sample_share_of_pixels_changed": float((of_samples > 0).mean()),
         "sample_mean_abs_levels": float(of_samples.mean()),
         "sample_max_abs_levels": int(of_samples.max()),

@@ -66,17 +66,17 @@ def temperatures_of_stages(model, temperatures):
     """Returns one temperature a level from one a stage.
 
     Args:
-        model: a `StagedVAE`.
+        model: a `StagedVAE`, or an export of one.
         temperatures: a number >= 0 for each stage.
 
     Raises:
         UserError: the model has one stage, or not as many as there are temperatures.
     """
-    stages = getattr(model, "stages", None)
-    if stages is None:
+    ends = model.stage_ends
+    if len(ends) == 1:
         raise UserError("stage_temperatures: this model has one stage: give temperature instead")
-    per_stage = checked_temperatures(list(temperatures), len(stages), "stage")
-    return np.repeat(per_stage, [stage.num_levels for stage in stages]).tolist()
+    per_stage = checked_temperatures(list(temperatures), len(ends), "stage")
+    return np.repeat(per_stage, np.diff((0, *ends))).tolist()
 
 
 def without_gradient(output):

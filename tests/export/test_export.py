@@ -1,7 +1,9 @@
 """Exports give what the models give, bit for bit, to a process that has TensorFlow alone."""
 
+import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,12 +63,18 @@ for name in ("staged", "label"):
     decoded = model.signatures["decode"](**latents, **tensors)["images"]
     assert (decoded.numpy() == out["decode"].numpy()).all()
     np.savez(f"{name}_out.npz", **{key: value.numpy() for key, value in out.items()})
-    for bad in (given["images"][:, :2], tf.cast(given["images"], tf.float32)):
+    for bad in (given["images"][:, :2], given["images"][0], tf.cast(given["images"], tf.float32)):
         try:
             model.encode(bad, seed, *condition.values())
             raise SystemExit("accepted")
         except (TypeError, ValueError) as error:
             assert "uint8" in str(error)
+    for bad in (-1, int(given["levels"]) + 1):
+        try:
+            model.reconstruct(given["images"], bad, seed, *condition.values())
+            raise SystemExit("accepted")
+        except tf.errors.InvalidArgumentError as error:
+            assert f"num_levels: expected 0 to {given['levels']}" in str(error)
 import runpy
 
 runpy.run_path("staged/example.py")
@@ -166,17 +174,21 @@ def test_the_error_of_other_options_is_measured_and_written_down(half, half_expo
     assert json.loads((path / "export.json").read_text()) == record
     assert 0 < error["reconstruction_mean_abs_levels"] < 2
     assert 0 < error["rate_mean_abs_nats"] < 0.05 * error["rate_mean_nats"]
-    images = half.sample(2, seed=0)
+    assert error["num_images"] == 16
+    images = half.sample(16, seed=0, batch_size=2)
     exported = load_export(path)
-    difference = np.abs(exported.sample(2).astype(int) - images)
+    drawn = [exported.sample(2, first_sample=start) for start in range(0, 16, 2)]
+    difference = np.abs(np.concatenate(drawn).astype(int) - images)
     assert difference.max() == error["sample_max_abs_levels"]
     assert (difference > 0).mean() == error["sample_share_of_pixels_changed"]
     assert f"{error['rate_mean_abs_nats']:.3g} of" in (path / "README.md").read_text()
     dtypes = tf.train.load_checkpoint(str(path / "variables/variables")).get_variable_to_dtype_map()
     held = [dtype for key, dtype in dtypes.items() if key.startswith("_values/")]
     assert held == [tf.bfloat16] * len(half.named_weights)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="draws 2 images at once"):
+    with pytest.raises(UserError, match="draws 2 images at once"):
         exported.sample(3)
+    with pytest.raises(UserError, match="temperature: expected a number >= 0"):
+        exported.sample(2, temperature=1e39)
 
 
 def test_stablehlo_is_the_model_too(half, half_export):
@@ -199,9 +211,7 @@ def test_stablehlo_is_the_model_too(half, half_export):
 
 def tampered(source, target, change):
     """Copies an export with a change of its graph."""
-    target.mkdir()
-    for name in ("export.json", "saved_model.pb"):
-        (target / name).write_bytes((source / name).read_bytes())
+    shutil.copytree(source, target)
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString((source / "saved_model.pb").read_bytes())
     change(saved_model.meta_graphs[0])
@@ -228,6 +238,13 @@ def keras_object(graph):
     graph.object_graph_def.nodes[0].user_object.identifier = "_tf_keras_model"
 
 
+def two_of_one_name(graph):
+    library = graph.graph_def.library.function
+    honest = copy.deepcopy(library[0])
+    library[0].node_def.add(name="evil", op="WriteFile")
+    library.append(honest)
+
+
 def no_objects(graph):
     graph.ClearField("object_graph_def")
 
@@ -238,6 +255,7 @@ def no_objects(graph):
         (write_file, "not loaded: WriteFile"),
         (py_function, "not loaded: EagerPyFunc"),
         (call_the_saver, "not loaded: __inference__traced_save"),
+        (two_of_one_name, "not loaded: WriteFile"),
         (keras_object, "not loaded: _tf_keras_model"),
         (no_objects, "expected the one graph of an export"),
     ],
@@ -257,6 +275,46 @@ def test_other_directories_are_no_exports(half_export, tmp_path):
     (path / "export.json").write_text('{"format_version": 2}')
     with pytest.raises(UserError, match="format_version 2, expected 1"):
         load_export(path)
+    for name in ("saved_model.pb", "export.json"):  # a file that never ends
+        path = Path(shutil.copytree(half_export[0], tmp_path / f"endless_{name}"))
+        (path / name).unlink()
+        (path / name).symlink_to("/dev/zero")
+        with pytest.raises(UserError, match="no plain file"):
+            load_export(path)
+
+
+@pytest.fixture(scope="module")
+def loaded(folder, staged):
+    return tf.saved_model.load(str(folder / "staged"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"levels": []},
+        {"levels": {"a": 1}},
+        {"image_shape": [4, 4, 1]},
+        {"image_shape": [10**12, 10**12, 3]},
+        {"image_shape": [float("1e400"), 1, 1]},
+        {"batch_size": 10**9},
+        {"condition": {"kind": "label", "shape": [], "num_classes": 3}},
+        {"stage_ends": [1, 1, 3]},
+        {"stage_ends": [5]},
+        {"stage_ends": "os"},
+    ],
+    ids=str,
+)
+def test_a_record_that_the_graph_does_not_keep_is_refused(
+    folder, loaded, tmp_path, monkeypatch, change
+):
+    monkeypatch.setattr(tf.saved_model, "load", lambda path: loaded)  # the same, read once
+    path = Path(shutil.copytree(folder / "staged", tmp_path / "x"))
+    record = json.loads((path / "export.json").read_text())
+    assert load_export(path).stage_ends == tuple(record["stage_ends"]) == (1, 3)
+    (path / "export.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(UserError) as error:
+        load_export(path)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
