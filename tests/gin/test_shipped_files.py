@@ -18,7 +18,7 @@ FILES = sorted(str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.gin")
 EXPERIMENTS = [name for name in FILES if Path(name).parts[0] == "experiments"]
 MODELS = [name for name in FILES if Path(name).parts[0] == "models"]
 
-IMAGE_SIZE = 8
+IMAGE_SIZE = 4
 NUM_IMAGES = {"train": 8, "validation": 4, "test": 5}  # a ragged last batch
 
 # Side of the images, parameters, levels and bits of a pixel value (Child 2020).
@@ -35,13 +35,22 @@ SHORT = {"TRAIN_STEPS": 2, "BATCH_SIZE": 4, "IMAGE_SIZE": IMAGE_SIZE}
 _SMALL_STRINGS = {
     "width": 8,
     "latent_width": 2,
-    "encoder_blocks": "8x1,8d8,1x1",
-    "decoder_blocks": "1x1,8m1,8x1",
+    "encoder_blocks": "4x1,4d4,1x1",
+    "decoder_blocks": "1x1,4m1,4x1",
 }
 SMALL = {
     "models.small_vdvae": {"width": 8, "latent_width": 2},
     "models.VDVAE": _SMALL_STRINGS,
     "models.ConditionalVDVAE": _SMALL_STRINGS,
+}
+# Prefixes of latents, and what stands for them in a model whose images have four pixels a side.
+PREFIXES = ("NUM_LATENT_LEVELS", "UNSHARED_PREFIX", "PREFIX_DECODERS")
+COARSER = {
+    "None": "None",
+    "()": "()",
+    "'4x4'": "'1x1'",
+    "'8x8'": "'4x4'",
+    "('1x1', '4x4')": "('1x1', 3)",
 }
 # A second stage that takes its first from a cache; the others run it at each step.
 CACHED = "experiments/table2_celeba64_stage2.gin"
@@ -95,7 +104,7 @@ def synthetic_file(tmp_path_factory):
     """An arrays file of synthetic pictures."""
     path = tmp_path_factory.mktemp("data") / "synthetic.npz"
     splits = {
-        split: np.stack([draw_image(0, split, index, 16)[::2, ::2] for index in range(count)])
+        split: np.stack([draw_image(0, split, index, 16)[::4, ::4] for index in range(count)])
         for split, count in NUM_IMAGES.items()
     }
     np.savez(path, **splits)
@@ -110,8 +119,8 @@ def _short_run(name, data, run_dir):
     for owner, arguments in SMALL.items():
         if re.search(rf"@(\w+/)?{owner}\b(?!\()", text):
             bindings += [f"{owner}.{key} = {value!r}" for key, value in arguments.items()]
-    if "models.VDVAE.num_latent_levels" in text:
-        bindings.append("NUM_LATENT_LEVELS = '1x1'")
+    macros = dict(re.findall(r"^([A-Z_]+) = (.+)$", text, re.MULTILINE))
+    bindings += [f"{macro} = {COARSER[macros[macro]]}" for macro in PREFIXES if macro in macros]
     if "CONDITION_SHAPE" in text:
         bindings.append(f"CONDITION_SHAPE = ({IMAGE_SIZE // 2}, {IMAGE_SIZE // 2}, 3)")
     argv = [f"--gin_bindings={binding}" for binding in bindings]
