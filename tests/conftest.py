@@ -28,9 +28,14 @@ def _fresh_state():
     gin.clear_config()
 
 
-@pytest.fixture
-def eagerly():
-    """Runs compiled graphs op by op: for tests whose promise is not the graph, without tracing."""
+def _run_eagerly():
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     yield
-    tf.config.run_functions_eagerly(False)
+    tf.config.run_functions_eagerly(before)
+
+
+# Compiled graphs op by op: for tests whose promise is not the graph, without tracing. The second
+# one also holds for what a module makes once for all its tests.
+eagerly = pytest.fixture(_run_eagerly, name="eagerly")
+module_eagerly = pytest.fixture(_run_eagerly, scope="module", name="module_eagerly")

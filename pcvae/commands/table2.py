@@ -61,7 +61,8 @@ def run(values):
     finished = {}
     # The first target of every seed comes first: the table of seeds is there before the sweep.
     order = [(seed, targets[:1]) for seed in seeds]
-    order += [(seed, targets[1:]) for seed in (seeds if values.all_targets else seeds[:1])]
+    if targets[1:]:
+        order += [(seed, targets[1:]) for seed in (seeds if values.all_targets else seeds[:1])]
     for seed, own_targets in order:
         place = os.path.join(folder, f"seed_{seed}")
 

@@ -7,6 +7,8 @@ from pcvae.errors import UserError
 from pcvae.evaluation import interpolate, lerp, slerp, swap, traverse
 from tests.models import tiny
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 SEED = 4
 
 

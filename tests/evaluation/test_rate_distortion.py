@@ -13,6 +13,8 @@ from pcvae.models import VDVAE, PrefixDecoders, StagedVAE, load_weights
 from pcvae.objectives import mse
 from tests.models import tiny
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 ARGUMENTS = {
     "image_shape": (8, 8, 3),
     "encoder_blocks": "8d2,4d4,1x1",

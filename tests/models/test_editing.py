@@ -7,6 +7,8 @@ from pcvae import models
 from pcvae.errors import UserError
 from tests.models import tiny
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 def staged():
     first = tiny.first_stage()

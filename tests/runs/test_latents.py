@@ -10,6 +10,8 @@ from pcvae import runs
 from pcvae.errors import UserError
 from pcvae.runs import latents
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 GOLDENS = Path(__file__).parents[1] / "goldens"
 GOLDEN = GOLDENS / "run_0_1_0"
 IMAGES = GOLDENS / "run_0_1_0_expected.npz"

@@ -11,6 +11,8 @@ from pcvae.commands import rate_distortion as command
 from pcvae.errors import UserError
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 NUMBERS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
 
@@ -87,7 +89,7 @@ def test_without_steps_the_decoders_that_are_there_are_used(run_dir, measured):
     assert runs.rate_distortion(run_dir=run_dir, prefixes=("1x1",)) == measured
 
 
-def test_the_curve_of_a_part_of_another_split(run_dir, measured, tmp_path, eagerly):
+def test_the_curve_of_a_part_of_another_split(run_dir, measured, tmp_path):
     copy = shutil.copytree(run_dir, tmp_path / "run")
     rows = runs.rate_distortion(run_dir=copy, split="train", num_images=5, seed=3)
     assert {(row["split"], row["num_images"], row["seed"]) for row in rows} == {("train", 5, 3)}

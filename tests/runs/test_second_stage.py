@@ -10,6 +10,8 @@ from pcvae import data, models, objectives, runs, training
 from pcvae.errors import UserError
 from tests.models import tiny
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 def first_fn(image_shape):
     return models.VDVAE(
