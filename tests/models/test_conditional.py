@@ -155,7 +155,7 @@ def test_it_comes_back_from_its_file(kind, tmp_path):
     }
 
 
-def test_keras_fits_images_with_labels():
+def test_keras_fits_images_with_labels(eagerly):
     model = ConditionalVDVAE(**tiny.ARGUMENTS, **LABEL)
     model.compile(optimizer="adam")
     before = model.condition_encoder.tables["4"].numpy()

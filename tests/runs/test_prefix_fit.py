@@ -13,6 +13,8 @@ from pcvae.training import reports
 from pcvae.training.summaries import read_scalar_lines
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 STEPS = 4
 
 
@@ -129,7 +131,7 @@ def test_what_cannot_be_fitted_leaves_no_trace(run_dir, changes, says):
     assert contents(run_dir) == before
 
 
-def test_from_scratch_replaces_what_is_there(finished, tmp_path, eagerly):
+def test_from_scratch_replaces_what_is_there(finished, tmp_path):
     run_dir = tmp_path / "run"
     shutil.copytree(finished[0], run_dir)
     record = fit(run_dir, steps=2, prefixes=(2,), from_scratch=True)
