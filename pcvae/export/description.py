@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from pcvae.export.endpoints import level_names
+from pcvae.export.endpoints import level_names, own_prefixes
 
 EXAMPLE = '''"""Draws four images and encodes them again; needs nothing but TensorFlow."""
 
@@ -69,8 +69,9 @@ of floats in [0, 1] would become black.
 - **Latents** are float32, coarsest level first:
 {levels}
 {stage_words}- **`num_levels`**, int32 from 0 to {num_levels}: `reconstruct` takes so many
-  levels from the posterior and the means of the prior below. `decode(**encode(images, seed))`
-  equals `reconstruct` of all {num_levels}. Reconstructions are the mean of the output distribution.
+  levels from the posterior and the means of the prior below{own_words}.
+  `decode(**encode(images, seed))` equals `reconstruct` of all {num_levels}. Reconstructions are the
+  mean of the output distribution.
 - **Rates** are KL divergences of posterior and prior, in nats for each image and level.
 {condition_words}{xla_words}{error_words}{stablehlo_words}
 A SavedModel is a program: load those of people whom you trust. `pcvae-sample --export=DIR` checks
@@ -102,6 +103,7 @@ def describe(model, options, error):
             "words": condition.in_words,
         },
         "stage_ends": list(model.stage_ends),
+        "own_prefixes": own_prefixes(model),
         "weights": "ema",
         **options,
         "error": error,
@@ -129,6 +131,7 @@ def readme(record):
         if batch is None
         else f"This export takes and gives exactly {batch} at once, `num_samples` included.",
         levels="\n".join(levels),
+        own_words=_own_words(record["own_prefixes"]),
         stage_words=_stage_words(record["stage_ends"]),
         condition_words=f"- **Condition**: {condition['words']}, one for each image.\n"
         if condition
@@ -171,6 +174,12 @@ def _stage_words(ends):
         return ""
     parts = [f"{end - start}" for start, end in zip([0, *ends], ends, strict=False)]
     return f"- **Stages**: {len(ends)}, of {', '.join(parts)} levels, in this order.\n"
+
+
+def _own_words(prefixes):
+    if not prefixes:
+        return ""
+    return f"; {' and '.join(map(str, prefixes))} levels alone go through decoders of their own"
 
 
 def _error_words(error):

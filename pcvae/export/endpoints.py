@@ -1,5 +1,7 @@
 """The endpoints of an exported model: functions of tensors that hold all they need."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -21,6 +23,11 @@ def level_names(model):
     return [level_name(index) for index in range(model.num_levels)]
 
 
+def own_prefixes(model):
+    """Returns the prefixes, shorter than all levels, that have a decoder of their own."""
+    return [prefix for prefix in model.decoded_prefixes if prefix < model.num_levels]
+
+
 class Endpoints(tf.Module):
     """`sample` and its forms, `encode`, `decode`, `reconstruct` and `rates` of a model.
 
@@ -39,7 +46,8 @@ class Endpoints(tf.Module):
         named = {
             name: weight
             for name, weight in model.named_weights.items()
-            if "prefix_decoder_" not in name  # which only training needs
+            # Those of a stage are for its training alone.
+            if "prefix_decoder_" not in name or own_prefixes(model)
         }
         with tf.device("CPU:0"):
             self._values = [
@@ -102,9 +110,21 @@ class Endpoints(tf.Module):
             ]
             with tf.control_dependencies(checks):
                 num_levels = tf.identity(num_levels)
-            means = tf.zeros(model.num_levels)
-            output = model.prefix_pass(images, _noise(seed), means, num_levels, False, *condition)
-            return model.rounded(output.reconstruction)
+
+            def by_the_model():
+                noise, means = _noise(seed), tf.zeros(model.num_levels)
+                output = model.prefix_pass(images, noise, means, num_levels, False, *condition)
+                return model.rounded(output.reconstruction)
+
+            def by_its_own_decoder(prefix):
+                latents = model.posterior_pass(images, _noise(seed), True, *condition).latents
+                return model.rounded(model.prefix_decoder(prefix)(latents[:prefix]))
+
+            result = by_the_model
+            for prefix in own_prefixes(model):
+                own = functools.partial(by_its_own_decoder, prefix)
+                result = functools.partial(tf.cond, num_levels == prefix, own, result)
+            return result()
 
         def rates(images, seed, *condition):
             return model.posterior_pass(images, _noise(seed), False, *condition).rate_per_level

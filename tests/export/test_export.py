@@ -96,7 +96,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def label(folder):
-    model = tiny.conditional(condition="label", num_classes=3)
+    model = tiny.conditional(condition="label", num_classes=3, prefix_decoders=(1,))
     export_model(model, folder / "label")
     return model
 
