@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from pcvae import units
 from pcvae.errors import UserError
-from pcvae.models import load_reference_weights
+from pcvae.models import VDVAE, load_reference_weights
 from pcvae.models.reference_weights import reference_names
-from tests.models.reference_golden import given, read_golden, vdvae_of, weights_of
+from tests.models.numpy_reference import Reference
+from tests.models.reference_golden import GivenNoise, given, read_golden, vdvae_of, weights_of
 
 TOLERANCE = 1e-4  # relative to the largest number of an array
 
@@ -66,6 +67,48 @@ def test_posterior_pass(model, golden):
     rate = units.nats_per_dim(tf.reduce_sum(decoded.rate_per_level, axis=1), (16, 16, 3))
     assert_close(tf.reduce_mean(rate), golden["expected/rate_nats_per_dim"])
     assert_close(tf.reduce_mean(nll + rate), golden["expected/negative_elbo_nats_per_dim"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {
+            "image_shape": (24, 24, 3),
+            "encoder_blocks": "24x1,24d2,12x2,12d3,4,4d4,1x2",
+            "decoder_blocks": "1x2,4m1,4,12m4,12x2,24m12",
+            "width": 8,
+            "width_per_resolution": "12:12,4:16,1:20",
+            "latent_width": 5,
+            "bottleneck": 0.25,
+            "num_mixtures": 4,
+            "no_bias_above": 8,
+        },
+        {
+            "image_shape": (16, 16, 3),
+            "encoder_blocks": "16x2,16d4,4x1,4d2,2x1",
+            "decoder_blocks": "2x1,4m2,4x1,4m2,16m4,16m2",
+            "width": 8,
+            "width_per_resolution": "",
+            "latent_width": 3,
+            "bottleneck": 0.5,
+            "num_mixtures": 3,
+            "no_bias_above": 64,
+        },
+    ],
+    ids=["thirds", "skips"],
+)
+def test_other_layer_strings_agree_with_numpy(arguments, eagerly):
+    """Factors other than 2, widths by resolution, and blocks that come from far below."""
+    reference, random = Reference(arguments, seed=0), np.random.default_rng(1)
+    model = VDVAE(**arguments)
+    load_reference_weights(model, reference.weights)
+    images = random.integers(0, 256, (2, *arguments["image_shape"])) / 127.5 - 1.0
+    noise = tuple(random.normal(size=(2, *shape)).astype("f4") for shape in model.latent_shapes)
+    activations = model.encoder(images.astype(np.float32))
+    decoded = model.decoder.infer(activations, GivenNoise(noise), keep_latents=False)
+    rates, params = reference.posterior_pass(images, noise)
+    assert_close(decoded.rate_per_level, rates)
+    assert_close(model.head(decoded.features), params)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
