@@ -94,6 +94,8 @@ setup(
             "scikit-learn>=1.5",
             "POT>=0.9.4",
             "flask>=3.1,<4",
+            # Drives the page of pcvae-explore in Chromium, where there is one.
+            "websockets>=13",
         ],
     },
     entry_points={
