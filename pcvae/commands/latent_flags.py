@@ -65,10 +65,10 @@ def parse_levels(text, flag):
         UserError: it names none.
     """
     levels = set()
-    for part in (text or "").split(","):
+    for part in text.split(","):
         low, dash, high = part.strip().partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()) or len(low + high) > 8:
-            raise UserError(f"--{flag}={text or ''}: expected numbers and ranges, such as 0-3,7")
+            raise UserError(f"--{flag}={text}: expected numbers and ranges, such as 0-3,7")
         levels |= set(range(int(low), int(high or low) + 1))
     if not levels:
         raise UserError(f"--{flag}={text}: expected numbers and ranges, such as 0-3,7")

@@ -10,6 +10,7 @@ The grid holds one column for each pair. docs/latents.md says what --below shows
 from absl import flags
 
 from pcvae.commands import command, latent_flags
+from pcvae.errors import UserError
 
 
 def define_flags(values):
@@ -23,6 +24,8 @@ def define_flags(values):
 
 def run(values):
     """Checks the flags, then swaps."""
+    if values.levels is None:
+        raise UserError("--levels is missing: which levels are exchanged, such as 0-3,7")
     levels = latent_flags.parse_levels(values.levels, "levels")
     arguments = latent_flags.edit_arguments(values, "swap")
     arguments.update(latent_flags.pairs(values))

@@ -36,7 +36,9 @@ def run(values):
         raise UserError("--level is missing: the index of a level, coarsest 0")
     arguments = latent_flags.edit_arguments(values, f"traversal_level_{values.level:03d}")
     images = command.require_place("images", values.images, latent_flags.IMAGES)
-    channels = values.channels and latent_flags.parse_levels(values.channels, "channels")
+    channels = values.channels
+    if channels is not None:
+        channels = latent_flags.parse_levels(channels, "channels")
     runs = command.import_runs()
     runs.traverse(
         images=images,

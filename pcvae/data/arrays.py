@@ -187,7 +187,10 @@ def read_array_images(path, image_shape, num_images):
     height, width, channels = _image_shape(headers[key], key, path)
     side, _, wanted = image_shape
     if channels != wanted:
-        raise UserError(f"{str(path)!r} has {channels} channels, the model takes {wanted}")
+        raise UserError(
+            f"{str(path)!r}: expected images of {wanted} channels, [num_images, height, width, "
+            f"{wanted}], got {list(headers[key][0])}"
+        )
     array = load_array(path, key)
     convert = _conversion(array, str(path))
     images = [convert(row).reshape(height, width, channels) for row in array[:num_images]]

@@ -46,7 +46,7 @@ def read_headers(path):
         if dtype.hasobject:
             raise UserError(
                 f"{str(path)!r} holds pickled Python objects ({name or 'array'}): pickles are "
-                "refused, since loading one may run code; save a plain uint8 array instead"
+                "refused, since loading one may run code; save plain numbers instead"
             )
     return headers
 

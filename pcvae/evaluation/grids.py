@@ -50,25 +50,36 @@ def labelled_rows(rows, min_side=64):
     """Lays rows of images out under each other with a label at the left of each.
 
     Args:
-        rows: list of (label, uint8 [columns, height, width, channels]).
+        rows: list of (label, uint8 [columns, height, width, channels]); or of (label, list of
+            texts), each of which names its column.
         min_side: see `image_grid`.
 
     Returns:
         uint8 [grid height, grid width, 3].
     """
-    columns = max(len(images) for _, images in rows)
-    strips = [image_grid(images, columns, min_side) for _, images in rows]
+    columns = max(len(content) for _, content in rows)
+    strips = [_strip(content, columns, min_side) for _, content in rows]
+    grid_width = next(strip.shape[1] for strip in strips if strip is not None)
     font = ImageFont.load_default(size=13)
     margin = 12 + max(int(font.getlength(line)) for label, _ in rows for line in label.split("\n"))
-    height = sum(len(strip) for strip in strips)
-    canvas = Image.new("RGB", (margin + strips[0].shape[1], height), (_BACKGROUND,) * 3)
+    heights = [_LINE + 6 if strip is None else len(strip) for strip in strips]
+    canvas = Image.new("RGB", (margin + grid_width, sum(heights)), (_BACKGROUND,) * 3)
     draw, top = ImageDraw.Draw(canvas), 0
-    for (label, _), strip in zip(rows, strips, strict=True):
-        middle = top + len(strip) // 2
+    for (label, content), strip, height in zip(rows, strips, heights, strict=True):
+        middle = top + height // 2
         draw.multiline_text((6, middle), label, fill=(0, 0, 0), font=font, anchor="lm")
-        canvas.paste(Image.fromarray(_rgb(strip)), (margin, top))
-        top += len(strip)
+        if strip is None:
+            for index, text in enumerate(content):
+                place = margin + _GAP + (index + 0.5) * (grid_width - _GAP) / columns
+                draw.text((place, middle), text, fill=(0, 0, 0), font=font, anchor="mm")
+        else:
+            canvas.paste(Image.fromarray(_rgb(strip)), (margin, top))
+        top += height
     return np.asarray(canvas)
+
+
+def _strip(content, columns, min_side):
+    return None if isinstance(content, list) else image_grid(content, columns, min_side)
 
 
 def captioned_grid(rows, captions, headers, min_side=64):

@@ -13,6 +13,7 @@ from pcvae.runs.finished_run import load
 from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
 
 MAX_ROWS = 16
+MAX_REACH = 1e6  # standard deviations; beyond it float32 runs out somewhere in a decoder
 
 
 def encode(*, run_dir, images, output, seed=0, num_images=64):
@@ -63,17 +64,22 @@ def read_latents(path, model):
     headers = read_headers(Path(path))
     names = [level_name(index) for index in range(len(headers))]
     if len(names) > model.num_levels or set(names) != set(headers):
-        found = ", ".join(sorted(headers)[:8])
+        known = {level_name(index) for index in range(model.num_levels)}
+        # Those that are no levels come first.
+        found = sorted(headers, key=lambda name: (name in known, name))
+        found = [name or "an array without a name" for name in found]
+        shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
         raise UserError(
             f"{path}: expected the first of the levels {level_name(0)} to "
-            f"{level_name(model.num_levels - 1)}, got {found}"
+            f"{level_name(model.num_levels - 1)}, got {shown}"
         )
-    counts = {headers[name][0][:1] for name in names}
+    count = headers[names[0]][0][:1]
     for name, shape in zip(names, model.latent_shapes, strict=False):
         got, dtype = headers[name]
-        if got[1:] != shape or dtype.kind != "f" or len(counts) != 1:
+        if got[1:] != shape or dtype.kind != "f" or got[:1] != count:
+            images = "num_images" if name == names[0] or not count else str(count[0])
             raise UserError(
-                f"{path}: expected {name} as floats [num_images, {', '.join(map(str, shape))}], as "
+                f"{path}: expected {name} as floats [{images}, {', '.join(map(str, shape))}], as "
                 f"many images at each level; got {dtype} {list(got)}"
             )
     arrays = load_arrays(Path(path), names)
@@ -102,7 +108,9 @@ def interpolate(
         model, starts, ends, amounts, path, num_levels, below, seed, temperature
     )
     rows = [(f"t = {amount:.2f}", row) for amount, row in zip(amounts, results, strict=True)]
-    _write(output, [("first", starts), *rows, ("second", ends)], np.stack(results))
+    edited = range(model.num_levels if num_levels is None else num_levels)
+    way = f"first\n{path}, levels {_ranges(edited)}{_below(model, edited, below)}"
+    _write(output, [(way, starts), *rows, ("second", ends)], np.stack(results))
 
 
 def traverse(
@@ -120,6 +128,8 @@ def traverse(
 ):
     """Draws moves of one image along channels of a level, one a row; see `evaluation.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
+    if not 0.0 <= reach <= MAX_REACH:
+        raise UserError(f"reach: expected a number from 0 to {MAX_REACH:g}, got {reach}")
     model, image = _open(run_dir, 1, images)
     level = check_integer("level", level, 0, model.num_levels - 1)
     width = model.latent_shapes[level][-1]
@@ -131,8 +141,9 @@ def traverse(
         rows.append((f"channel {channel}", np.concatenate(moved)))
     again = model.reconstruct(image, seed=seed)
     side = model.level_resolutions[level]
-    top = (f"image, and again\nlevel {level}, {side}x{side}\n{-reach:g} to {reach:g} std",)
-    shown = [(*top, np.concatenate([image, again])), *rows]
+    top = f"image, and again\nlevel {level}, {side}x{side}{_below(model, [level], below)}"
+    moves = ("std of the prior", [f"{amount:.3g}" for amount in amounts])
+    shown = [(top, np.concatenate([image, again])), moves, *rows]
     _write(output, shown, np.stack([row for _, row in rows]))
 
 
@@ -151,8 +162,8 @@ def swap(
     """Draws images with some levels of others, one a column; see `evaluation.swap`."""
     model, own, other = _open(run_dir, num_images, first, second)
     results = evaluation.swap(model, own, other, levels, below, seed, temperature)
-    rows = [("first", own), ("second", other), (f"levels {_ranges(levels)}\nof second", results)]
-    _write(output, rows, results)
+    what = f"levels {_ranges(levels)}\nof second{_below(model, levels, below)}"
+    _write(output, [("first", own), ("second", other), (what, results)], results)
 
 
 def _open(run_dir, num_images, *places):
@@ -168,6 +179,12 @@ def _open(run_dir, num_images, *places):
 
 def _write(output, rows, images):
     write_picture_or_arrays(output, lambda: evaluation.labelled_rows(rows), images=images)
+
+
+def _below(model, edited, below):
+    """Returns the line that says where the other levels come from, if there are any below."""
+    others = set(range(min(edited), model.num_levels)) - set(edited)
+    return f"\nbelow: {below}" if others else ""
 
 
 def _ranges(levels):

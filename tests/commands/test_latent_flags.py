@@ -59,7 +59,12 @@ def test_flags_are_handed_on(stand_in, run_dir):
         (interpolate.main, ["--first=exp.gin"], "--second is missing"),
         (interpolate.main, ["--num_steps=17"], "num_steps"),
         (traverse.main, ["--images=exp.gin"], "--level is missing"),
-        (swap.main, ["--first=exp.gin", "--second=exp.gin"], "--levels=: expected numbers"),
+        (swap.main, ["--first=exp.gin", "--second=exp.gin"], "--levels is missing"),
+        (
+            traverse.main,
+            ["--images=exp.gin", "--level=0", "--channels="],
+            "--channels=: expected numbers",
+        ),
         (swap.main, ["--levels=0", "--below=drop"], "expected one of keep, infer, resample"),
     ],
 )
@@ -70,6 +75,6 @@ def test_mistakes_are_one_line(stand_in, run_dir, fails, main, argv, says):
 
 def test_levels_are_numbers_and_ranges():
     assert parse_levels("0-2, 5,1", "levels") == [0, 1, 2, 5]
-    for text in ("", None, "a", "3-", "-1", "2-1", "0-99999999"):
+    for text in ("", "a", "3-", "-1", "2-1", "0-99999999"):
         with pytest.raises(UserError, match="--levels="):
             parse_levels(text, "levels")

@@ -44,6 +44,18 @@ def test_rows_of_different_lengths_and_labels():
     assert (picture == 0).any()
 
 
+def test_texts_stand_above_their_columns():
+    images = np.full((3, 64, 64, 3), 90, np.uint8)
+    plain = labelled_rows([("a", images), ("b", images)])
+    named = labelled_rows([("a", images), ("", ["1", "", "3"]), ("b", images)])
+    height = len(named) - len(plain)
+    band = named[68 : 68 + height]
+    np.testing.assert_array_equal(np.concatenate([named[:68], named[68 + height :]]), plain)
+    left = named.shape[1] - 3 * 66 - 2
+    dark = [(band[:, left + 66 * i : left + 66 * (i + 1)] < 90).any() for i in range(3)]
+    assert dark == [True, False, True]
+
+
 def test_each_sample_stands_below_its_condition():
     conditions = np.full((3, 32, 32, 3), [[[[50]]], [[[60]]], [[[70]]]], np.uint8)
     samples = conditions.repeat(2, axis=1).repeat(2, axis=2) + 100

@@ -72,7 +72,11 @@ def test_latents_on_disk_decode_to_the_reconstruction(model, given, images, tmp_
         ({"level_000": np.array([{}])}, "pickles are refused"),
         (
             {"level_000": np.zeros((1, 1, 1, 2)), "level_001": np.zeros((2, 1, 1, 2))},
-            "as many images at each level",
+            r"level_001 as floats \[1, 1, 1, 2\], as many images at each level; got .* \[2, ",
+        ),
+        (
+            {**{f"level_{i:03d}": np.zeros(1) for i in range(9)}, "odd": np.zeros(1)},
+            "got level_006, level_007, level_008, odd, level_000, .* and 2 more",
         ),
         ({"../../level_000": np.zeros((1, 1, 1, 2))}, "expected the first of the levels"),
     ],
@@ -104,6 +108,8 @@ def test_a_traversal_is_written_channel_by_channel(model, given, images, tmp_pat
         np.testing.assert_array_equal(channel[1], again)
     runs.traverse(**arguments, channels=[1], output=tmp_path / "x.png")
     assert Image.open(tmp_path / "x.png").size[1] < 3 * 70
+    with pytest.raises(UserError, match="reach: expected a number from 0 to 1e"):
+        runs.traverse(**arguments, reach=float("nan"), output=tmp_path / "x.png")
 
 
 def test_a_swap_of_all_levels_is_the_other_image(model, given, images, tmp_path):
