@@ -4,22 +4,25 @@ import numpy as np
 
 from pcvae.errors import UserError
 
+# Ours: of latents far beyond it a decoder makes infinities, which would be drawn as black.
+MAX_TEMPERATURE = 1000.0
+
 
 def checked_temperatures(temperature, num_levels, one_a="level"):
     """Returns one temperature a level (or a stage), float32 [levels], from a number or a list.
 
     Raises:
-        UserError: a number is negative or not finite, there is none, or the list has another
+        UserError: a number is negative or above 1000, there is none, or the list has another
             length.
     """
     values = _floats(temperature)
     if values is not None and values.ndim == 0:
         values = np.full(num_levels, values)
     fits = values is not None and values.shape == (num_levels,)
-    if not fits or not ((values >= 0) & (values <= np.finfo(np.float32).max)).all():
+    if not fits or not ((values >= 0) & (values <= MAX_TEMPERATURE)).all():
         raise UserError(
-            f"temperature: expected a number >= 0 or {num_levels} of them, one a {one_a}; "
-            f"got {' '.join(repr(temperature).split())}"
+            f"temperature: expected a number from 0 to {MAX_TEMPERATURE:g}, or {num_levels} of "
+            f"them, one a {one_a}; got {' '.join(repr(temperature).split())}"
         )
     return values.astype(np.float32)
 

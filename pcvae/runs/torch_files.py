@@ -1,6 +1,7 @@
 """Weights in PyTorch files, read by PyTorch's loader of nothing but weights. No pickle is run."""
 
 import importlib
+import warnings
 
 from pcvae.errors import UserError
 
@@ -32,7 +33,9 @@ def read_torch_state(path, flag="--weights"):
             "pip install 'pcvae[import]'"
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of foreign pickles, before they are refused
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     # Pickled code is an UnpicklingError; damaged files come as nearly anything.
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
