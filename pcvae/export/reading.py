@@ -109,7 +109,7 @@ def load_export(directory):
         return ExportedModel(tf.saved_model.load(str(directory)), record)
     # Damaged files make TensorFlow raise nearly anything.
     except Exception as error:
-        raise UserError(f"{directory}: TensorFlow cannot load it: {_first_line(error)}") from error
+        raise UserError(f"{directory}: no export that can be used: {_first_line(error)}") from error
 
 
 def _read_record(path):
