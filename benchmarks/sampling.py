@@ -10,23 +10,15 @@ import time
 from pathlib import Path
 
 import tensorflow as tf
+from depth import make_model
 
-from pcvae import export, models
+from pcvae import export
 
 EXPORTS = {
     "export, any batch": {},
     "export, batch_size=1": {"batch_size": 1},
     "export, batch_size=1, xla": {"batch_size": 1, "xla": True},
 }
-
-
-def make_model(levels_at_32, width):
-    """A VDVAE for 32x32 whose depth grows at the finest resolution."""
-    return models.VDVAE(
-        encoder_blocks=f"32x{levels_at_32},32d2,16d2,8d2,4d4,1x1",
-        decoder_blocks=f"1x1,4m1,8m4,16m8,32m16,32x{levels_at_32}",
-        width=width,
-    )
 
 
 def timed(call, seed):
@@ -56,7 +48,9 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         calls, first = {}, {}
-        for name, call in samplers(make_model(arguments.levels, arguments.width), Path(folder)):
+        for name, call in samplers(
+            make_model(arguments.levels, arguments.width, unroll=False), Path(folder)
+        ):
             calls[name], first[name] = call, timed(call, 0)
         rounds = [
             {name: timed(call, seed) for name, call in calls.items()}

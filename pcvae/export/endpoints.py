@@ -13,14 +13,9 @@ FIRST_SPEC = tf.TensorSpec((), tf.int64, name="first_sample")
 LEVELS_SPEC = tf.TensorSpec((), tf.int32, name="num_levels")
 
 
-def level_name(index):
-    """Returns the name of the latents of a level in an export or a file: ``level_000``."""
-    return f"level_{index:03d}"
-
-
 def level_names(model):
-    """Returns the names of the latents of a model, coarsest first; see `level_name`."""
-    return [level_name(index) for index in range(model.num_levels)]
+    """Returns the names of a model's latents in exports and files: ``level_000``, the coarsest."""
+    return [f"level_{index:03d}" for index in range(model.num_levels)]
 
 
 def own_prefixes(model):

@@ -161,11 +161,16 @@ def _check_graph(path):
         )
 
 
+def functions_of(graph):
+    """Returns the functions of a `MetaGraphDef`, as `FunctionDef`s to read or edit."""
+    return graph.graph_def.library.function  # the field's name is TensorFlow's
+
+
 def _unknown(graph):
     """Returns the names of operations and objects in a graph that no export has."""
     names = {node.op for node in graph.graph_def.node}
     with_files, referred_to = set(), set(graph.object_graph_def.concrete_functions)
-    for function in graph.graph_def.library.function:
+    for function in functions_of(graph):
         name = function.signature.name
         operations = {node.op for node in function.node_def}
         if operations & FILE_OPERATIONS:

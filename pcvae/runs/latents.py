@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from pcvae import data, evaluation
-from pcvae.checks import check_integer
+from pcvae.checks import check_integer, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
-from pcvae.export.endpoints import level_name
+from pcvae.export.endpoints import level_names
 from pcvae.runs.finished_run import load
 from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
 
@@ -31,7 +31,7 @@ def encode(*, run_dir, images, output, seed=0, num_images=64):
     """
     model, originals = _open(run_dir, num_images, images)
     latents = model.encode(originals, seed=seed)
-    arrays = {level_name(index): latent for index, latent in enumerate(latents)}
+    arrays = dict(zip(level_names(model), latents, strict=True))
     write_picture_or_arrays(output, None, **arrays)
 
 
@@ -62,16 +62,14 @@ def read_latents(path, model):
         UserError: they are not those of the first levels of the model.
     """
     headers = read_headers(Path(path))
-    names = [level_name(index) for index in range(len(headers))]
-    if len(names) > model.num_levels or set(names) != set(headers):
-        known = {level_name(index) for index in range(model.num_levels)}
+    known = level_names(model)
+    names = known[: len(headers)]
+    if set(names) != set(headers):
         # Those that are no levels come first.
         found = sorted(headers, key=lambda name: (name in known, name))
-        found = [name or "an array without a name" for name in found]
-        shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+        found = some_names((name or "an array without a name" for name in found), 8)
         raise UserError(
-            f"{path}: expected the first of the levels {level_name(0)} to "
-            f"{level_name(model.num_levels - 1)}, got {shown}"
+            f"{path}: expected the first of the levels {known[0]} to {known[-1]}, got {found}"
         )
     count = headers[names[0]][0][:1]
     for name, shape in zip(names, model.latent_shapes, strict=False):

@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from pcvae import models
 from pcvae.errors import UserError
 from pcvae.export import export_model, load_export
+from pcvae.export.reading import functions_of
 from tests.models import tiny
 
 SEED, TEMPERATURE = 3, 0.7
@@ -220,7 +221,7 @@ def tampered(source, target, change):
 
 
 def write_file(graph):
-    graph.graph_def.library.function[0].node_def.add(name="evil", op="WriteFile")
+    functions_of(graph)[0].node_def.add(name="evil", op="WriteFile")
 
 
 def py_function(graph):
@@ -228,9 +229,9 @@ def py_function(graph):
 
 
 def call_the_saver(graph):
-    library = graph.graph_def.library.function
-    saver = next(f for f in library if any(node.op == "SaveV2" for node in f.node_def))
-    node = library[0].node_def.add(name="evil", op="StatefulPartitionedCall")
+    functions = functions_of(graph)
+    saver = next(f for f in functions if any(node.op == "SaveV2" for node in f.node_def))
+    node = functions[0].node_def.add(name="evil", op="StatefulPartitionedCall")
     node.attr["f"].func.name = saver.signature.name
 
 
@@ -239,10 +240,10 @@ def keras_object(graph):
 
 
 def two_of_one_name(graph):
-    library = graph.graph_def.library.function
-    honest = copy.deepcopy(library[0])
-    library[0].node_def.add(name="evil", op="WriteFile")
-    library.append(honest)
+    functions = functions_of(graph)
+    honest = copy.deepcopy(functions[0])
+    functions[0].node_def.add(name="evil", op="WriteFile")
+    functions.append(honest)
 
 
 def no_objects(graph):
