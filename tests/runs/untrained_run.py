@@ -2,18 +2,13 @@
 
 import json
 
-import numpy as np
-
 from pcvae import models, training
 from tests.models import tiny
 
 
 def write_run(run_dir, arrays, seed=0, step=1):
     """Writes a model, its averaged weights, and where the data come from; returns the directory."""
-    model = models.VDVAE(**tiny.LARGER_ARGUMENTS)
-    generator = np.random.default_rng(seed)
-    for weight in model.weights:
-        weight.assign(0.2 * generator.standard_normal(weight.shape))
+    model = tiny.random_weights(models.VDVAE(**tiny.LARGER_ARGUMENTS), 0.2, seed)
     run_dir.mkdir(exist_ok=True)
     models.write_model(model, run_dir / "model.json")
     state = {"ema": model.named_weights}
