@@ -62,7 +62,7 @@ setup(
     },
     package_data={
         **{gin_package(folder): ["*.gin"] for folder in GIN_FOLDERS},
-        "pcvae.evaluation": ["templates/*.html"],
+        "pcvae.show": ["templates/*.html"],
     },
     install_requires=[
         "tensorflow>=2.20,<2.22",

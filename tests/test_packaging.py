@@ -121,9 +121,9 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "__pycache__",
         "checks",
         "commands",
+        "files",
         "gin",
         "gin_utils",
-        "new_folder",
         "variables",
     }
     assert rooms - private == set(pcvae.__all__) - {"__version__", "load"}

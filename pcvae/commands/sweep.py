@@ -47,18 +47,20 @@ def run(values):
     if repeated or "" in texts:
         raise UserError(f"--values: expected different values, got {','.join(texts)}")
     runs = command.import_runs()
+    from pcvae import studies  # only now: it takes TensorFlow
+
     for text in texts:
         bindings = [*values.gin_bindings, gin_utils.binding(values.knob, text)]
         parse_experiment(runs, values.gin_file, bindings, values.gin_search_path)
     name = os.path.splitext(os.path.basename(values.gin_file[-1]))[0]
     folder = values.run_dir or os.path.join("runs", f"sweep-{name}")
-    finished = runs.finished_runs_of_sweep(folder=folder, knob=values.knob)
+    finished = studies.finished_runs_of_sweep(folder=folder, knob=values.knob)
     for index, text in enumerate(texts, start=1):
         print(f"sweep: run {index} of {len(texts)}: {values.knob} = {text}", flush=True)
         run_dir = os.path.join(folder, f"{values.knob}={text}")
         steps.run_step("train", [f"--run_dir={run_dir}", *_train_arguments(values, text)])
         finished[text] = run_dir
-        runs.summarise_sweep(folder=folder, knob=values.knob, run_dirs=finished)
+        studies.summarise_sweep(folder=folder, knob=values.knob, run_dirs=finished)
 
 
 def _train_arguments(values, text):

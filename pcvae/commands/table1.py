@@ -55,6 +55,8 @@ def run(values):
     folder = values.run_dir or os.path.join("runs", f"table1-{values.dataset}")
     prefix = _checked_prefix(values.prefix or PREFIXES[values.dataset])
     runs = command.import_runs()
+    from pcvae import studies  # only now: it takes TensorFlow
+
     shared = {kind: _shared_arguments(values, kind) for kind in ("elbo", "rate")}
     finished = {}
     for seed in seeds:
@@ -77,7 +79,7 @@ def run(values):
             "seed": seed,
         }
         steps.run_step("rate_distortion", [f"--{name}={value}" for name, value in refit.items()])
-        target = runs.measured_rate_nats_per_dim(run_dir=elbo, prefix=prefix)
+        target = studies.measured_rate_nats_per_dim(run_dir=elbo, prefix=prefix)
         latents = ("NUM_LATENT_LEVELS", _gin_value(prefix))
         train(rate, "rate", latents, ("RATE_TARGET_NATS_PER_DIM", target))
         finished[seed] = {"elbo": elbo, "rate": rate}
@@ -85,7 +87,7 @@ def run(values):
             limit = ("RATE_TARGET_NATS_PER_DIM", NO_RATE_LIMIT_NATS_PER_DIM)
             train(free, "rate", latents, limit, ("MULTIPLIER_INITIAL", 1e-6))
             finished[seed]["no_limit"] = free
-        runs.summarise_table1(
+        studies.summarise_table1(
             folder=folder, dataset=values.dataset, prefix=prefix, run_dirs=finished
         )
 

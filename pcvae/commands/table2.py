@@ -57,7 +57,9 @@ def run(values):
         kind: shared_arguments(values, "table2", OWN_MACROS, constrained=kind == "stage1")
         for kind in KINDS
     }
-    runs = command.import_runs()
+    command.import_runs()
+    from pcvae import studies  # only now: it takes TensorFlow
+
     finished = {}
     # The first target of every seed comes first: the table of seeds is there before the sweep.
     order = [(seed, targets[:1]) for seed in seeds]
@@ -81,7 +83,7 @@ def run(values):
             train(stages["stage1"], "stage1", f"--gin.DISTORTION_TARGET_MSE={target}")
             train(stages["stage2"], "stage2", f"--first_stage={stages['stage1']}")
             finished[seed]["stages"][target] = stages
-        runs.summarise_table2(
+        studies.summarise_table2(
             folder=folder,
             dataset=values.dataset,
             run_dirs=finished,

@@ -10,7 +10,7 @@ from pcvae.errors import UserError
 from pcvae.export.description import describe, example, readme
 from pcvae.export.endpoints import Endpoints
 from pcvae.export.stablehlo import FILE, sample_as_stablehlo
-from pcvae.new_folder import new_folder
+from pcvae.files import new_folder
 
 WEIGHTS_DTYPES = ("float32", "bfloat16", "float16")
 RECORD = "export.json"

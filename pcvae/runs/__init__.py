@@ -27,9 +27,6 @@ from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.records import read_run
 from pcvae.runs.report import write_report
 from pcvae.runs.sampling import sample
-from pcvae.runs.sweep import finished_runs_of_sweep, summarise_sweep
-from pcvae.runs.table1 import measured_rate_nats_per_dim, summarise_table1
-from pcvae.runs.table2 import summarise_table2
 from pcvae.runs.training_run import train
 
 __all__ = [
@@ -41,7 +38,6 @@ __all__ = [
     "evaluate",
     "explore",
     "export",
-    "finished_runs_of_sweep",
     "fit_prefix_decoders",
     "frechet",
     "frechet_record",
@@ -50,16 +46,12 @@ __all__ = [
     "interpolate",
     "load",
     "load_prefix_decoders",
-    "measured_rate_nats_per_dim",
     "progressive",
     "rate_distortion",
     "read_lpips",
     "read_run",
     "reconstruct",
     "sample",
-    "summarise_sweep",
-    "summarise_table1",
-    "summarise_table2",
     "swap",
     "train",
     "train_extractor",

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pcvae import evaluation
+from pcvae import show
+from pcvae.quantities import QUANTITIES, measured
 from pcvae.runs.history import read_history
 from pcvae.runs.records import read_evaluation, read_run, write_json
 from pcvae.runs.report import (
@@ -12,6 +13,7 @@ from pcvae.runs.report import (
     protocol_of,
     rate_distortion_figures,
 )
+from pcvae.tables import text_table
 
 # What has to agree for the numbers of two runs to be compared.
 _SETTINGS = ("data", "split", "num_images", "importance_samples", "image_shape")
@@ -60,8 +62,8 @@ def compare(*, run_dirs, output):
     output = Path(output)
     write_json(entries, output / "comparison.json")
     plot = output / "rate_distortion.png"
-    evaluation.save_png(evaluation.rate_distortion_plot(curves), plot)
-    evaluation.write_page(
+    show.save_png(show.rate_distortion_plot(curves), plot)
+    show.write_page(
         "comparison.html",
         output / "comparison.html",
         title=f"{len(labels)} runs",
@@ -73,7 +75,7 @@ def compare(*, run_dirs, output):
     )
     header = ("quantity", "unit", *labels)
     rows = [header, *((row["name"], row["unit"], *row["texts"]) for row in table)]
-    print(evaluation.text_table(rows, left=(0, 1)), *remarks, sep="\n")
+    print(text_table(rows, left=(0, 1)), *remarks, sep="\n")
     names = ("comparison.html", "comparison.json", plot.name)
     print(*(f"wrote {output / name}" for name in names), sep="\n", flush=True)
     return entries
@@ -99,13 +101,13 @@ def comparison_rows(records):
         records: {label: evaluation}. What one of them lacks is a dash.
     """
     numbers = {
-        label: {item.quantity.key: item for item in evaluation.measured(record)}
+        label: {item.quantity.key: item for item in measured(record)}
         for label, record in records.items()
     }
     quantities = {
         item.quantity.key: item.quantity for items in numbers.values() for item in items.values()
     }
-    order = [quantity.key for quantity in evaluation.QUANTITIES]
+    order = [quantity.key for quantity in QUANTITIES]
     known = [key for key in order if key in quantities]
     rows = [
         {
@@ -129,7 +131,7 @@ def reasons(records):
     return [
         f"There is no {item.quantity.name} of {label}: {item.reason}."
         for label, record in records.items()
-        for item in evaluation.measured(record)
+        for item in measured(record)
         if item.value is None and item.reason
     ]
 
@@ -155,7 +157,7 @@ def _protocol_differences(records):
         name for record in records.values() for name in record if name.endswith("_protocol")
     ):
         protocols = {
-            label: dict(evaluation.settings(record[name]))
+            label: dict(show.settings(record[name]))
             for label, record in records.items()
             if isinstance(record.get(name), dict)
         }

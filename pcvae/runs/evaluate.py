@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pcvae import data, evaluation, training
+from pcvae import data, measure, training
 from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
+from pcvae.quantities import evaluation_table
 from pcvae.runs.finished_run import load
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.lpips import read_lpips
@@ -41,7 +42,7 @@ def evaluate(
         frechet: None, or a dict of arguments of `frechet_record`, its own ``split`` among them:
             then samples are measured against the dataset, too.
         perceptual: None, or a dict with ``metrics`` and ``lpips_weights``: then reconstructions are
-            compared with their images by `evaluation.PerceptualEvaluation`, too.
+            compared with their images by `measure.PerceptualEvaluation`, too.
         strategy: a `tf.distribute.Strategy`; by default one device.
 
     Returns:
@@ -64,11 +65,11 @@ def evaluate(
         batch_size = batch_size or run["batch_size"]
         if frechet is not None:
             frechet = checked_arguments(model, dataset, **frechet)
-        importance = importance_samples and evaluation.ImportanceWeightedEvaluation(
+        importance = importance_samples and measure.ImportanceWeightedEvaluation(
             model, importance_samples, batch_size
         )
         perceptual = perceptual and _perceptual(model, batch_size, **perceptual)
-        likelihood = evaluation.LikelihoodEvaluation(model, batch_size)
+        likelihood = measure.LikelihoodEvaluation(model, batch_size)
         record = evaluate_split(likelihood, dataset, split, seed, num_images)
         lines = []
         if importance:
@@ -86,15 +87,15 @@ def evaluate(
     constraints = run.get("constraints", [])
     if constraints:
         state = training.read_group(Path(run_dir) / "checkpoints", "lagrange")
-        record["constraints"] = evaluation.constraint_results(
+        record["constraints"] = measure.constraint_results(
             constraints, record, model.image_shape, state["values"]
         )
     write_json(record, path)
     images = "1 image" if record["num_images"] == 1 else f"{record['num_images']:,} images"
     print(f"{images} of the {split} split of {dataset.name}, averaged weights, seed {seed}")
-    print(evaluation.evaluation_table(record), *constraint_lines(record), *lines, sep="\n")
+    print(evaluation_table(record), *constraint_lines(record), *lines, sep="\n")
     findings = health_of(run_dir, record)
-    print(*evaluation.health_lines(findings), f"wrote {path}", sep="\n")
+    print(*measure.health_lines(findings), f"wrote {path}", sep="\n")
     if output is None:
         print(f"wrote {write_report(run_dir)}")
     return record
@@ -121,7 +122,7 @@ def closing_lines(record):
     """Returns a line with the numbers of an evaluation, and one for each constraint."""
     count, split = record["num_images"], record["split"]
     return [
-        f"{evaluation.headline(record)} on {count:,} images of the {split} split",
+        f"{measure.headline(record)} on {count:,} images of the {split} split",
         *constraint_lines(record),
     ]
 
@@ -136,4 +137,4 @@ def _perceptual(model, batch_size, metrics, lpips_weights=None):
     lpips, protocol = None, {"reconstruction": "mean of the head, not rounded"}
     if lpips_weights is not None:
         lpips, protocol["lpips"] = read_lpips(lpips_weights)
-    return evaluation.PerceptualEvaluation(model, metrics, lpips, batch_size), protocol
+    return measure.PerceptualEvaluation(model, metrics, lpips, batch_size), protocol

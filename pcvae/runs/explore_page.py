@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from pcvae import data, evaluation
+from pcvae import data, measure, show
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 
@@ -38,14 +38,14 @@ def make_app(flask, model, title, trusted_hosts=None):
 
     @app.get("/")
     def page():
-        return evaluation.render_page(
+        return show.render_page(
             "explore.html",
             title=f"Explore {title}",
             model=model,
             refused=refused,
             max_samples=MAX_SAMPLES,
             max_upload_bytes=MAX_UPLOAD_BYTES,
-            below=list(evaluation.BELOW),
+            below=list(show.BELOW),
             nonce=secrets.token_urlsafe(16),
         )
 
@@ -103,7 +103,7 @@ def sample(model, form, files):
     num_samples = check_integer("num_samples", _number(form, "num_samples", int), 1, MAX_SAMPLES)
     temperature, seed = _number(form, "temperature", float), _number(form, "seed", int)
     images = model.sample(num_samples, temperature, seed)
-    return {"picture": _picture(evaluation.image_grid(images))}
+    return {"picture": _picture(show.image_grid(images))}
 
 
 def prefix(model, form, files):
@@ -111,18 +111,18 @@ def prefix(model, form, files):
     num_levels = check_integer("num_levels", _number(form, "num_levels", int), 1, model.num_levels)
     seed = _number(form, "seed", int)
     image, note = _upload(model, files, "image")
-    reconstruction, measured = evaluation.single_prefix(model, image, num_levels, seed)
+    reconstruction, measured = measure.single_prefix(model, image, num_levels, seed)
     return {
         "original": _picture(image[0]),
         "reconstruction": _picture(reconstruction[0]),
         **measured,
-        "label": evaluation.prefix_label(model, num_levels).replace("\n", ", "),
+        "label": show.prefix_label(model, num_levels).replace("\n", ", "),
         "notes": [note],
     }
 
 
 def swap(model, form, files):
-    """Gives the first image levels of the second; see `evaluation.swap`."""
+    """Gives the first image levels of the second; see `show.swap`."""
     top = model.num_levels - 1
     low = check_integer("first level", _number(form, "first_level", int), 0, top)
     high = check_integer("last level", _number(form, "last_level", int), low, top)
@@ -131,7 +131,7 @@ def swap(model, form, files):
     first, first_note = _upload(model, files, "first")
     second, second_note = _upload(model, files, "second")
     levels = range(low, high + 1)
-    swapped = evaluation.swap(model, first, second, levels, below, seed, temperature)
+    swapped = show.swap(model, first, second, levels, below, seed, temperature)
     return {
         "first": _picture(first[0]),
         "second": _picture(second[0]),
@@ -165,5 +165,5 @@ def _upload(model, files, name):
 
 def _picture(image):
     """Returns an image uint8 [height, width, channels] as a data URI."""
-    data_of_png = evaluation.png_bytes(evaluation.displayable(image))
+    data_of_png = show.png_bytes(show.displayable(image))
     return f"data:image/png;base64,{base64.b64encode(data_of_png).decode('ascii')}"

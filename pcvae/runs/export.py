@@ -3,7 +3,7 @@
 import time
 
 from pcvae.export import export_model
-from pcvae.new_folder import check_new_folder
+from pcvae.files import check_new_folder
 from pcvae.runs.finished_run import load
 
 

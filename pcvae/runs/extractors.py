@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import data, evaluation
+from pcvae import data, measure
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
-from pcvae.evaluation import synthetic_classifier
-from pcvae.new_folder import new_file
+from pcvae.files import new_file
+from pcvae.measure import synthetic_classifier
 
 IN_DOMAIN = "synthetic"
 VERSION = 1  # of the network and its training: another one is another extractor
@@ -30,7 +30,7 @@ def find_extractor(source, image_shape, resize=None, sha256=None):
         source: ``"synthetic"``, the in-domain extractor at the size of the images, or
             ``"synthetic:SIZE"``; it is trained when it is not there yet (`train_extractor`). Or the
             address of a file, ``https://...``, which is fetched once, if its ``sha256`` is given.
-            Or what `evaluation.as_extractor` takes.
+            Or what `measure.as_extractor` takes.
         image_shape: (height, width, channels) of the images.
         resize: how images are resized to the size of the extractor; see `FeatureExtractor`.
         sha256: what is checked: the SHA-256 of the file, or of the network as protocols state it
@@ -46,9 +46,9 @@ def find_extractor(source, image_shape, resize=None, sha256=None):
         _check_sha256(extractor, None, sha256)
     elif kind in ("http", "https"):
         name = Path(urllib.request.url2pathname(rest)).stem
-        extractor = evaluation.as_extractor(fetch(text, sha256), resize, name)  # which checks it
+        extractor = measure.as_extractor(fetch(text, sha256), resize, name)  # which checks it
     else:
-        extractor = evaluation.as_extractor(source, resize)
+        extractor = measure.as_extractor(source, resize)
         _check_sha256(extractor, text, sha256)
     extractor.check(image_shape)
     return extractor
@@ -71,7 +71,7 @@ def fetch(address, sha256):
         )
     sha256 = _checked_sha256(sha256)
     path = data.cache_root() / FOLDER / sha256 / Path(urllib.request.url2pathname(address)).name
-    if path.is_file() and evaluation.file_sha256(path) == sha256:
+    if path.is_file() and measure.file_sha256(path) == sha256:
         return path
     try:
         with new_file(path) as partial:
@@ -79,7 +79,7 @@ def fetch(address, sha256):
             request = urllib.request.urlopen(address, timeout=_SECONDS_TO_ANSWER)
             with request as answer, partial.open("wb") as file:
                 shutil.copyfileobj(answer, file)
-            found = evaluation.file_sha256(partial)
+            found = measure.file_sha256(partial)
             if found != sha256:
                 raise UserError(f"extractor {address}: expected the SHA-256 {sha256}, got {found}")
     except OSError as error:
@@ -98,7 +98,7 @@ def _check_sha256(extractor, path, sha256):
     """Checks what a user may know an extractor by: the hash in protocols, or its file's."""
     if not sha256 or _checked_sha256(sha256) == extractor.sha256:
         return
-    if path is None or evaluation.file_sha256(path) != sha256.lower():
+    if path is None or measure.file_sha256(path) != sha256.lower():
         raise UserError(
             f"extractor {extractor.name}: its SHA-256 is {extractor.sha256}, not {sha256}"
         )
@@ -151,7 +151,7 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
     features = synthetic_classifier.feature_model(classifier, images)
     with new_file(path) as partial:
         features.save(partial)
-    sha256 = evaluation.as_extractor(features).sha256
+    sha256 = measure.as_extractor(features).sha256
     print(
         f"{name}: {features.output_shape[1]} features; of {num_held_out:,} new pictures it reads "
         f"the whole number of {right:.1%}; SHA-256 of its weights {sha256}",
@@ -202,4 +202,4 @@ def _in_domain_extractor(text, rest, image_shape, resize):
         # scope of a strategy Keras' optimizer refuses a step outside of its replicas.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(train_extractor, image_size=size).result()
-    return evaluation.as_extractor(path, resize, extractor_name(size))
+    return measure.as_extractor(path, resize, extractor_name(size))

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pcvae import data, evaluation, models, training
+from pcvae import data, measure, models, show, training
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.runs.frozen import frozen_shapes, read_frozen
@@ -54,20 +54,20 @@ def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, dec
     reconstructions = model.reconstruct(originals, num_levels, seed=seed, decoder=decoder)
 
     def picture():
-        label, rows = evaluation.prefix_label(model, num_levels, decoder), []
+        label, rows = show.prefix_label(model, num_levels, decoder), []
         for start in range(0, len(originals), NUM_IMAGES_SHOWN):
             part = slice(start, start + NUM_IMAGES_SHOWN)
             rows += [("original", originals[part]), (label, reconstructions[part])]
-        return evaluation.labelled_rows(rows)
+        return show.labelled_rows(rows)
 
     write_picture_or_arrays(output, picture, images=originals, reconstructions=reconstructions)
 
 
 def describe(*, model_fn, image_shape=None):
     """Returns the level table of a model that is built for this."""
-    return evaluation.level_table(model_fn(**({"image_shape": image_shape} if image_shape else {})))
+    return measure.level_table(model_fn(**({"image_shape": image_shape} if image_shape else {})))
 
 
 def describe_run(*, run_dir):
     """Returns the level table of a run's model."""
-    return evaluation.level_table(models.read_model(Path(run_dir) / "model.json"))
+    return measure.level_table(models.read_model(Path(run_dir) / "model.json"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pcvae import data, evaluation, training
+from pcvae import data, measure, training
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.runs.extractors import IN_DOMAIN, find_extractor
@@ -71,17 +71,17 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
         batch_size,
         data.progress_of(f"features of the {split} split, batches"),
     )
-    samples = evaluation.collect_features(
+    samples = measure.collect_features(
         Samples(model, num_samples, temperature, seed, pixels, conditioning),
         extractor,
         batch_size,
         data.progress_of("drawing samples and their features, batches"),
     )
-    distance, error = evaluation.kernel_distance(samples.kept, reference.kept, seed)
+    distance, error = measure.kernel_distance(samples.kept, reference.kept, seed)
     statistics = samples.statistics, reference.statistics
     counts = {"samples": num_samples, "reference": count}
     return {
-        "frechet_distance": evaluation.frechet_distance(*statistics),
+        "frechet_distance": measure.frechet_distance(*statistics),
         "kernel_distance": distance,
         "kernel_distance_stderr": error,
         "frechet_protocol": {
@@ -98,7 +98,7 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
             "seed": seed,
             **_condition_protocol(model, conditioning),
             "validity": [
-                *evaluation.validity(counts, statistics[0].num_features),
+                *measure.validity(counts, statistics[0].num_features),
                 *_doubts_about_conditions(conditioning, split, num_samples),
             ],
         },

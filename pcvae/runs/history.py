@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pcvae import evaluation
+from pcvae import measure, show
 from pcvae.training import summaries
 
 _PANELS = (
@@ -29,7 +29,7 @@ def read_history(run_dir, name):
 
 
 def training_series(records):
-    """Returns the `evaluation.TrainingSeries` of the training log, or None if it is empty.
+    """Returns the `measure.TrainingSeries` of the training log, or None if it is empty.
 
     Args:
         records: what `read_history` gives for "train", or what a run has reported so far.
@@ -45,7 +45,7 @@ def training_series(records):
         for tag in records[-1]
         if tag.startswith(summaries.LAGRANGE_MULTIPLIER)
     }
-    return evaluation.TrainingSeries(
+    return measure.TrainingSeries(
         steps=column("step"),
         skipped_updates=column(summaries.SKIPPED_UPDATES),
         data_wait_fraction=column(summaries.DATA_WAIT_FRACTION),
@@ -67,14 +67,14 @@ def curve_panels(histories):
     for title, unit, tag, logarithmic in _PANELS:
         lines = _lines(histories, tag)
         if any(value for line in lines for value in line.values):
-            panels.append(evaluation.Panel(title, unit, lines, logarithmic, legend=True))
+            panels.append(show.Panel(title, unit, lines, logarithmic, legend=True))
     tags = {tag for logs in histories.values() for record in logs["train"][-1:] for tag in record}
     for tag in sorted(tag for tag in tags if tag.startswith(summaries.LAGRANGE_MULTIPLIER)):
         prefix = _num_levels(tag)
         of = "" if prefix is None else f", first {prefix} levels"
         lines = _lines(histories, tag)
         legend = len(histories) > 1
-        panels.append(evaluation.Panel(f"multiplier{of}", "weight", lines, True, legend=legend))
+        panels.append(show.Panel(f"multiplier{of}", "weight", lines, True, legend=legend))
         panels += _gap_panel(histories, tag, of)
     return panels
 
@@ -95,9 +95,9 @@ def _gap_panel(histories, multiplier_tag, of):
         values = [100.0 * record[gap_tag] / record[target_tag] for record in records]
         if records:
             steps = [record["step"] for record in records]
-            lines.append(evaluation.Line(label, steps, values, colour))
+            lines.append(show.Line(label, steps, values, colour))
     title = f"constraint gap{of}"
-    panel = evaluation.Panel(title, "% of the target", lines, target=0.0, legend=True)
+    panel = show.Panel(title, "% of the target", lines, target=0.0, legend=True)
     return [panel] if lines else []
 
 
@@ -110,7 +110,7 @@ def _lines(histories, tag):
             if records:
                 steps, values = ([record[key] for record in records] for key in ("step", tag))
                 text, colour = (label, run) if len(histories) > 1 else (name, log)
-                lines.append(evaluation.Line(text, steps, values, colour))
+                lines.append(show.Line(text, steps, values, colour))
     return lines
 
 

@@ -6,11 +6,11 @@ weights, or the same tensors by name in an ``.npz``. No pickle is ever run.
 
 from pathlib import Path
 
-from pcvae import data, evaluation, models, training
+from pcvae import data, measure, models, training
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
+from pcvae.files import check_new_folder, new_folder
 from pcvae.models.reference_weights import check_reference_shapes
-from pcvae.new_folder import check_new_folder, new_folder
 from pcvae.runs.records import write_json
 from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
 
@@ -59,7 +59,7 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
     run = {
         "data": None if dataset is None else dataset.origin,
         "batch_size": EVALUATION_BATCH_SIZE,
-        "imported": {"weights": weights.name, "sha256": evaluation.file_sha256(weights)},
+        "imported": {"weights": weights.name, "sha256": measure.file_sha256(weights)},
     }
     with new_folder(output) as folder:
         models.write_model(model, folder / "model.json")

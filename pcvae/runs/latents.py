@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import data, evaluation
+from pcvae import data, show
 from pcvae.checks import check_integer, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
@@ -52,7 +52,7 @@ def decode(*, run_dir, latents, output, seed=0, temperature=0.0):
     arrays = read_latents(latents, model)
     check_picture_size(output, len(arrays[0]))
     images = model.decode(arrays, seed=seed, temperature=temperature)
-    write_picture_or_arrays(output, lambda: evaluation.image_grid(images), images=images)
+    write_picture_or_arrays(output, lambda: show.image_grid(images), images=images)
 
 
 def read_latents(path, model):
@@ -98,11 +98,11 @@ def interpolate(
     temperature=0.0,
     num_images=8,
 ):
-    """Draws paths from images to others, one a column; see `evaluation.interpolate`."""
+    """Draws paths from images to others, one a column; see `show.interpolate`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     model, starts, ends = _open(run_dir, num_images, first, second)
     amounts = np.linspace(0.0, 1.0, num_steps).tolist()
-    results = evaluation.interpolate(
+    results = show.interpolate(
         model, starts, ends, amounts, path, num_levels, below, seed, temperature
     )
     rows = [(f"t = {amount:.2f}", row) for amount, row in zip(amounts, results, strict=True)]
@@ -124,7 +124,7 @@ def traverse(
     seed=0,
     temperature=0.0,
 ):
-    """Draws moves of one image along channels of a level, one a row; see `evaluation.traverse`."""
+    """Draws moves of one image along channels of a level, one a row; see `show.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     if not 0.0 <= reach <= MAX_REACH:
         raise UserError(f"reach: expected a number from 0 to {MAX_REACH:g}, got {reach}")
@@ -135,7 +135,7 @@ def traverse(
     amounts = np.linspace(-reach, reach, num_steps).tolist()
     rows = []
     for channel in channels:
-        moved = evaluation.traverse(model, image, level, channel, amounts, below, seed, temperature)
+        moved = show.traverse(model, image, level, channel, amounts, below, seed, temperature)
         rows.append((f"channel {channel}", np.concatenate(moved)))
     again = model.reconstruct(image, seed=seed)
     side = model.level_resolutions[level]
@@ -157,9 +157,9 @@ def swap(
     temperature=0.0,
     num_images=8,
 ):
-    """Draws images with some levels of others, one a column; see `evaluation.swap`."""
+    """Draws images with some levels of others, one a column; see `show.swap`."""
     model, own, other = _open(run_dir, num_images, first, second)
-    results = evaluation.swap(model, own, other, levels, below, seed, temperature)
+    results = show.swap(model, own, other, levels, below, seed, temperature)
     what = f"levels {_ranges(levels)}\nof second{_below(model, levels, below)}"
     _write(output, [("first", own), ("second", other), (what, results)], results)
 
@@ -176,7 +176,7 @@ def _open(run_dir, num_images, *places):
 
 
 def _write(output, rows, images):
-    write_picture_or_arrays(output, lambda: evaluation.labelled_rows(rows), images=images)
+    write_picture_or_arrays(output, lambda: show.labelled_rows(rows), images=images)
 
 
 def _below(model, edited, below):

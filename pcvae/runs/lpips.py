@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import evaluation
+from pcvae import measure
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
-from pcvae.evaluation.lpips import canonical_names, check_lpips_shapes, lpips_from_arrays
+from pcvae.measure.lpips import canonical_names, check_lpips_shapes, lpips_from_arrays
 from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
 
 
@@ -34,14 +34,14 @@ def import_lpips(*, backbone, lins, output):
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez(output, **arrays)
     print(
-        f"LPIPS with {network}, sha256 {evaluation.file_sha256(output)}",
+        f"LPIPS with {network}, sha256 {measure.file_sha256(output)}",
         f"wrote {output}",
         sep="\n",
     )
 
 
 def read_lpips(path):
-    """Returns an `evaluation.LPIPS` and what the protocol says of it.
+    """Returns an `measure.LPIPS` and what the protocol says of it.
 
     Args:
         path: an ``.npz`` of `import_lpips`.
@@ -56,7 +56,7 @@ def read_lpips(path):
         )
     model = lpips_from_arrays(_read_arrays(path))
     protocol = {"network": model.network, "version": "0.1", "weights": path.name}
-    return model, {**protocol, "sha256": evaluation.file_sha256(path)}
+    return model, {**protocol, "sha256": measure.file_sha256(path)}
 
 
 def _read(path, flag):

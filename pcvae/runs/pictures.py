@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import evaluation
+from pcvae import show
 from pcvae.errors import UserError
-from pcvae.new_folder import new_file
+from pcvae.files import new_file
 
 MAX_IMAGES_IN_PICTURE = 1024
 
@@ -26,7 +26,7 @@ def write_picture_or_arrays(output, picture, **arrays):
     image = None if output.suffix.lower() == ".npz" else picture()
     with new_file(output) as partial:  # what is there stays until the new one is whole
         if image is not None:
-            evaluation.save_png(image, partial)
+            show.save_png(image, partial)
         else:
             with partial.open("wb") as file:  # NumPy would add .npz to a name in .NPZ
                 np.savez(file, **arrays)
@@ -57,7 +57,7 @@ class PictureFolder:
     def write(self, first_index, images):
         """Writes images of consecutive indices."""
         for index, image in enumerate(images, first_index):
-            evaluation.save_png(evaluation.displayable(image), self._path(index))
+            show.save_png(show.displayable(image), self._path(index))
 
     def _path(self, index):
         return self._folder / f"{index:06d}.png"

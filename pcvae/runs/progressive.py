@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import evaluation
+from pcvae import show
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
@@ -53,15 +53,15 @@ def progressive(
         raise UserError(f"num_images: the {split} split has {count} images, got {needed}")
     images = np.asarray(dataset.images(split)[:needed])
     shown = images[:num_images]
-    columns = evaluation.progressive_reconstructions(model, shown, seed)
-    drawn = evaluation.progressive_samples(
+    columns = show.progressive_reconstructions(model, shown, seed)
+    drawn = show.progressive_samples(
         model, num_samples, REDRAWS, seed, temperature, images[:num_samples]
     )
-    maps = evaluation.bits_per_pixel_maps(model, shown, seed)
+    maps = show.bits_per_pixel_maps(model, shown, seed)
     pictures = {
-        "progressive_reconstructions": evaluation.reconstruction_picture(shown, columns),
-        "progressive_samples": evaluation.sample_picture(model, drawn),
-        "rate_maps": evaluation.rate_map_plot(shown, maps),
+        "progressive_reconstructions": show.reconstruction_picture(shown, columns),
+        "progressive_samples": show.sample_picture(model, drawn),
+        "rate_maps": show.rate_map_plot(shown, maps),
     }
     paths = [run_dir / "results" / "progressive.json"]
     record = [
@@ -76,7 +76,7 @@ def progressive(
     write_json(record, paths[0])
     for name, picture in pictures.items():
         paths.append(run_dir / "images" / f"{name}.png")
-        evaluation.save_png(picture, paths[-1])
+        show.save_png(picture, paths[-1])
     paths += refreshed_report(run_dir)
     print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return record

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pcvae import data, evaluation, models, training
+from pcvae import data, measure, models, show, training
 from pcvae.checks import check_seed
 from pcvae.errors import UserError
 from pcvae.runs.finished_run import load
 from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
 from pcvae.runs.report import check_report_files, refreshed_report
+from pcvae.tables import number_text, text_table
 from pcvae.training import checkpoints
 
 
@@ -79,7 +80,7 @@ def rate_distortion(
         decoders = load_prefix_decoders(run_dir, model)
         if not refit_steps and prefixes is not None:
             _check_fitted(model, decoders, prefixes)
-        rows, arrays = evaluation.rate_distortion_curve(
+        rows, arrays = measure.rate_distortion_curve(
             model,
             images[:num_images],
             decoders,
@@ -121,21 +122,21 @@ def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
             name: np.array([row[name] for row in rows]) for name in ("num_levels", "decoder")
         }
         np.savez(paths[-1], **arrays, **columns)
-    by_resolution = evaluation.rate_by_resolution(
+    by_resolution = measure.rate_by_resolution(
         arrays["rate_nats_per_level"], model.level_resolutions, model.image_shape
     )
     label = run_dir.resolve().name
     pictures = {
-        "rate_distortion": evaluation.rate_distortion_plot({label: rows}),
-        "rate_by_resolution": evaluation.rate_by_resolution_plot({label: by_resolution}),
+        "rate_distortion": show.rate_distortion_plot({label: rows}),
+        "rate_by_resolution": show.rate_by_resolution_plot({label: by_resolution}),
     }
     if decoders is not None:
         refitted = models.RefittedPrefixes(model, decoders)
         shown = np.asarray(images[:NUM_IMAGES_SHOWN])
-        pictures["refit_reconstructions"] = evaluation.refit_grid(refitted, shown, rows, seed)
+        pictures["refit_reconstructions"] = show.refit_grid(refitted, shown, rows, seed)
     for name, picture in pictures.items():
         paths.append(run_dir / "images" / f"{name}.png")
-        evaluation.save_png(picture, paths[-1])
+        show.save_png(picture, paths[-1])
     _write_summaries(run_dir, pictures)
     return paths + refreshed_report(run_dir)
 
@@ -195,9 +196,9 @@ def _table(rows):
         side = row["resolution"]
         numbers = (_with_error(row, name, digits) for name, digits in columns)
         lines.append((row["decoder"], str(row["num_levels"]), f"{side}x{side}", *numbers))
-    return evaluation.text_table(lines)
+    return text_table(lines)
 
 
 def _with_error(row, name, digits):
     value, error = row[name], row[f"{name}_stderr"]
-    return evaluation.number_text(value, None if value is None else error, digits)
+    return number_text(value, None if value is None else error, digits)

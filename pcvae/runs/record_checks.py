@@ -4,8 +4,8 @@ Somebody else may have written them, or an editor. Each function returns what is
 of a line, or None: a number is a number, a list has one for each level.
 """
 
-from pcvae import evaluation
 from pcvae.checks import is_number_or_none
+from pcvae.quantities import QUANTITIES
 
 # What every version of pcvae has written; newer fields may be missing.
 _RUN_FIELDS = ("data", "batch_size")
@@ -13,7 +13,7 @@ _EVALUATION_MEANS = ("rate_bits_per_dim", "rate_nats_per_level", "distortion_mse
 _LIKELIHOOD_MEANS = ("nll_bits_per_dim", "negative_elbo_bits_per_dim")
 _CURVE_NUMBERS = ("rate_bits_per_dim", "distortion_mse", "psnr_db")
 _STDERR = "_stderr"
-_KNOWN = {quantity.key for quantity in evaluation.QUANTITIES}
+_KNOWN = {quantity.key for quantity in QUANTITIES}
 
 
 def fault_of_run(record):

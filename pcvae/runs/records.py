@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import data, evaluation
+from pcvae import data, show
 from pcvae.errors import UserError
 from pcvae.models.recorded import read_record
 from pcvae.runs.record_checks import fault_of_curve, fault_of_evaluation, fault_of_run
@@ -104,15 +104,15 @@ def draw_pictures(model, images, seed):
     count = min(NUM_SAMPLES_SHOWN, len(images)) if model.condition else NUM_SAMPLES_SHOWN
     condition = model.natural_condition(images[:count]) if model.condition else None
     pictures = {
-        summaries.samples_tag(temperature): evaluation.image_grid(
+        summaries.samples_tag(temperature): show.image_grid(
             model.sample(count, temperature, seed=seed, condition=condition)
         )
         for temperature in SAMPLE_TEMPERATURES
     }
     shown = np.asarray(images[:NUM_IMAGES_SHOWN])
-    pictures[summaries.PREFIX_RECONSTRUCTION] = evaluation.prefix_grid(model, shown, seed=seed)
+    pictures[summaries.PREFIX_RECONSTRUCTION] = show.prefix_grid(model, shown, seed=seed)
     if condition is not None:
-        pictures["images/conditional_samples"] = evaluation.conditional_grid(
+        pictures["images/conditional_samples"] = show.conditional_grid(
             model, shown, condition[: len(shown)], seed
         )
     return pictures
@@ -123,5 +123,5 @@ def write_pictures(model, images, seed, folder):
     paths = []
     for tag, picture in draw_pictures(model, images, seed).items():
         paths.append(folder / f"{tag.rsplit('/', 1)[1]}.png")
-        evaluation.save_png(picture, paths[-1])
+        show.save_png(picture, paths[-1])
     return paths

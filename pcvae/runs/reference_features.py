@@ -6,10 +6,10 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from pcvae import data, evaluation
+from pcvae import data, measure
 from pcvae.errors import UserError
-from pcvae.evaluation.features import ImageFeatures
-from pcvae.new_folder import new_file
+from pcvae.files import new_file
+from pcvae.measure.features import ImageFeatures
 
 CACHE_VERSION = 1
 
@@ -33,7 +33,7 @@ def reference_features(images, data_sha256, extractor, batch_size, progress=None
         data_sha256: what `images_sha256` gives for them.
         extractor: a `FeatureExtractor` that was checked for them.
         batch_size: images at once over all replicas.
-        progress: see `evaluation.collect_features`.
+        progress: see `measure.collect_features`.
 
     Raises:
         UserError: the cache folder cannot be written.
@@ -49,7 +49,7 @@ def reference_features(images, data_sha256, extractor, batch_size, progress=None
     cached = _read_features(path) if extractor.sha256 else None
     if cached is not None:
         return cached
-    features = evaluation.collect_features(images, extractor, batch_size, progress)
+    features = measure.collect_features(images, extractor, batch_size, progress)
     if extractor.sha256:
         _write_features(path, features)
     return features
@@ -59,7 +59,7 @@ def _read_features(path):
     """Returns the features of a file, or None if there are none."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            statistics = evaluation.FeatureStatistics(len(arrays["sum"]))
+            statistics = measure.FeatureStatistics(len(arrays["sum"]))
             statistics.count = int(arrays["count"])
             statistics.sum, statistics.outer = arrays["sum"], arrays["outer"]
             return ImageFeatures(statistics, arrays["kept"])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pcvae import evaluation, models
+from pcvae import measure, models, show
 from pcvae.errors import UserError
 from pcvae.runs.history import curve_panels, read_history, training_series
 from pcvae.runs.records import read_curve, read_evaluation, read_run, write_json
@@ -27,7 +27,7 @@ _CURVE_FIELDS = ("data", "split", "num_images", "seed")
 
 
 def health_of(run_dir, record, resolutions=None):
-    """Returns the findings about a run; see `evaluation.health_findings`.
+    """Returns the findings about a run; see `measure.health_findings`.
 
     Args:
         run_dir: a run directory.
@@ -36,7 +36,7 @@ def health_of(run_dir, record, resolutions=None):
     """
     resolutions = resolutions or shape_of(run_dir, record)[1]
     series = training_series(read_history(run_dir, "train"))
-    return evaluation.health_findings(record, resolutions, series, free_bits_of(run_dir))
+    return measure.health_findings(record, resolutions, series, free_bits_of(run_dir))
 
 
 def write_health(run_dir, record):
@@ -64,20 +64,20 @@ def write_report(run_dir):
     label = run_dir.resolve().name
     histories = {label: {name: read_history(run_dir, name) for name in ("train", "eval")}}
     rows, (shape, resolutions) = _curve(run_dir), shape_of(run_dir, record)
-    by_resolution = evaluation.mean_rate_by_resolution(record, shape, resolutions)
+    by_resolution = measure.mean_rate_by_resolution(record, shape, resolutions)
     path = run_dir / PAGE
-    evaluation.write_page(
+    show.write_page(
         "report.html",
         path,
         title=label,
-        subtitle=f"{evaluation.headline(record)} on {record['num_images']:,} images of the "
+        subtitle=f"{measure.headline(record)} on {record['num_images']:,} images of the "
         f"{record['split']} split",
         record=record,
         findings=write_health(run_dir, record),
         curves=curve_figures(histories),
         rate_plots=_rate_plots(label, rows, by_resolution),
         curve_note=_curve_note(rows),
-        levels=evaluation.level_rows(record, shape, resolutions, free_bits_of(run_dir)),
+        levels=measure.level_rows(record, shape, resolutions, free_bits_of(run_dir)),
         pictures=_pictures(run_dir / "images"),
         protocol=_protocol(record, rows),
         configuration=_texts(run_dir),
@@ -112,16 +112,13 @@ def refreshed_report(run_dir):
 
 def curve_figures(histories):
     """Returns the curves of runs as SVG elements; see `history.curve_panels`."""
-    return [
-        evaluation.curve_plot(panel, output=evaluation.inline_svg)
-        for panel in curve_panels(histories)
-    ]
+    return [show.curve_plot(panel, output=show.inline_svg) for panel in curve_panels(histories)]
 
 
 def rate_distortion_figures(curves):
     """Returns the rate-distortion plots of {label: rows} as SVG elements, MSE and PSNR."""
     return [
-        evaluation.rate_distortion_plot(curves, names=(name,), output=evaluation.inline_svg)
+        show.rate_distortion_plot(curves, names=(name,), output=show.inline_svg)
         for name in ("distortion_mse", "psnr_db")
     ]
 
@@ -191,16 +188,14 @@ def _curve_note(rows):
 def _rate_plots(label, rows, by_resolution):
     return [
         *(rate_distortion_figures({label: rows}) if rows else ()),
-        evaluation.rate_by_resolution_plot({label: by_resolution}, output=evaluation.inline_svg),
+        show.rate_by_resolution_plot({label: by_resolution}, output=show.inline_svg),
     ]
 
 
 def _pictures(folder):
     found = [(name, folder / f"{name}.png") for name in CAPTIONS]
     return [
-        {**evaluation.picture(path), "caption": CAPTIONS[name]}
-        for name, path in found
-        if path.exists()
+        {**show.picture(path), "caption": CAPTIONS[name]} for name, path in found if path.exists()
     ]
 
 

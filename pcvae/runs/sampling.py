@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcvae import data, evaluation, models
+from pcvae import data, models, show
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
@@ -127,8 +127,8 @@ class _Conditions:
         """Returns a grid of the images, below their conditions if those are images, too."""
         given = self.of(indices).get("condition")
         if given is None or given.ndim == 1:
-            return evaluation.image_grid(images)
-        return evaluation.rows_of_conditions(given, images)
+            return show.image_grid(images)
+        return show.rows_of_conditions(given, images)
 
 
 def _batch_size(batch_size, model):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from pcvae import evaluation, models, training
+from pcvae import measure, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
 from pcvae.runs.frozen import FrozenWeights, cached_first_stage
@@ -97,7 +97,7 @@ def train(
             update=update,
             seed=seed,
         )
-        likelihood = evaluation.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
+        likelihood = measure.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
     constraints = [constraint._asdict() for constraint in trainer.constraints]
     frozen = FrozenWeights(model, run_dir)
     frozen.check_unchanged()
@@ -143,17 +143,17 @@ def train(
         if not constraints:
             return record
         multipliers = trainer.multiplier.values.numpy()
-        results = evaluation.constraint_results(constraints, record, model.image_shape, multipliers)
+        results = measure.constraint_results(constraints, record, model.image_shape, multipliers)
         return {**record, "constraints": results}
 
     def validate(step):
         record = with_constraints(likelihood(validation_images[:num_validation_images], seed=seed))
         eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
-        lines = [f"validation, averaged weights: {evaluation.headline(record)}"]
+        lines = [f"validation, averaged weights: {measure.headline(record)}"]
         lines += constraint_lines(record)
         if chief:
             findings = health_of(run_dir, {"split": "validation", **record}, resolutions)
-            _say(chief, [*lines, evaluation.health_summary(findings)])
+            _say(chief, [*lines, measure.health_summary(findings)])
 
     def draw(step):
         for tag, picture in draw_pictures(averaged_model, validation_images, seed).items():

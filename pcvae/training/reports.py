@@ -78,7 +78,7 @@ def training_scalars(window, resolutions):
 
 
 def evaluation_scalars(record, resolutions):
-    """Returns {tag: number} of an evaluation; see `evaluation.LikelihoodEvaluation`."""
+    """Returns {tag: number} of an evaluation; see `measure.LikelihoodEvaluation`."""
     tags = {
         "negative_elbo_bits_per_dim": summaries.NEGATIVE_ELBO_BITS_PER_DIM,
         "nll_bits_per_dim": summaries.NLL_BITS_PER_DIM,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae import data, evaluation, runs
+from pcvae import data, runs, show
 from pcvae.errors import UserError
 from pcvae.runs import explore_page
 from pcvae.runs.explore import trusted_hosts
@@ -55,7 +55,7 @@ def test_the_page_escapes_and_asks_for_nothing_outside(client):
 
 def test_samples_are_those_of_the_model(client, model):
     form = {"num_samples": 3, "temperature": 0.7, "seed": 5}
-    expected = evaluation.image_grid(model.sample(3, temperature=0.7, seed=5))
+    expected = show.image_grid(model.sample(3, temperature=0.7, seed=5))
     np.testing.assert_array_equal(
         pixels(client.post("/sample", data=form).json["picture"]), expected
     )

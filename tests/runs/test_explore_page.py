@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from werkzeug.serving import make_server
 
-from pcvae import evaluation, models
-from pcvae.evaluation.single_prefix import psnr_db_of_images
+from pcvae import models, show
+from pcvae.measure.single_prefix import psnr_db_of_images
 from pcvae.runs.explore_page import make_app
 from tests.models import tiny
 from tests.runs import chromium
@@ -71,7 +71,7 @@ def pixels(page, form, name):
 
 def test_samples_of_a_seed_and_a_temperature(page, model):
     assert press(page, "sample", num_samples=4, temperature=0.5, seed=3) == ""
-    expected = evaluation.displayable(evaluation.image_grid(model.sample(4, 0.5, seed=3)))
+    expected = show.displayable(show.image_grid(model.sample(4, 0.5, seed=3)))
     np.testing.assert_array_equal(pixels(page, "sample", "picture"), expected)
     origins = "performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin)"
     assert page.evaluate(f"{origins}.every(origin => origin === location.origin)")
@@ -89,7 +89,7 @@ def test_the_slider_goes_through_the_prefixes(page, model, images, files):
         )
         assert answered(page, "prefix") == ""
         expected = model.reconstruct(images[:1], num_levels, seed=0)
-        shown = evaluation.displayable(expected[0])
+        shown = show.displayable(expected[0])
         np.testing.assert_array_equal(pixels(page, "prefix", "reconstruction"), shown)
         measured = page.evaluate("document.getElementById('measured').textContent")
         assert measured.startswith(f"K = {num_levels}")
@@ -102,10 +102,8 @@ def test_levels_of_two_images_are_swapped(page, model, images, files):
     for name, file in (("first", "0.png"), ("second", "1.png")):
         page.choose(f"#swap [name={name}]", files / file)
     assert press(page, "swap", first_level=0, last_level=1) == ""
-    expected = evaluation.swap(model, images[:1], images[1:], (0, 1))
-    np.testing.assert_array_equal(
-        pixels(page, "swap", "swapped"), evaluation.displayable(expected[0])
-    )
+    expected = show.swap(model, images[:1], images[1:], (0, 1))
+    np.testing.assert_array_equal(pixels(page, "swap", "swapped"), show.displayable(expected[0]))
     assert "from 2 to 2, got 1" in press(page, "swap", first_level=2, last_level=1)
 
 

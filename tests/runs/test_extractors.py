@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from pcvae import data, evaluation
+from pcvae import data, measure
 from pcvae.errors import UserError
-from pcvae.evaluation import as_extractor, file_sha256
-from pcvae.evaluation.synthetic_classifier import build_classifier
+from pcvae.measure import as_extractor, file_sha256
+from pcvae.measure.synthetic_classifier import build_classifier
 from pcvae.runs.extractors import _cached_path, fetch, find_extractor, train_extractor
 
 SMALL = {"image_size": 16, "num_images": 960, "epochs": 2}
@@ -50,11 +50,11 @@ def test_features_see_what_differs_between_sets(trained):
         "mirrored": others[:, ::-1],
     }
     features = {
-        name: evaluation.collect_features(array.astype(np.uint8), network).statistics
+        name: measure.collect_features(array.astype(np.uint8), network).statistics
         for name, array in changed.items()
     }
-    reference = evaluation.collect_features(reference, network).statistics
-    distances = {name: evaluation.frechet_distance(f, reference) for name, f in features.items()}
+    reference = measure.collect_features(reference, network).statistics
+    distances = {name: measure.frechet_distance(f, reference) for name, f in features.items()}
     assert np.trace(reference.covariance) == pytest.approx(96, rel=0.2)  # as it promises
     for name in ("blurred", "brighter", "mirrored"):
         assert distances[name] > 1.15 * distances["same"], distances

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from pcvae import data, evaluation, models
+from pcvae import data, measure, models
 from pcvae.errors import UserError
 from pcvae.runs import frechet as frechet_function
 from pcvae.runs import frechet_record, load
@@ -65,7 +65,7 @@ def test_images_against_themselves_a_shifted_copy_and_the_other_half(dataset, pi
 
     assert distance(train) == pytest.approx(0.0, abs=1e-9)
     brighter = np.minimum(train // 2 + 51, 255).astype(np.uint8)
-    expected = evaluation.frechet_distance(moments(brighter), moments(train))
+    expected = measure.frechet_distance(moments(brighter), moments(train))
     assert distance(brighter) == pytest.approx(expected, rel=1e-4)
     assert 0 < distance(pictures[20:40], num_images=20, num_samples=20) < expected / 10
 
@@ -102,7 +102,7 @@ def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
     model = load(run_dir)
     samples = model.sample(3, 0.5, seed=4)
     features = [network.predict(x, verbose=0) for x in (samples, dataset.images("train")[:30])]
-    expected = evaluation.frechet_distance(*features)
+    expected = measure.frechet_distance(*features)
     assert record["frechet_distance"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -135,10 +135,10 @@ def test_a_conditional_model_is_given_what_follows_from_held_out_images(dataset,
     record = frechet_record(model, dataset, num_samples=25, batch_size=8, **asked)
     given = model.natural_condition(test[np.arange(25) % 19])
     samples = model.sample(25, seed=3, condition=given)
-    expected = evaluation.frechet_distance(moments(samples), moments(pictures[:40]))
+    expected = measure.frechet_distance(moments(samples), moments(pictures[:40]))
     assert record["frechet_distance"] == pytest.approx(expected, rel=1e-4)
     other = model.sample(25, seed=3, condition=given[::-1])
-    assert evaluation.frechet_distance(moments(other), moments(samples)) > 0.0
+    assert measure.frechet_distance(moments(other), moments(samples)) > 0.0
     protocol = record["frechet_protocol"]
     assert "(4, 4, 3) of the 19 images of the test split, in turn" in protocol["condition"]
     assert protocol["validity"] == ["conditions repeat: 19 for 25 samples"]

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pcvae import evaluation, runs, training
+from pcvae import measure, runs, training
 from pcvae.commands import rate_distortion as command
 from pcvae.errors import UserError
 from tests.runs.untrained_run import write_run
@@ -99,7 +99,7 @@ def test_the_curve_is_that_of_the_evaluation_module(run_dir, measured):
     model = runs.load(run_dir)
     images = np.load(run_dir.parent / "images.npz")["test"]
     decoders = runs.load_prefix_decoders(run_dir, model)
-    rows = evaluation.rate_distortion_curve(model, images, decoders)
+    rows = measure.rate_distortion_curve(model, images, decoders)
     for row, wanted in zip(rows, measured, strict=True):
         assert row["distortion_mse"] == pytest.approx(wanted["distortion_mse"], rel=1e-5)
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from pcvae.evaluation import FeatureExtractor, as_extractor
+from pcvae.measure import FeatureExtractor, as_extractor
 from pcvae.runs.reference_features import images_sha256, reference_features
 
 

@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from pcvae import evaluation, runs, training
+from pcvae import runs, training
 from pcvae.commands import compare as command
 from pcvae.errors import UserError
+from pcvae.quantities import measured
 from pcvae.runs.compare import comparison_rows, differences, labels_of, reasons
 from pcvae.training import summaries
 from tests.runs.untrained_run import write_run
@@ -39,7 +40,7 @@ def test_every_number_of_the_record_stands_on_the_page_with_its_unit(folder):
     page = (folder / "one" / "report.html").read_text()
     record = json.loads((folder / "one" / "results" / "evaluation.json").read_text())
     cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
-    for item in evaluation.measured(record):
+    for item in measured(record):
         at = cells.index(item.text)
         assert cells[at + 1] == item.quantity.unit
     for rate in record["rate_nats_per_level"]:
@@ -97,7 +98,7 @@ def test_the_command_compares_runs(folder, tmp_path, capsys):
     assert [entry["label"] for entry in entries] == ["one", "two"]
     page = (output / "comparison.html").read_text()
     for entry in entries:
-        for item in evaluation.measured(entry["evaluation"]):
+        for item in measured(entry["evaluation"]):
             line = next(
                 line
                 for line in out.splitlines()

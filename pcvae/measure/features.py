@@ -1,0 +1,202 @@
+"""Features of images, for distances between sets of them: the extractor and its statistics."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pcvae.errors import UserError
+from pcvae.measure.frechet import MAX_SUBSET_SIZE, NUM_SUBSETS, FeatureStatistics
+from pcvae.measure.per_image import PerImageEvaluation
+
+RESIZES = ("bilinear", "bicubic", "lanczos3", "area")
+# As many features are kept for the kernel distance, which takes no more.
+MAX_KEPT = NUM_SUBSETS * MAX_SUBSET_SIZE
+
+
+class FeatureExtractor:
+    """A function from images to features, with what a protocol must say about it.
+
+    Images reach the function as uint8 [batch, height, width, channels] of the size that it takes.
+    Another size is an error unless ``resize`` names a method: results hang on it, so that none is
+    chosen silently. Resizing is antialiased and rounds to 8 bits. Grey images are repeated for a
+    function that takes three channels; any other difference in channels is an error.
+    """
+
+    def __init__(
+        self,
+        function,
+        name,
+        input_shape=(None, None, None),
+        resize=None,
+        sha256=None,
+        in_graph=False,
+        own_resize=None,
+    ):
+        """Keeps the parts; nothing is run.
+
+        Args:
+            function: uint8 [batch, height, width, channels] -> [batch, num_features].
+            name: what stands in results.
+            input_shape: (height, width, channels) that it takes, None for any.
+            resize: one of ``RESIZES``, or None for images that have the size already.
+            sha256: of its weights, or None if unknown; then no statistics are kept on disk.
+            in_graph: whether it takes and gives tensors inside a graph; otherwise it gets arrays.
+            own_resize: what the function itself does about the size, in words, or None.
+
+        Raises:
+            UserError: an unknown method, or no size to resize to.
+        """
+        if resize is not None and resize not in RESIZES:
+            raise UserError(f"resize: expected one of {', '.join(RESIZES)}, got {resize!r}")
+        if resize and None in input_shape[:2]:
+            raise UserError(f"resize={resize}: the extractor {name} takes images of any size")
+        self.name = name
+        self.input_shape = tuple(input_shape)
+        self.resize = resize
+        self.sha256 = sha256
+        self._function, self._in_graph, self._own_resize = function, in_graph, own_resize
+        self._num_features = None
+
+    def __call__(self, images):
+        """Returns the features of images.
+
+        Args:
+            images: uint8 tensor [batch, height, width, channels]; `check` knows their shape.
+
+        Returns:
+            float32 [batch, num_features].
+        """
+        images = self._fitted(images)
+        if self._in_graph:
+            return tf.cast(self._function(images), tf.float32)
+        features = tf.numpy_function(self._on_arrays, [images], tf.float32, stateful=False)
+        return tf.ensure_shape(features, (images.shape[0], self._num_features))
+
+    def check(self, image_shape):
+        """Returns the number of features, after a try on two black images.
+
+        Args:
+            image_shape: (height, width, channels) of the images to come.
+
+        Raises:
+            UserError: the images do not fit the extractor, or it gives no features.
+        """
+        self._check_shape(image_shape)
+        black = self._fitted(tf.zeros((2, *image_shape), tf.uint8))
+        try:
+            given = self._function(black) if self._in_graph else self._on_arrays(black.numpy())
+            shape = tuple(given.shape)
+        # A function or graph of the user's may fail in any way.
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"extractor {self.name}: fails on images of shape {list(black.shape[1:])}: {reason}"
+            ) from error
+        if len(shape) != 2 or shape[0] != 2 or not shape[1]:
+            raise UserError(
+                f"extractor {self.name}: expected features [images, features], got the shape "
+                f"{shape} for 2 images"
+            )
+        self._num_features = shape[1]
+        return shape[1]
+
+    def protocol(self, image_shape):
+        """Returns what a result says about the extractor and what it did to the images."""
+        size = self.input_shape[:2]
+        resize = "none: the images have the extractor's size"
+        if self._own_resize:
+            resize = self._own_resize
+        elif None not in size and size != tuple(image_shape[:2]):
+            to = "x".join(map(str, size))
+            resize = f"{self.resize}, antialiased, to {to}, then rounded to 8 bits"
+        return {
+            "extractor": self.name,
+            "extractor_sha256": self.sha256,
+            "num_features": self._num_features,
+            "resize": resize,
+            "channels": "grey, repeated 3 times" if self._repeats(image_shape) else "as they are",
+        }
+
+    def _on_arrays(self, images):
+        return np.asarray(self._function(images), np.float32)
+
+    def _repeats(self, image_shape):
+        return image_shape[2] == 1 and self.input_shape[2] == 3
+
+    def _fitted(self, images):
+        if self._repeats(images.shape[1:]):
+            images = tf.repeat(images, 3, axis=-1)
+        size = self.input_shape[:2]
+        if None in size or tuple(images.shape[1:3]) == size:
+            return images
+        resized = tf.image.resize(images, size, self.resize, antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+    def _check_shape(self, image_shape):
+        *size, channels = image_shape
+        wanted = self.input_shape[2]
+        if wanted not in (None, channels) and not self._repeats(image_shape):
+            raise UserError(
+                f"extractor {self.name}: takes images of {wanted} channels, got {channels}: "
+                "choose an extractor for them"
+            )
+        differs = any(
+            side is not None and side != own
+            for side, own in zip(self.input_shape[:2], size, strict=True)
+        )
+        if differs and self.resize is None:
+            takes = "x".join("any" if side is None else str(side) for side in self.input_shape[:2])
+            raise UserError(
+                f"extractor {self.name}: takes images of {takes}, got {size[0]}x{size[1]}: say how "
+                f"they are resized (--extractor_resize={RESIZES[0]}), or choose another extractor"
+            )
+
+
+class ImageFeatures(NamedTuple):
+    """What is left of the images of a set: all that distances need."""
+
+    statistics: FeatureStatistics
+    kept: np.ndarray  # float32 [at most MAX_KEPT, num_features], evenly spread over the set
+
+
+def collect_features(images, extractor, batch_size=64, progress=None):
+    """Runs an extractor over images, on all replicas of the current strategy.
+
+    Args:
+        images: uint8 array-like [num_images, height, width, channels]; see `PerImageEvaluation`.
+        extractor: a `FeatureExtractor`.
+        batch_size: images at once over all replicas.
+        progress: None, or a function that wraps the list of batches it iterates over.
+
+    Returns:
+        `ImageFeatures`.
+
+    Raises:
+        UserError: the images do not fit, or a feature is not finite.
+    """
+    count = len(images)
+    num_features = extractor.check(np.asarray(images[:1]).shape[1:])
+    statistics, kept, start = FeatureStatistics(num_features), [], 0
+    places = np.unique(np.linspace(0, count - 1, min(count, MAX_KEPT)).round().astype(int))
+    for batch in _Extraction(extractor, batch_size).batches(images, progress=progress):
+        features = batch["features"]
+        if not np.isfinite(features).all():
+            raise UserError(
+                f"extractor {extractor.name}: features of images {start:,} to "
+                f"{start + len(features) - 1:,} are not finite"
+            )
+        statistics.update(features)
+        inside = places[(places >= start) & (places < start + len(features))]
+        kept.append(features[inside - start])
+        start += len(features)
+    return ImageFeatures(statistics, np.concatenate(kept))
+
+
+class _Extraction(PerImageEvaluation):
+    def __init__(self, extractor, batch_size):
+        super().__init__(batch_size)
+        self._extractor = extractor
+
+    def _replica(self, batch, seed):
+        return {"features": self._extractor(batch["images"])}

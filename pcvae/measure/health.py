@@ -1,0 +1,264 @@
+"""What is wrong with a run, by its records: findings with a number, and what to try.
+
+All thresholds are ours.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pcvae.measure.constraints import MET
+
+DEAD_LEVEL_NATS = 0.01  # rate per image below which a level carries nothing
+FLOOR_MARGIN = 0.05  # a rate within this of the free bits, relatively, is at the floor
+SKIPPED_SHARE = (0.01, 0.1)  # of updates: a warning from the first on, an error from the second on
+DATA_WAIT_SHARE = 0.1
+GAP_SHARE = 0.02  # of the training value; the gap has to exceed two standard errors, too
+TREND_FACTOR = 1.1  # by which a multiplier moves over the last quarter of a run that has not ended
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+CONSTRAINT = "distance to the constraint"
+
+
+class Finding(NamedTuple):
+    """One check of a run."""
+
+    name: str
+    severity: str  # "ok", "warning" or "error"
+    value: float | None  # None where it is not finite
+    unit: str
+    statement: str  # with the number and its unit
+    remedy: str  # what to try, with the gin macro; empty for "ok"
+
+
+class TrainingSeries(NamedTuple):
+    """What the training log of a run says, one value for each report; None is not finite."""
+
+    steps: list
+    skipped_updates: list  # in all so far
+    data_wait_fraction: list
+    nonfinite: list  # how many values of the report are not finite
+    negative_elbo_bits_per_dim: list  # empty for a run without a likelihood
+    distortion_mse: list
+    multipliers: dict = {}  # number of levels of the prefix, or None -> values
+
+
+def health_findings(record, resolutions, series=None, free_bits_nats_per_level=0.0):
+    """Checks a run.
+
+    Args:
+        record: an evaluation, as in ``results/evaluation.json``.
+        resolutions: resolution of each level.
+        series: a `TrainingSeries`, or None where no training log is there.
+        free_bits_nats_per_level: those of the objective.
+
+    Returns:
+        A list of `Finding`, the worst first.
+    """
+    findings = [_dead_levels(record, resolutions), _nonfinite(record, series)]
+    if free_bits_nats_per_level > 0.0:
+        findings.append(_at_the_floor(record, resolutions, free_bits_nats_per_level))
+    multipliers = series.multipliers if series else {}
+    for constraint in record.get("constraints", ()):
+        findings.append(_constraint(constraint))
+        values = multipliers.get(constraint["num_levels"], [])
+        if len(values) >= 4:
+            findings.append(_multiplier_trend(constraint, values))
+    if series and series.steps:
+        findings += [_skipped(series), _data_wait(series)]
+        gap = _train_gap(record, series)
+        findings += [gap] if gap else []
+    order = (ERROR, WARNING, OK)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def health_lines(findings):
+    """Returns what a command prints: a line for each finding that is not fine, or one if all are.
+
+    Constraints are left out, here and in `health_summary`: they have lines of their own.
+    """
+    checks = [finding for finding in findings if finding.name != CONSTRAINT]
+    wrong = [finding for finding in checks if finding.severity != OK]
+    if not wrong:
+        return [f"health: {len(checks)} checks, nothing found"]
+    return [
+        f"health, {finding.severity}: {finding.statement}; try: {finding.remedy}"
+        for finding in wrong
+    ]
+
+
+def health_summary(findings):
+    """Returns what `health_lines` gives in one line for a log, without what to try."""
+    checks = [finding for finding in findings if finding.name != CONSTRAINT]
+    found = "; ".join(finding.statement for finding in checks if finding.severity != OK)
+    return f"health: {found or f'{len(checks)} checks, nothing found'}"
+
+
+def level_remark(rate_nats, free_bits_nats_per_level=0.0):
+    """Returns what a table says of a level: "dead", "at the free-bits floor", or nothing."""
+    if rate_nats is None:
+        return "not finite"
+    if rate_nats < DEAD_LEVEL_NATS:
+        return "dead"
+    held = rate_nats <= free_bits_nats_per_level * (1.0 + FLOOR_MARGIN)
+    return "at the free-bits floor" if held else ""
+
+
+def _dead_levels(record, resolutions):
+    rates = _numbers(record["rate_nats_per_level"])
+    dead = [level for level, rate in enumerate(rates) if rate < DEAD_LEVEL_NATS]
+    statement = (
+        f"dead levels (rate below {DEAD_LEVEL_NATS} nats per image): {len(dead) or 'none'} of "
+        f"{len(rates)}{_named(dead, resolutions)}"
+    )
+    remedy = (
+        "train longer; a slower start of the rate (KL_WARMUP_STEPS) or a floor "
+        "(FREE_BITS_NATS_PER_LEVEL); or fewer levels at that resolution (the layer string)"
+    )
+    return _finding("dead levels", bool(dead), len(dead), "levels", statement, remedy)
+
+
+def _at_the_floor(record, resolutions, free_bits):
+    rates = _numbers(record["rate_nats_per_level"])
+    floor = free_bits * (1.0 + FLOOR_MARGIN)
+    held = [level for level, rate in enumerate(rates) if rate <= floor]
+    statement = (
+        f"levels at the free-bits floor ({free_bits:g} nats per image): {len(held) or 'none'} of "
+        f"{len(rates)}{_named(held, resolutions)}"
+    )
+    remedy = (
+        "their rate is what the floor gives away, not what the images ask for: lower "
+        "FREE_BITS_NATS_PER_LEVEL towards the end of training"
+    )
+    return _finding("levels at the floor", bool(held), len(held), "levels", statement, remedy)
+
+
+def _nonfinite(record, series):
+    in_record = sum(
+        _unknown(value)
+        for key, value in record.items()
+        # One image has no standard error, and some numbers say themselves why there are none.
+        if not key.endswith("_stderr") and f"{key}_reason" not in record
+    )
+    in_log = sum(series.nonfinite) if series else 0
+    statement = (
+        f"values that are not finite: {in_record} in the evaluation"
+        f"{f', {in_log} in the training log' if series else ''}"
+    )
+    remedy = (
+        "go back to an older checkpoint with a lower LEARNING_RATE or CLIP_NORM, or a longer "
+        "WARMUP_STEPS; a distortion of exactly 0 has no PSNR and is no fault"
+    )
+    severity = ERROR if in_record or in_log else OK
+    return Finding(
+        "values that are not finite",
+        severity,
+        in_record + in_log,
+        "values",
+        statement,
+        remedy if severity != OK else "",
+    )
+
+
+def _constraint(constraint):
+    status, relative = constraint["status"], constraint["relative_gap"]
+    statement, _, remedy = constraint["statement"].partition("; ")
+    return Finding(
+        CONSTRAINT,
+        OK if status == MET else WARNING,
+        None if relative is None else 100.0 * relative,
+        "% of the target",
+        statement,
+        remedy,
+    )
+
+
+def _multiplier_trend(constraint, values):
+    """Compares the multiplier with what it was when three quarters of the reports were written."""
+    numbers = _numbers(values)
+    now, before = numbers[-1], numbers[(3 * len(numbers)) // 4 - 1]
+    factor = now / before if before > 0.0 else math.nan
+    prefix = constraint["num_levels"]
+    of = "" if prefix is None else f" of the first {prefix} levels"
+    moving = not 1.0 / TREND_FACTOR <= factor <= TREND_FACTOR
+    word = "still rises" if factor > TREND_FACTOR else "still falls" if moving else "stands"
+    number = f"x{factor:.3g}" if math.isfinite(factor) else "not finite"
+    statement = f"multiplier{of} {word}: {number} over the last quarter of the run, now {now:.3g}"
+    remedy = (
+        "the run has not found its balance: train longer (TRAIN_STEPS), or let the multiplier move "
+        "faster (MULTIPLIER_LEARNING_RATE), or start it near where it ends (MULTIPLIER_INITIAL)"
+    )
+    value = factor if math.isfinite(factor) else None
+    return _finding("trend of the multiplier", moving, value, "times", statement, remedy)
+
+
+def _skipped(series):
+    skipped = series.skipped_updates or [0.0]
+    share = (skipped[-1] or 0.0) / max(1, series.steps[-1])
+    low, high = SKIPPED_SHARE
+    severity = ERROR if share >= high else WARNING if share >= low else OK
+    remedy = (
+        "a lower LEARNING_RATE or longer WARMUP_STEPS; SKIP_FACTOR says how far above the median "
+        "a gradient norm is skipped"
+    )
+    statement = f"skipped updates: {share:.2%} of {series.steps[-1]:,}"
+    remedy = remedy if severity != OK else ""
+    return Finding("skipped updates", severity, 100.0 * share, "% of updates", statement, remedy)
+
+
+def _data_wait(series):
+    # The first report holds the start of the pipeline, unless it is all there is.
+    values = _numbers(series.data_wait_fraction[1:] or series.data_wait_fraction)
+    share = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+    statement = f"time spent waiting for data: {share:.1%}"
+    remedy = "a faster disk for PCVAE_CACHE_DIR, or a smaller IMAGE_SIZE"
+    waiting = share > DATA_WAIT_SHARE
+    return _finding("data wait", waiting, 100.0 * share, "% of the time", statement, remedy)
+
+
+def _train_gap(record, series):
+    """Compares the evaluated split with the last tenth of the training log (raw weights)."""
+    name, unit, values = "negative_elbo_bits_per_dim", "bits/dim", series.negative_elbo_bits_per_dim
+    if not values or name not in record:
+        name, unit, values = "distortion_mse", "mse", series.distortion_mse
+    last = _numbers(values[-max(1, len(values) // 10) :])
+    if not len(last) or record[name] is None or not np.isfinite(last).any():
+        return None
+    train = float(np.nanmean(last))
+    if not train:
+        return None
+    gap, error = record[name] - train, record[f"{name}_stderr"]
+    split = record.get("split", "evaluated")
+    statement = (
+        f"the {split} split is {abs(gap):.4g} {unit} {'above' if gap > 0 else 'below'} the last "
+        f"tenth of the training log ({gap / train:+.1%})"
+    )
+    remedy = (
+        "the model learns its training images by heart: more data, fewer TRAIN_STEPS, or a smaller "
+        "WIDTH; if the averaged weights lag behind, a lower EMA_DECAY"
+    )
+    # One image, whose error nobody knows, says nothing about a split.
+    known = split != "train" and error is not None
+    wide = known and gap > max(GAP_SHARE * abs(train), 2.0 * error)
+    return _finding("gap to training", wide, gap, unit, statement, remedy)
+
+
+def _finding(name, wrong, value, unit, statement, remedy):
+    severity = WARNING if wrong else OK
+    return Finding(name, severity, value, unit, statement, remedy if wrong else "")
+
+
+def _named(levels, resolutions):
+    names = ", ".join(f"{level} ({resolutions[level]}x{resolutions[level]})" for level in levels)
+    return f": {names}" if names else ""
+
+
+def _unknown(value):
+    """How many numbers of a value are not finite, which a record holds as None."""
+    return sum(item is None for item in (value if isinstance(value, list) else [value]))
+
+
+def _numbers(values):
+    """An array with NaN for None, which stands for what was not finite."""
+    return np.array([math.nan if v is None else v for v in np.atleast_1d(values)], float)

@@ -1,0 +1,110 @@
+"""The negative ELBO, its parts and the rate of every level over a whole split."""
+
+import numpy as np
+
+from pcvae import units
+from pcvae.distributions.noise import SeededNoise
+from pcvae.measure.per_image import PerImageEvaluation
+from pcvae.objectives import mse
+from pcvae.tables import number_text
+
+
+class LikelihoodEvaluation(PerImageEvaluation):
+    """Evaluates a model by one posterior sample an image; see `PerImageEvaluation`.
+
+    Args:
+        model: a `VDVAE` or a model with the same outputs.
+        batch_size: images at once over all replicas.
+    """
+
+    def __init__(self, model, batch_size=64):
+        super().__init__(batch_size)
+        self.model = model
+
+    def __call__(self, images, seed=0, progress=None):
+        """Evaluates images.
+
+        Args:
+            images: uint8 array-like [num_images, height, width, channels].
+            seed: integer.
+            progress: None, or a function that wraps the list of batches it iterates over.
+
+        Returns:
+            A dict of the keys of ``results/evaluation.json``: means with ``_stderr``, the standard
+            error of the mean over images.
+        """
+        return summarise(self.per_image(images, seed, progress), self.model.image_shape)
+
+    def _replica(self, batch, seed):
+        images = batch["images"]
+        output = self.model(images, noise=SeededNoise(seed, batch["first_example"]))
+        values = {
+            "rate_per_level": output.rate_per_level,
+            "mse": mse(images, output.reconstruction),
+        }
+        if output.nll is not None:
+            values["nll"] = output.nll
+        return values
+
+
+def summarise(values, image_shape):
+    """Turns per-image values into the record of ``results/evaluation.json``.
+
+    Args:
+        values: arrays over images: ``rate_per_level`` [n, levels] nats, ``mse`` [n] and, for a
+            head with a likelihood, ``nll`` [n] nats.
+        image_shape: (height, width, channels).
+    """
+    values = {name: array.astype(np.float64) for name, array in values.items()}
+    rate = values["rate_per_level"].sum(axis=1)
+    terms = {"rate": rate}
+    if "nll" in values:
+        terms = {"negative_elbo": values["nll"] + rate, "nll": values["nll"], **terms}
+    record = {"num_images": len(rate)}
+    for name, nats in terms.items():
+        record |= mean_with_error(f"{name}_bits_per_dim", units.bits_per_dim(nats, image_shape))
+        record |= mean_with_error(f"{name}_nats", nats)
+    record |= mean_with_error("rate_nats_per_dim", units.nats_per_dim(rate, image_shape))
+    record |= mean_with_error("rate_nats_per_level", values["rate_per_level"])
+    return record | distortion_means(values["mse"])
+
+
+def distortion_means(mse_per_image):
+    """Returns the mean of an mse [n] on [-1, 1] and of the PSNR, each with ``_stderr``."""
+    mse_per_image = mse_per_image.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        psnr_db = 10.0 * np.log10(4.0 / mse_per_image)
+    means = mean_with_error("distortion_mse", mse_per_image)
+    return means | mean_with_error("psnr_db", psnr_db)
+
+
+def headline(record):
+    """Returns the main numbers of a record in one line, with standard errors."""
+
+    def number(name, digits):
+        return number_text(record[name], record[f"{name}_stderr"], digits)
+
+    parts = [f"mse {number('distortion_mse', 5)}", f"psnr {number('psnr_db', 2)} dB"]
+    rate = f"rate {number('rate_bits_per_dim', 4)}"
+    if "nll_bits_per_dim" in record:
+        total = number("negative_elbo_bits_per_dim", 4)
+        nll = f"nll {number('nll_bits_per_dim', 4)}"
+        return f"negative ELBO {total} bits/dim ({nll}, {rate}), {', '.join(parts)}"
+    return f"{rate} bits/dim, {', '.join(parts)}"
+
+
+def mean_with_error(name, values):
+    """Returns {name: mean, name_stderr: its standard error} over the first axis, for JSON.
+
+    The error of one value is unknown, None, and so is what is not finite.
+    """
+    count = len(values)
+    error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else values[0] * np.nan
+    return {name: _plain(values.mean(axis=0)), f"{name}_stderr": _plain(error)}
+
+
+def _plain(value):
+    """Python numbers for JSON, None for what is not finite."""
+    if np.ndim(value):
+        return [_plain(item) for item in value]
+    return float(value) if np.isfinite(value) else None

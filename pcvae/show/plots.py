@@ -1,0 +1,216 @@
+"""Plots of rates and distortions: for PNG files, for TensorBoard and for pages."""
+
+import itertools
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, pixels
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+# decoder of a row -> (what the legend says, marker, size, line)
+_DECODERS = {
+    "refit": ("decoder refitted, q frozen", "o", 7, "-"),
+    "own": ("own decoder", "*", 12, "none"),
+    "prior": ("prior's means below K (upper bound)", ".", 5, ":"),
+}
+_LABELS = {
+    "distortion_mse": "mean squared error on [-1, 1]",
+    "psnr_db": "PSNR (dB, mean over images)",
+}
+# Rates of coarse prefixes span orders of magnitude and may be zero: the axis is linear up to the
+# first of these that leaves something below it, and logarithmic beyond.
+_LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def rate_distortion_plot(curves, names=("distortion_mse", "psnr_db"), output=pixels):
+    """Plots distortion against rate: the mean squared error at the left, the PSNR at the right.
+
+    The colour tells the curve, marker and line tell the decoder; bars are standard errors.
+
+    Args:
+        curves: {label: rows of `rate_distortion_curve`}.
+        names: which of ``distortion_mse`` and ``psnr_db`` are plotted, from left to right.
+        output: `figures.pixels` or `figures.svg`.
+
+    Returns:
+        What ``output`` gives; by default uint8 [height, width, 3].
+    """
+    figure = Figure(figsize=(5.5 * len(names), 5), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    used = set()
+    for (label, rows), colour in zip(curves.items(), itertools.cycle(COLOURS), strict=False):
+        for decoder in _DECODERS:
+            points = [row for row in rows if row["decoder"] == decoder]
+            if points:
+                used.add(decoder)
+                for axis, name in zip(axes, names, strict=True):
+                    _draw_points(axis, points, name, decoder, colour)
+        axes[0].plot([], [], color=colour, linewidth=5, label=label)
+    for decoder in (name for name in _DECODERS if name in used):
+        text, marker, size, line = _DECODERS[decoder]
+        axes[0].plot([], [], color=MUTED_COLOUR, marker=marker, ms=size, linestyle=line, label=text)
+    everything = [row for rows in curves.values() for row in rows]
+    rates = [row["rate_bits_per_dim"] or 0.0 for row in everything]
+    for axis in axes:
+        _rate_axis(axis, rates)
+        axis.set_xlabel("rate of the prefix $R_K$ (bits/dim)")
+        axis.grid(True, which="major", color=GRID_COLOUR)
+        axis.set_axisbelow(True)
+    for axis, name in zip(axes, names, strict=True):
+        axis.set_ylabel(_LABELS[name])
+        drawn = [row for row in everything if row["rate_bits_per_dim"] is not None]
+        if name == "distortion_mse" and any(row[name] for row in drawn):
+            logarithmic_axis(axis)
+    figure.legend(loc="outside lower center", ncols=3 if len(names) > 1 else 1, frameon=False)
+    return output(figure)
+
+
+def rate_by_resolution_plot(rates, output=pixels):
+    """Plots how many bits each resolution of levels carries, one group of bars a resolution.
+
+    Args:
+        rates: {label: what `rate_by_resolution` gives}.
+        output: `figures.pixels` or `figures.svg`.
+
+    Returns:
+        What ``output`` gives; by default uint8 [height, width, 3].
+    """
+    sides = sorted({side for by_side in rates.values() for side in by_side})
+    figure = Figure(figsize=(max(5.5, 0.5 * len(sides) * len(rates)), 4.0), layout="constrained")
+    axis = figure.subplots()
+    width = 0.8 / len(rates)
+    for index, (label, by_side) in enumerate(rates.items()):
+        places = np.arange(len(sides)) + (index - (len(rates) - 1) / 2) * width
+        values = [by_side.get(side, {}) for side in sides]
+        heights = [_number(value.get("rate_bits_per_dim", 0.0)) for value in values]
+        errors = [_error(value, "rate_bits_per_dim") for value in values]
+        bars = axis.bar(
+            places,
+            heights,
+            width,
+            yerr=errors if any(errors) else None,
+            capsize=3,
+            label=label,
+            color=COLOURS[index % len(COLOURS)],
+        )
+        if len(rates) <= 2:
+            axis.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=9)
+    axis.margins(y=0.12)
+    axis.set_ylim(bottom=0.0)
+    axis.set_xticks(range(len(sides)), [f"{side}x{side}" for side in sides])
+    axis.set_xlabel("resolution of the latents")
+    axis.set_ylabel("rate (bits/dim of the image)")
+    axis.grid(True, axis="y", color=GRID_COLOUR)
+    axis.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return output(figure)
+
+
+def frechet_plot(rows):
+    """Plots the Frechet distance of two-stage models against the distortion of their stage 1.
+
+    Args:
+        rows: those of table 2; see `studies.table2`.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for seed, colour in zip(
+        sorted({row["seed"] for row in rows}), itertools.cycle(COLOURS), strict=False
+    ):
+        own = sorted(
+            (row for row in rows if row["seed"] == seed),
+            key=lambda row: row["stage1_distortion_mse"],
+        )
+        axis.plot(
+            [row["stage1_distortion_mse"] for row in own],
+            [row["frechet_distance"] for row in own],
+            color=colour,
+            marker="o",
+            label=f"two stages, seed {seed}",
+        )
+        axis.axhline(
+            own[0]["baseline_frechet_distance"],
+            color=colour,
+            linestyle=":",
+            label=f"end to end, seed {seed}",
+        )
+    axis.set_xlabel("distortion of stage 1 (mean squared error on [-1, 1])")
+    axis.set_ylabel("Frechet distance of samples")
+    axis.set_ylim(bottom=0.0)
+    axis.grid(True, color=GRID_COLOUR)
+    axis.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return pixels(figure)
+
+
+def _draw_points(axis, rows, name, decoder, colour):
+    """Draws the rows of one decoder with error bars; a value that is not finite is left out."""
+    _, marker, size, line = _DECODERS[decoder]
+    rows = [row for row in rows if row["rate_bits_per_dim"] is not None]
+    # A squared error of zero has no place on a logarithmic axis, and no PSNR.
+    rows = [row for row in rows if row[name] is not None and (name == "psnr_db" or row[name] > 0.0)]
+    for row in rows:
+        if "label" in row:
+            at = (row["rate_bits_per_dim"], row[name])
+            axis.annotate(row["label"], at, xytext=(7, 5), textcoords="offset points", fontsize=9)
+    axis.errorbar(
+        [row["rate_bits_per_dim"] for row in rows],
+        [row[name] for row in rows],
+        xerr=[_error(row, "rate_bits_per_dim") for row in rows],
+        yerr=[_error(row, name) for row in rows],
+        color=colour,
+        marker=marker,
+        markersize=size,
+        linestyle=line,
+        linewidth=1.3,
+        elinewidth=1.0,
+        capsize=2,
+    )
+
+
+def logarithmic_axis(axis):
+    """Makes the vertical axis logarithmic, with numbers as people write them."""
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    # Less than a decade would show one number or none.
+    subs = (1.0, 2.0, 5.0) if high > 10.0 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+    axis.yaxis.set_major_locator(LogLocator(10, subs=subs))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(_short))
+
+
+def _rate_axis(axis, rates):
+    """Chooses a linear rate axis, or one that is linear at zero and logarithmic beyond."""
+    positive = [rate for rate in rates if rate > 0.0]
+    top = max(positive, default=1.0)
+    inner = sorted(rate for rate in positive if rate > 1e-3 * top)
+    if len(inner) < 2 or inner[-1] < 20 * inner[0]:
+        axis.set_xlim(0.0, 1.08 * max(positive, default=1.0))  # room for a marker at the end
+        return
+    threshold = next((limit for limit in _LINEAR_UP_TO if limit >= inner[0]), _LINEAR_UP_TO[-1])
+    axis.set_xscale("symlog", linthresh=threshold, linscale=0.6)
+    axis.set_xlim(-0.05 * threshold, 1.25 * top)  # room for a marker at zero
+    decades = range(round(math.log10(threshold)), math.ceil(math.log10(1.25 * top)))
+    ticks = [0.0, *(c * 10.0**d for d in decades for c in (1, 2, 5) if c * 10.0**d <= 1.25 * top)]
+    axis.set_xticks(ticks)
+    axis.xaxis.set_major_formatter(FuncFormatter(_short))
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+def _short(value, _position=None):
+    return f"{value:.3g}"
+
+
+def _number(value):
+    return math.nan if value is None else value
+
+
+def _error(row, name):
+    """The standard error of a mean, 0 where it is unknown."""
+    return row.get(f"{name}_stderr") or 0.0

@@ -1,0 +1,13 @@
+"""The experiments of the paper: what several finished runs say together, as tables and plots."""
+
+from pcvae.studies.sweep import finished_runs_of_sweep, summarise_sweep
+from pcvae.studies.table1 import measured_rate_nats_per_dim, summarise_table1
+from pcvae.studies.table2 import summarise_table2
+
+__all__ = [
+    "finished_runs_of_sweep",
+    "measured_rate_nats_per_dim",
+    "summarise_sweep",
+    "summarise_table1",
+    "summarise_table2",
+]
