@@ -7,27 +7,24 @@ inside the strategy's scope.
 """
 
 from pcvae.runs.compare import compare
+from pcvae.runs.describe import describe, describe_run
 from pcvae.runs.evaluate import evaluate
 from pcvae.runs.explore import explore
 from pcvae.runs.export import export
-from pcvae.runs.extractors import train_extractor
-from pcvae.runs.finished_run import (
-    describe,
-    describe_run,
-    load,
-    reconstruct,
-)
+from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.frechet import frechet, frechet_record
+from pcvae.runs.import_lpips import import_lpips, read_lpips
 from pcvae.runs.import_openai import import_openai
 from pcvae.runs.latents import decode, encode, interpolate, swap, traverse
-from pcvae.runs.lpips import import_lpips, read_lpips
-from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
+from pcvae.runs.load import load
 from pcvae.runs.progressive import progressive
 from pcvae.runs.rate_distortion import rate_distortion
+from pcvae.runs.reconstruct import reconstruct
 from pcvae.runs.records import read_run
 from pcvae.runs.report import write_report
-from pcvae.runs.sampling import sample
-from pcvae.runs.training_run import train
+from pcvae.runs.sample import sample
+from pcvae.runs.train import train
+from pcvae.runs.train_extractor import train_extractor
 
 __all__ = [
     "compare",

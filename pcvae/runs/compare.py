@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pcvae import show
 from pcvae.quantities import QUANTITIES, measured
-from pcvae.runs.history import read_history
 from pcvae.runs.records import read_evaluation, read_run, write_json
 from pcvae.runs.report import (
     curve_figures,
@@ -13,6 +12,7 @@ from pcvae.runs.report import (
     protocol_of,
     rate_distortion_figures,
 )
+from pcvae.runs.training_log import read_history
 from pcvae.tables import text_table
 
 # What has to agree for the numbers of two runs to be compared.

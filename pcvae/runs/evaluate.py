@@ -6,9 +6,9 @@ from pcvae import data, measure, training
 from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
 from pcvae.quantities import evaluation_table
-from pcvae.runs.finished_run import load
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
-from pcvae.runs.lpips import read_lpips
+from pcvae.runs.import_lpips import read_lpips
+from pcvae.runs.load import load
 from pcvae.runs.records import read_run, run_dataset, write_json
 from pcvae.runs.report import check_report_files, health_of, write_report
 

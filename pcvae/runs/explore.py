@@ -9,7 +9,7 @@ import numpy as np
 from pcvae import data
 from pcvae.errors import UserError
 from pcvae.runs.explore_page import make_app
-from pcvae.runs.finished_run import load
+from pcvae.runs.load import load
 
 
 def explore(*, run_dir, host="127.0.0.1", port=7860):

@@ -4,7 +4,7 @@ import time
 
 from pcvae.export import export_model
 from pcvae.files import check_new_folder
-from pcvae.runs.finished_run import load
+from pcvae.runs.load import load
 
 
 def export(

@@ -5,8 +5,8 @@ import numpy as np
 from pcvae import data, measure, training
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
-from pcvae.runs.extractors import IN_DOMAIN, find_extractor
-from pcvae.runs.finished_run import load
+from pcvae.runs.find_extractor import IN_DOMAIN, find_extractor
+from pcvae.runs.load import load
 from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.reference_features import images_sha256, reference_features
 

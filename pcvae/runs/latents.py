@@ -9,8 +9,8 @@ from pcvae.checks import check_integer, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.export.endpoints import level_names
-from pcvae.runs.finished_run import load
-from pcvae.runs.pictures import check_picture_size, write_picture_or_arrays
+from pcvae.runs.load import load
+from pcvae.runs.picture_output import check_picture_size, write_picture_or_arrays
 
 MAX_ROWS = 16
 MAX_REACH = 1e6  # standard deviations; beyond it float32 runs out somewhere in a decoder

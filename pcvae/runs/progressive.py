@@ -7,7 +7,7 @@ import numpy as np
 from pcvae import show
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
-from pcvae.runs.finished_run import load
+from pcvae.runs.load import load
 from pcvae.runs.records import read_run, run_dataset, write_json
 from pcvae.runs.report import check_report_files, refreshed_report
 

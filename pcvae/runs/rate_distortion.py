@@ -8,8 +8,8 @@ import tensorflow as tf
 from pcvae import data, measure, models, show, training
 from pcvae.checks import check_seed
 from pcvae.errors import UserError
-from pcvae.runs.finished_run import load
-from pcvae.runs.prefix_fit import fit_prefix_decoders, load_prefix_decoders
+from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
+from pcvae.runs.load import load
 from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.tables import number_text, text_table

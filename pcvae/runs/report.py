@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pcvae import measure, models, show
 from pcvae.errors import UserError
-from pcvae.runs.history import curve_panels, read_history, training_series
 from pcvae.runs.records import read_curve, read_evaluation, read_run, write_json
+from pcvae.runs.training_log import curve_panels, read_history, training_series
 
 PAGE = "report.html"
 CAPTIONS = {
@@ -111,7 +111,7 @@ def refreshed_report(run_dir):
 
 
 def curve_figures(histories):
-    """Returns the curves of runs as SVG elements; see `history.curve_panels`."""
+    """Returns the curves of runs as SVG elements; see `training_log.curve_panels`."""
     return [show.curve_plot(panel, output=show.inline_svg) for panel in curve_panels(histories)]
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from pcvae import measure, models, show
 from pcvae.errors import UserError
-from pcvae.runs.finished_run import load
-from pcvae.runs.prefix_fit import load_prefix_decoders
+from pcvae.runs.fit_prefix_decoders import load_prefix_decoders
+from pcvae.runs.load import load
 from pcvae.runs.records import (
     NUM_IMAGES_SHOWN,
     read_curve,

@@ -6,8 +6,8 @@ import numpy as np
 
 from pcvae import measure, show, training
 from pcvae.errors import UserError
-from pcvae.runs.finished_run import load
 from pcvae.runs.frechet import frechet
+from pcvae.runs.load import load
 from pcvae.runs.records import (
     NUM_IMAGES_SHOWN,
     read_evaluation,
@@ -27,7 +27,7 @@ def measure_samples(*, run_dir, num_samples, extractor, seed):
     Args:
         run_dir: a directory that `train` left.
         num_samples: how many samples, and at most how many images of the train split.
-        extractor: see `runs.extractors.find_extractor`.
+        extractor: see `runs.find_extractor.find_extractor`.
         seed: integer, of the samples.
 
     Returns:

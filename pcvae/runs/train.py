@@ -7,10 +7,10 @@ import keras
 from pcvae import measure, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
-from pcvae.runs.frozen import FrozenWeights, cached_first_stage
+from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
 from pcvae.runs.records import draw_pictures, write_json, write_pictures
 from pcvae.runs.report import health_of, write_report
-from pcvae.runs.resumable import train_resumably
+from pcvae.runs.resumable_training import train_resumably
 from pcvae.training import reports, summaries
 
 
@@ -59,7 +59,7 @@ def train(
         num_validation_images: how many images those evaluations take.
         max_checkpoints: how many of the newest checkpoints are kept.
         cache_first_stage: whether what a frozen first stage gives is computed once for each image
-            instead of anew at each step; see `frozen.cached_first_stage`.
+            instead of anew at each step; see `frozen_weights.cached_first_stage`.
         on_assembled: called when all parts are made; its errors end the run.
         on_start: called when the images are ready, too, and nothing is written yet; gives a text
             (Markdown) about the configuration. Its errors end the run.

@@ -12,9 +12,9 @@ import keras
 
 from pcvae import models, objectives, training
 from pcvae.errors import UserError
-from pcvae.runs.finished_run import load
+from pcvae.runs.load import load
 from pcvae.runs.records import read_run, run_dataset, write_json
-from pcvae.runs.resumable import train_resumably
+from pcvae.runs.resumable_training import train_resumably
 from pcvae.training import reports
 
 FOLDER = "prefix_decoders"

@@ -1,5 +1,6 @@
 """Sampling a run: seeds, parts of a whole, ramps, folders and files."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ from PIL import Image
 
 from pcvae import runs
 from pcvae.errors import UserError
-from pcvae.runs.pictures import write_picture_or_arrays
-from pcvae.runs.sampling import _Conditions
+from pcvae.runs.picture_output import write_picture_or_arrays
+from pcvae.runs.sample import _Conditions
 from tests.models import tiny
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "run_0_1_0"
@@ -24,7 +25,8 @@ def model():
 def draw(model, tmp_path, monkeypatch):
     """Samples the golden run into a file; returns the images."""
     # Loaded once: its graphs are traced once.
-    monkeypatch.setattr("pcvae.runs.sampling.load", lambda run_dir: model)
+    module = sys.modules["pcvae.runs.sample"]  # pcvae.runs.sample is the function
+    monkeypatch.setattr(module, "load", lambda run_dir: model)
 
     def call(**arguments):
         runs.sample(run_dir=GOLDEN, output=tmp_path / "x.npz", **arguments)

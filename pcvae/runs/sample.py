@@ -11,8 +11,8 @@ from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
 from pcvae.models.recorded import check_bytes
-from pcvae.runs.finished_run import load
-from pcvae.runs.pictures import PictureFolder, check_picture_size, write_picture_or_arrays
+from pcvae.runs.load import load
+from pcvae.runs.picture_output import PictureFolder, check_picture_size, write_picture_or_arrays
 
 SAMPLES_AT_ONCE = 16
 _MAX_INDEX = 2**62  # the noise counts images in 64 bits

@@ -12,7 +12,8 @@ from pcvae import data, measure
 from pcvae.errors import UserError
 from pcvae.measure import as_extractor, file_sha256
 from pcvae.measure.synthetic_classifier import build_classifier
-from pcvae.runs.extractors import _cached_path, fetch, find_extractor, train_extractor
+from pcvae.runs.find_extractor import fetch, find_extractor
+from pcvae.runs.train_extractor import cached_path, train_extractor
 
 SMALL = {"image_size": 16, "num_images": 960, "epochs": 2}
 
@@ -61,7 +62,7 @@ def test_features_see_what_differs_between_sets(trained):
 
 
 def test_the_name_finds_it_at_the_size_of_the_images(trained):
-    path = _cached_path(16)
+    path = cached_path(16)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(trained.read_bytes())
     for image_shape in ((16, 16, 3), (16, 16, 1)):

@@ -1,0 +1,15 @@
+"""The levels of a model as a table."""
+
+from pathlib import Path
+
+from pcvae import measure, models
+
+
+def describe(*, model_fn, image_shape=None):
+    """Returns the level table of a model that is built for this."""
+    return measure.level_table(model_fn(**({"image_shape": image_shape} if image_shape else {})))
+
+
+def describe_run(*, run_dir):
+    """Returns the level table of a run's model."""
+    return measure.level_table(models.read_model(Path(run_dir) / "model.json"))

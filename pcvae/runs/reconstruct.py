@@ -1,0 +1,34 @@
+"""Reconstructions of images by the model of a run."""
+
+from pcvae import data, show
+from pcvae.checks import check_integer
+from pcvae.runs.load import load
+from pcvae.runs.picture_output import check_picture_size, write_picture_or_arrays
+from pcvae.runs.records import NUM_IMAGES_SHOWN
+
+
+def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, decoder=None):
+    """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``).
+
+    The arguments are those of the model's ``reconstruct``; the label in the picture says which
+    decoder it was.
+
+    Raises:
+        UserError: the run is damaged, an argument is out of range, or the images cannot be read,
+            or are too many for a picture.
+    """
+    check_integer("num_images", num_images, 1)
+    model = load(run_dir)
+    originals = data.read_images(images, model.image_shape, num_images)
+    check_picture_size(output, len(originals))
+    num_levels = model.num_levels if num_levels is None else num_levels
+    reconstructions = model.reconstruct(originals, num_levels, seed=seed, decoder=decoder)
+
+    def picture():
+        label, rows = show.prefix_label(model, num_levels, decoder), []
+        for start in range(0, len(originals), NUM_IMAGES_SHOWN):
+            part = slice(start, start + NUM_IMAGES_SHOWN)
+            rows += [("original", originals[part]), (label, reconstructions[part])]
+        return show.labelled_rows(rows)
+
+    write_picture_or_arrays(output, picture, images=originals, reconstructions=reconstructions)
