@@ -1,13 +1,16 @@
 """Folders and files that are there whole or not at all."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
 import uuid
 from pathlib import Path
 
-from pcvae.checks import check_folder
+import numpy as np
+
+from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
 
 
@@ -20,9 +23,8 @@ def check_new_folder(path, name="output"):
     folder = Path(check_folder(path, f"--{name}"))
     found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise UserError(
-            f"--{name}={path}: expected a new or empty folder, found {', '.join(found[:3])}{more}: "
+            f"--{name}={path}: expected a new or empty folder, found {some_names(found, 3)}: "
             f"nothing is overwritten, use another --{name}"
         )
     return folder
@@ -70,3 +72,21 @@ def new_file(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(text, path):
+    """Writes a text in UTF-8 as `new_file` does, so that a reader never sees half of it."""
+    with new_file(Path(path)) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(record, path):
+    """Writes JSON as `new_file` does; a number that is not finite is a ValueError."""
+    write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", path)
+
+
+def write_arrays(path, **arrays):
+    """Writes arrays by name as an ``.npz``, as `new_file` does."""
+    # NumPy would add .npz to a name in .NPZ, but not to an open file.
+    with new_file(Path(path)) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)

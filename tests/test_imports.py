@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "pcvae"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 300
 
-# room -> the rooms that its modules may import, beside itself, `checks`, `errors` and `files`
+EVERYWHERE = ("checks", "errors", "files", "progress")
+# room -> the rooms that its modules may import, beside itself and those that serve all
 ARROWS = {
     "__init__": {"runs"},
     "commands": {"gin_utils", "runs", "studies"},
@@ -34,9 +35,7 @@ ARROWS = {
     "outputs": set(),
     "units": set(),
     "variables": set(),
-    "checks": set(),
-    "errors": set(),
-    "files": set(),
+    **{room: set() for room in EVERYWHERE},
 }
 GIN_ROOMS = {"gin_utils", "commands"}
 KERAS_2 = (
@@ -84,7 +83,7 @@ def _rooms_imported(source):
 def violations(room, source):
     """Returns what the source of a module in a room may not do."""
     found = []
-    allowed = ARROWS[room] | {room, "checks", "errors", "files"}
+    allowed = ARROWS[room] | {room, *EVERYWHERE}
     found += [f"imports {other}" for other in sorted(_rooms_imported(source) - allowed)]
     for name in _imports(source):
         if _below(name, ["gin"]) and room not in GIN_ROOMS:

@@ -124,6 +124,7 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "files",
         "gin",
         "gin_utils",
+        "progress",
         "variables",
     }
     assert rooms - private == set(pcvae.__all__) - {"__version__", "load"}

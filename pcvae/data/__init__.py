@@ -7,7 +7,6 @@ from pcvae.data.folder import FolderImages
 from pcvae.data.lsun import LSUNImages
 from pcvae.data.order import batch_indices
 from pcvae.data.pipeline import training_batches
-from pcvae.data.progress import progress_of, with_progress
 from pcvae.data.read import read_images, read_upload
 from pcvae.data.spec import from_spec
 from pcvae.data.synthetic import DRAWING_VERSION, SyntheticImages, draw_picture
@@ -29,6 +28,4 @@ __all__ = [
     "read_images",
     "read_upload",
     "training_batches",
-    "with_progress",
-    "progress_of",
 ]

@@ -7,9 +7,9 @@ import numpy as np
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import fit_array
 from pcvae.data.numpy_files import load_array, read_headers
-from pcvae.data.progress import report, with_progress
 from pcvae.data.splits import held_out_count, split_by_name
 from pcvae.errors import UserError
+from pcvae.progress import report, with_progress
 
 ROWS_PER_CHUNK = 256
 WANTED_VALUES = "expected whole numbers in 0..255 or floats in [0, 1]"

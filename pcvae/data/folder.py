@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pcvae.data.dataset import ImageDataset, check_image_size
 from pcvae.data.decode import decode_file, decode_in_threads, explain
-from pcvae.data.progress import report, with_progress
 from pcvae.data.splits import TEST_FRACTION, VALIDATION_FRACTION, split_by_name
 from pcvae.errors import UserError
+from pcvae.progress import report, with_progress
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import decode_file, decode_in_threads
-from pcvae.data.progress import with_progress
 from pcvae.data.splits import held_out_count, split_by_name
 from pcvae.errors import UserError
+from pcvae.progress import with_progress
 
 DATA_FILE = "data.mdb"
 

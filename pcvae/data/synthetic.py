@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
-from pcvae.data.progress import with_progress
 from pcvae.errors import UserError
+from pcvae.progress import with_progress
 
 DRAWING_VERSION = 1
 OVERSAMPLING = 2  # shapes are drawn at this multiple of the size and averaged down

@@ -17,9 +17,9 @@ import numpy as np
 
 from pcvae.data.dataset import ImageDataset, check_image_size
 from pcvae.data.decode import decode_in_threads, fit_array
-from pcvae.data.progress import report, with_progress
 from pcvae.data.splits import held_out_count
 from pcvae.errors import UserError
+from pcvae.progress import report, with_progress
 
 CROP_BOXES = {"celeb_a": (15, 40, 163, 188)}  # left, top, right, bottom
 IMAGE_SIZES = {"celeb_a": 64, "downsampled_imagenet/32x32": 32, "downsampled_imagenet/64x64": 64}

@@ -2,13 +2,13 @@
 
 import copy
 import inspect
-import os
 import re
 from pathlib import Path
 
 import gin
 
 from pcvae.errors import UserError
+from pcvae.files import write_text
 from pcvae.gin_utils import lookup
 from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader, is_macro
 from pcvae.gin_utils.run_directory import check_same
@@ -196,9 +196,8 @@ class Configuration:
         """
         if not allow_change:
             self.check_unchanged(run_dir)
-        Path(run_dir).mkdir(parents=True, exist_ok=True)
-        _write(Path(run_dir) / "config.gin", self.text())
-        _write(Path(run_dir) / "operative_config.gin", self.operative_text())
+        write_text(self.text(), Path(run_dir) / "config.gin")
+        write_text(self.operative_text(), Path(run_dir) / "operative_config.gin")
 
     def _is_used(self, key):
         scope, selector, parameter = key
@@ -249,10 +248,3 @@ class Configuration:
 
 _NOTHING = object()
 _REFERENCE = gin.config.ConfigurableReference
-
-
-def _write(path, text):
-    """Writes a file so that it is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gin import config_parser
 
-from pcvae.checks import check_folder
+from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
 from pcvae.gin_utils.arguments import WrittenReferences
 
@@ -22,14 +22,11 @@ def check_run_dir(run_dir):
     if not folder.is_dir() or (folder / "config.gin").exists():
         return
     # Another worker of the same run may be about to write the record.
-    found = sorted(
-        path.name for path in folder.iterdir() if not path.name.startswith((".", "config.gin."))
-    )
+    found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise UserError(
             f"--run_dir={run_dir}: expected a new or empty folder, or a run of pcvae-train with "
-            f"its config.gin, found {', '.join(found[:3])}{more}: use another --run_dir"
+            f"its config.gin, found {some_names(found, 3)}: use another --run_dir"
         )
 
 

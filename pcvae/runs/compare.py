@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pcvae import show
+from pcvae.files import write_json
 from pcvae.quantities import QUANTITIES, measured
-from pcvae.runs.records import read_evaluation, read_run, write_json
+from pcvae.runs.records import read_evaluation, read_run
 from pcvae.runs.report import (
     curve_figures,
     curve_or_point,

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from pcvae import data, measure, training
+from pcvae import measure, training
 from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
+from pcvae.files import write_json
+from pcvae.progress import progress_of
 from pcvae.quantities import evaluation_table
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.import_lpips import read_lpips
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset, write_json
+from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.report import check_report_files, health_of, write_report
 
 
@@ -74,12 +76,12 @@ def evaluate(
         lines = []
         if importance:
             images = dataset.images(split)[:num_images]
-            record |= importance(images, seed, data.progress_of("importance samples, batches"))
+            record |= importance(images, seed, progress_of("importance samples, batches"))
             lines.append(f"importance-weighted bound: {importance_samples:,} samples an image")
         if perceptual:
             distances, protocol = perceptual
             images = dataset.images(split)[:num_images]
-            record |= distances(images, seed, data.progress_of("perceptual distances, batches"))
+            record |= distances(images, seed, progress_of("perceptual distances, batches"))
             record["perceptual_protocol"] = protocol
         if frechet is not None:
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
@@ -104,7 +106,7 @@ def evaluate(
 def evaluate_split(likelihood, dataset, split, seed, num_images=None):
     """Returns the record of an evaluation of the first images, with progress on the way."""
 
-    progress = data.progress_of(f"evaluating the {split} split, batches")
+    progress = progress_of(f"evaluating the {split} split, batches")
     record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
     model = likelihood.model
     return {

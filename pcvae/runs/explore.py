@@ -6,8 +6,8 @@ import socket
 
 import numpy as np
 
-from pcvae import data
 from pcvae.errors import UserError
+from pcvae.progress import with_progress
 from pcvae.runs.explore_page import make_app
 from pcvae.runs.load import load
 
@@ -92,5 +92,5 @@ def trace(model):
     calls = [lambda: model.rate_per_level(image), lambda: model.reconstruct(image)]
     if model.condition is None:
         calls.append(lambda: model.sample(1))
-    for call in data.with_progress(calls, len(calls), "tracing graphs"):
+    for call in with_progress(calls, len(calls), "tracing graphs"):
         call()

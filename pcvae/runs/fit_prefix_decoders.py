@@ -12,8 +12,9 @@ import keras
 
 from pcvae import models, objectives, training
 from pcvae.errors import UserError
+from pcvae.files import write_json
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset, write_json
+from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.training import reports
 

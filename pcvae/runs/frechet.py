@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from pcvae import data, measure, training
+from pcvae import measure, training
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
+from pcvae.progress import progress_of
 from pcvae.runs.find_extractor import IN_DOMAIN, find_extractor
 from pcvae.runs.load import load
 from pcvae.runs.records import read_run, run_dataset
@@ -69,13 +70,13 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
         data_sha256,
         extractor,
         batch_size,
-        data.progress_of(f"features of the {split} split, batches"),
+        progress_of(f"features of the {split} split, batches"),
     )
     samples = measure.collect_features(
         Samples(model, num_samples, temperature, seed, pixels, conditioning),
         extractor,
         batch_size,
-        data.progress_of("drawing samples and their features, batches"),
+        progress_of("drawing samples and their features, batches"),
     )
     distance, error = measure.kernel_distance(samples.kept, reference.kept, seed)
     statistics = samples.statistics, reference.statistics

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pcvae import data, models, training
+from pcvae import models, training
 from pcvae.errors import UserError
+from pcvae.progress import progress_of
 from pcvae.runs.records import read_run
 
 FOLDER = "frozen"
@@ -89,7 +90,7 @@ def cached_first_stage(model, images, seed, batch_size):
     """
     if getattr(model, "num_frozen_stages", 0) == 0:
         raise UserError("cache_first_stage: only a frozen first stage of a StagedVAE can be cached")
-    progress = data.progress_of("caching the first stage, batches")
+    progress = progress_of("caching the first stage, batches")
     return model.earlier_conditions(images, seed, batch_size, progress)
 
 

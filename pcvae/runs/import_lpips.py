@@ -7,6 +7,7 @@ import numpy as np
 from pcvae import measure
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
+from pcvae.files import write_arrays
 from pcvae.measure.lpips import canonical_names, check_lpips_shapes, lpips_from_arrays
 from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
 
@@ -31,8 +32,7 @@ def import_lpips(*, backbone, lins, output):
         arrays |= {name: array for name, array in found.items() if name.startswith(kind)}
     network, _ = check_lpips_shapes({name: array.shape for name, array in arrays.items()})
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(output, **arrays)
+    write_arrays(output, **arrays)
     print(
         f"LPIPS with {network}, sha256 {measure.file_sha256(output)}",
         f"wrote {output}",

@@ -9,9 +9,8 @@ from pathlib import Path
 from pcvae import data, measure, models, training
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
-from pcvae.files import check_new_folder, new_folder
+from pcvae.files import check_new_folder, new_folder, write_json
 from pcvae.models.reference_weights import check_reference_shapes
-from pcvae.runs.records import write_json
 from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
 
 SUFFIXES = (*TORCH_SUFFIXES, ".npz")

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from pcvae import show
 from pcvae.errors import UserError
-from pcvae.files import new_file
+from pcvae.files import write_arrays
 
 MAX_IMAGES_IN_PICTURE = 1024
 
@@ -23,13 +21,10 @@ def check_picture_size(output, num_images):
 def write_picture_or_arrays(output, picture, **arrays):
     """Writes arrays to an ``.npz``, or what ``picture()`` gives to another file; makes folders."""
     output = Path(output)
-    image = None if output.suffix.lower() == ".npz" else picture()
-    with new_file(output) as partial:  # what is there stays until the new one is whole
-        if image is not None:
-            show.save_png(image, partial)
-        else:
-            with partial.open("wb") as file:  # NumPy would add .npz to a name in .NPZ
-                np.savez(file, **arrays)
+    if output.suffix.lower() == ".npz":
+        write_arrays(output, **arrays)
+    else:
+        show.save_png(picture(), output)
 
 
 class PictureFolder:

@@ -7,8 +7,9 @@ import numpy as np
 from pcvae import show
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
+from pcvae.files import write_json
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset, write_json
+from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.report import check_report_files, refreshed_report
 
 MAX_SHOWN = 32

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pcvae import data, measure, models, show, training
+from pcvae import measure, models, show, training
 from pcvae.checks import check_seed
 from pcvae.errors import UserError
+from pcvae.files import write_arrays, write_json
+from pcvae.progress import progress_of
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.load import load
-from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset, write_json
+from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.tables import number_text, text_table
 from pcvae.training import checkpoints
@@ -87,7 +89,7 @@ def rate_distortion(
             seed=seed,
             batch_size=batch_size or run["batch_size"],
             per_image=True,
-            progress=data.progress_of(f"measuring the {split} split, batches"),
+            progress=progress_of(f"measuring the {split} split, batches"),
         )
     count = len(arrays["rate_nats_per_level"])
     measured = {"data": dataset.origin, "split": split, "num_images": count, "seed": seed}
@@ -117,11 +119,10 @@ def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
     paths = [path]
     if per_image:
         paths.append(Path(per_image))
-        paths[-1].parent.mkdir(parents=True, exist_ok=True)
         columns = {
             name: np.array([row[name] for row in rows]) for name in ("num_levels", "decoder")
         }
-        np.savez(paths[-1], **arrays, **columns)
+        write_arrays(paths[-1], **arrays, **columns)
     by_resolution = measure.rate_by_resolution(
         arrays["rate_nats_per_level"], model.level_resolutions, model.image_shape
     )

@@ -1,8 +1,6 @@
 """The files of a run directory that are not checkpoints or summaries."""
 
 import inspect
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,6 @@ from pcvae.training import summaries
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
 NUM_IMAGES_SHOWN = 8
-
-
-def write_json(record, path):
-    """Writes JSON in one go, so that a reader never sees half of it; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 def read_json(path, what, fault_of=None, remedy=None):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pcvae import data, measure
 from pcvae.errors import UserError
-from pcvae.files import new_file
+from pcvae.files import write_arrays
 from pcvae.measure.features import ImageFeatures
 
 CACHE_VERSION = 1
@@ -71,14 +71,13 @@ def _read_features(path):
 def _write_features(path, features):
     statistics = features.statistics
     try:
-        with new_file(path) as partial:
-            np.savez(
-                partial,
-                count=statistics.count,
-                sum=statistics.sum,
-                outer=statistics.outer,
-                kept=features.kept,
-            )
+        write_arrays(
+            path,
+            count=statistics.count,
+            sum=statistics.sum,
+            outer=statistics.outer,
+            kept=features.kept,
+        )
     except OSError as error:
         raise UserError(
             f"cannot write features to {path}: {error.strerror or error}; free some space there or "

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pcvae import measure, models, show
 from pcvae.errors import UserError
-from pcvae.runs.records import read_curve, read_evaluation, read_run, write_json
+from pcvae.files import write_json
+from pcvae.runs.records import read_curve, read_evaluation, read_run
 from pcvae.runs.training_log import curve_panels, read_history, training_series
 
 PAGE = "report.html"

@@ -11,6 +11,7 @@ from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
 from pcvae.models.recorded import check_bytes
+from pcvae.progress import with_progress
 from pcvae.runs.load import load
 from pcvae.runs.picture_output import PictureFolder, check_picture_size, write_picture_or_arrays
 
@@ -77,7 +78,7 @@ def sample(
     conditions = _Conditions(condition, model.condition)
     kept = []
     starts = range(first_sample - first_sample % batch_size, indices.stop, batch_size)
-    for start in data.with_progress(starts, len(starts), "drawing images, batches"):
+    for start in with_progress(starts, len(starts), "drawing images, batches"):
         given = conditions.of(range(start, start + batch_size))
         images = model.sample(
             batch_size, temperature, seed, first_sample=start, pixels=pixels, **given

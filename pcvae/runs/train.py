@@ -6,9 +6,10 @@ import keras
 
 from pcvae import measure, models, training
 from pcvae.checks import check_folder, check_integer, check_seed
+from pcvae.files import write_json
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
-from pcvae.runs.records import draw_pictures, write_json, write_pictures
+from pcvae.runs.records import draw_pictures, write_pictures
 from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.training import reports, summaries

@@ -8,6 +8,7 @@ from pcvae import data, measure
 from pcvae.checks import check_integer, check_seed
 from pcvae.files import new_file
 from pcvae.measure import synthetic_classifier
+from pcvae.progress import progress_of, with_progress
 
 VERSION = 1  # of the network and its training: another one is another extractor
 # Pictures that no data set of the default seed shows.
@@ -42,7 +43,7 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
     name = extractor_name(image_size)
 
     def draw(split, number):
-        places = data.with_progress(range(number), number, f"{name}: drawing {split} pictures")
+        places = with_progress(range(number), number, f"{name}: drawing {split} pictures")
         pictures = [data.draw_picture(PICTURE_SEED, split, i, image_size) for i in places]
         images = np.stack([picture.image for picture in pictures])
         return images, synthetic_classifier.targets_of(pictures)
@@ -55,7 +56,7 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
         targets,
         seed,
         epochs,
-        progress=data.progress_of(f"{name}: training, steps"),
+        progress=progress_of(f"{name}: training, steps"),
     )
     num_held_out = count // 10
     right = synthetic_classifier.share_of_numbers_read(classifier, *draw("test", num_held_out))

@@ -5,6 +5,8 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pcvae.files import new_file
+
 _GAP = 2  # pixels between images
 _BACKGROUND = 255
 _LINE = 16  # pixels from one line of a caption to the next
@@ -229,9 +231,9 @@ def refit_grid(refitted, images, rows, seed=0):
 
 
 def save_png(image, path):
-    """Writes an array uint8 [height, width, 1 or 3] as PNG; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(_rgb(image)).save(path)
+    """Writes an array uint8 [height, width, 1 or 3] as a picture, as `files.new_file` does."""
+    with new_file(path) as partial:
+        Image.fromarray(_rgb(image)).save(partial)
 
 
 def png_bytes(image):

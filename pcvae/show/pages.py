@@ -6,12 +6,12 @@ browser. All text is escaped.
 """
 
 import base64
-import os
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
+from pcvae.files import write_text
 from pcvae.quantities import measured
 from pcvae.show.figures import svg
 
@@ -27,11 +27,7 @@ def write_page(template, path, **values):
         path: where the page goes.
         **values: what the template shows.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(render_page(template, **values), encoding="utf-8")
-    os.replace(partial, path)
+    write_text(render_page(template, **values), path)
 
 
 def render_page(template, **values):

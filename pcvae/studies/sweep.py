@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pcvae import show
-from pcvae.runs.records import read_evaluation, write_json
+from pcvae.files import write_json
+from pcvae.runs.records import read_evaluation
 
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 

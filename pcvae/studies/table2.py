@@ -6,16 +6,10 @@ import numpy as np
 
 from pcvae import measure, show, training
 from pcvae.errors import UserError
+from pcvae.files import write_json
 from pcvae.runs.frechet import frechet
 from pcvae.runs.load import load
-from pcvae.runs.records import (
-    NUM_IMAGES_SHOWN,
-    read_evaluation,
-    read_json,
-    read_run,
-    run_dataset,
-    write_json,
-)
+from pcvae.runs.records import NUM_IMAGES_SHOWN, read_evaluation, read_json, read_run, run_dataset
 from pcvae.studies.table_files import write_table
 
 METRICS = ("frechet_distance", "kernel_distance")

@@ -1,7 +1,7 @@
 """The files of a table of the paper: JSON, pictures as PNG and in TensorBoard, the table itself."""
 
 from pcvae import show, training
-from pcvae.runs.records import write_json
+from pcvae.files import write_json
 
 
 def write_table(folder, name, record, text, pictures):

@@ -11,6 +11,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from pcvae.checks import is_number_or_none
 from pcvae.errors import UserError
+from pcvae.files import write_text
 
 RATE_BITS_PER_DIM = "rate/total_bits_per_dim"
 NLL_BITS_PER_DIM = "nll/bits_per_dim"
@@ -147,9 +148,7 @@ class ScalarLog:
         """Replaces the file of lines, in one go, and leaves it open for more."""
         if self._lines is not None:
             self._lines.close()
-        with open(f"{self._path}.partial", "w", encoding="utf-8") as file:
-            file.writelines(_line(record) for record in records)
-        os.replace(f"{self._path}.partial", self._path)
+        write_text("".join(map(_line, records)), self._path)
         self._lines = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - until close()
         self._last = records[-1] if records else {}
 

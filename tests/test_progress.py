@@ -1,7 +1,7 @@
 import re
 
-from pcvae.data import progress
-from pcvae.data.progress import with_progress
+from pcvae import progress
+from pcvae.progress import with_progress
 
 
 def test_items_pass_unchanged_and_fast_work_prints_one_line(capsys):

@@ -1,4 +1,4 @@
-"""Progress of a preparation: plain lines with a rate and a time left, few of them."""
+"""How far long work is: plain lines with a rate and a time left, few of them."""
 
 import sys
 import time
