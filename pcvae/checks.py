@@ -31,6 +31,12 @@ def check_integer(name, value, low, high=None):
     return number
 
 
+def check_counts(**counts):
+    """Raises UserError unless all values are integers of at least 1; see `check_integer`."""
+    for name, value in counts.items():
+        check_integer(name, value, 1)
+
+
 def check_seed(seed):
     """Returns a seed as an int, if it is an integer from 0 to 2^32 - 1.
 

@@ -1,9 +1,7 @@
 """The root functions: each assembles the parts of one job, does it, and leaves its files.
 
-A run directory holds ``config.gin``, ``operative_config.gin``, ``model.json``, ``run.json``,
-``checkpoints/``, ``summaries/{train,eval}/``, ``results/*.json``, ``images/*.png`` and
-``report.html``. Nothing here knows gin; arguments that end in ``_fn`` own variables and are called
-inside the strategy's scope.
+`RunDirectory` says what lies where in a run directory. Nothing here knows gin; arguments that end
+in ``_fn`` own variables and are called inside the strategy's scope.
 """
 
 from pcvae.runs.compare import compare
@@ -20,13 +18,14 @@ from pcvae.runs.load import load
 from pcvae.runs.progressive import progressive
 from pcvae.runs.rate_distortion import rate_distortion
 from pcvae.runs.reconstruct import reconstruct
-from pcvae.runs.records import read_run
 from pcvae.runs.report import write_report
+from pcvae.runs.run_directory import RunDirectory, read_run
 from pcvae.runs.sample import sample
 from pcvae.runs.train import train
 from pcvae.runs.train_extractor import train_extractor
 
 __all__ = [
+    "RunDirectory",
     "compare",
     "decode",
     "describe",

@@ -5,7 +5,6 @@ from pathlib import Path
 from pcvae import show
 from pcvae.files import write_json
 from pcvae.quantities import QUANTITIES, measured
-from pcvae.runs.records import read_evaluation, read_run
 from pcvae.runs.report import (
     curve_figures,
     curve_or_point,
@@ -13,7 +12,7 @@ from pcvae.runs.report import (
     protocol_of,
     rate_distortion_figures,
 )
-from pcvae.runs.training_log import read_history
+from pcvae.runs.run_directory import RunDirectory
 from pcvae.tables import text_table
 
 # What has to agree for the numbers of two runs to be compared.
@@ -36,14 +35,12 @@ def compare(*, run_dirs, output):
         UserError: a run is damaged, or not evaluated.
     """
     labels = labels_of(run_dirs)
-    folders = dict(zip(labels, map(Path, run_dirs), strict=True))
-    records = {label: read_evaluation(folder) for label, folder in folders.items()}
+    folders = dict(zip(labels, map(RunDirectory, run_dirs), strict=True))
+    records = {label: folder.evaluation() for label, folder in folders.items()}
     table = comparison_rows(records)
     remarks = [*differences(records), *reasons(records)]
     curves = {label: curve_or_point(folders[label], records[label]) for label in labels}
-    histories = {
-        label: {"train": read_history(folder, "train")} for label, folder in folders.items()
-    }
+    histories = {label: {"train": folder.scalars("train")} for label, folder in folders.items()}
     entries = [
         {"label": label, "run_dir": str(folders[label]), "evaluation": records[label]}
         for label in labels
@@ -54,7 +51,7 @@ def compare(*, run_dirs, output):
             "findings": health_of(folders[label], records[label]),
             "protocol": {
                 "run_dir": str(folders[label]),
-                "steps": read_run(folders[label]).get("steps", "unknown"),
+                "steps": folders[label].run().get("steps", "unknown"),
                 **protocol_of(records[label]),
             },
         }

@@ -1,8 +1,7 @@
 """The levels of a model as a table."""
 
-from pathlib import Path
-
 from pcvae import measure, models
+from pcvae.runs.run_directory import RunDirectory
 
 
 def describe(*, model_fn, image_shape=None):
@@ -12,4 +11,4 @@ def describe(*, model_fn, image_shape=None):
 
 def describe_run(*, run_dir):
     """Returns the level table of a run's model."""
-    return measure.level_table(models.read_model(Path(run_dir) / "model.json"))
+    return measure.level_table(models.read_model(RunDirectory(run_dir).model_json))

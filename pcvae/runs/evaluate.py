@@ -11,8 +11,8 @@ from pcvae.quantities import evaluation_table
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.import_lpips import read_lpips
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.report import check_report_files, health_of, write_report
+from pcvae.runs.run_directory import RunDirectory
 
 
 def evaluate(
@@ -54,13 +54,14 @@ def evaluate(
     Raises:
         UserError: the run is damaged, or an argument does not fit it.
     """
-    run, strategy = read_run(run_dir), strategy or training.make_strategy("one_device")
-    path = Path(output or Path(run_dir) / "results" / "evaluation.json")
+    directory = RunDirectory(run_dir)
+    run, strategy = directory.run(), strategy or training.make_strategy("one_device")
+    path = Path(output or directory.evaluation_json)
     check_folder(path.parent, "output")
-    check_report_files(run_dir, "evaluation")
+    check_report_files(directory, "evaluation")
     with strategy.scope():
         model = load(run_dir)
-        dataset = run_dataset(run, spec, model.image_shape)
+        dataset = directory.dataset(model.image_shape, spec)
         count = dataset.num_images(split)
         if num_images is not None and check_integer("num_images", num_images, 1) > count:
             raise UserError(f"num_images: the {split} split has {count} images, got {num_images}")
@@ -88,7 +89,7 @@ def evaluate(
             lines += frechet_lines(record)
     constraints = run.get("constraints", [])
     if constraints:
-        state = training.read_group(Path(run_dir) / "checkpoints", "lagrange")
+        state = training.read_group(directory.checkpoints, "lagrange")
         record["constraints"] = measure.constraint_results(
             constraints, record, model.image_shape, state["values"]
         )
@@ -96,10 +97,10 @@ def evaluate(
     images = "1 image" if record["num_images"] == 1 else f"{record['num_images']:,} images"
     print(f"{images} of the {split} split of {dataset.name}, averaged weights, seed {seed}")
     print(evaluation_table(record), *constraint_lines(record), *lines, sep="\n")
-    findings = health_of(run_dir, record)
+    findings = health_of(directory, record)
     print(*measure.health_lines(findings), f"wrote {path}", sep="\n")
     if output is None:
-        print(f"wrote {write_report(run_dir)}")
+        print(f"wrote {write_report(directory)}")
     return record
 
 

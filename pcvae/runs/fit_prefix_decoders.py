@@ -6,19 +6,18 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import keras
 
 from pcvae import models, objectives, training
+from pcvae.checks import check_counts
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.resumable_training import train_resumably
+from pcvae.runs.run_directory import RunDirectory
 from pcvae.training import reports
 
-FOLDER = "prefix_decoders"
 BEFORE, AFTER = "frozen_weights_sha256_before", "frozen_weights_sha256_after"
 
 
@@ -70,9 +69,10 @@ def fit_prefix_decoders(
         UserError: an argument is out of range, or the folder holds another fit.
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
     """
-    run, folder = read_run(run_dir), Path(run_dir) / FOLDER
+    directory = RunDirectory(run_dir)
+    run, folder = directory.run(), directory.prefix_decoders
     batch_size = run["batch_size"] if batch_size is None else batch_size
-    _check_counts(steps=steps, batch_size=batch_size, report_every_steps=report_every_steps)
+    check_counts(steps=steps, batch_size=batch_size, report_every_steps=report_every_steps)
     existing = None if from_scratch else read_fit(run_dir)
     if prefixes is None and existing:
         prefixes = existing["prefixes"]
@@ -95,7 +95,7 @@ def fit_prefix_decoders(
             update=training.GradientUpdate(optimizer, ema_decay=ema_decay),
             seed=seed,
         )
-    dataset = run_dataset(run, spec, frozen.image_shape)
+    dataset = directory.dataset(frozen.image_shape, spec)
     fit = {
         "prefixes": list(decoders.prefixes),
         "steps": steps,
@@ -115,21 +115,20 @@ def fit_prefix_decoders(
     if chief:
         if from_scratch:
             shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        write_json({**fit, AFTER: None}, folder / "fit.json")
-        models.write_model(decoders, folder / "model.json")
+        write_json({**fit, AFTER: None}, folder.fit_json)
+        models.write_model(decoders, folder.model_json)
     _run(trainer, folder, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps)
     fit[AFTER] = models.weights_sha256(frozen)
     if fit[AFTER] != fit[BEFORE]:
         raise RuntimeError("the fit changed the weights of the frozen model")
     if chief:
-        write_json(fit, folder / "fit.json")
+        write_json(fit, folder.fit_json)
     return fit
 
 
 def read_fit(run_dir):
     """Returns the record ``fit.json`` of the refit of a run, or None if there was none."""
-    path = Path(run_dir) / FOLDER / "fit.json"
+    path = RunDirectory(run_dir).prefix_decoders.fit_json
     if not path.exists():
         return None
     try:
@@ -154,7 +153,7 @@ def load_prefix_decoders(run_dir, model):
     Raises:
         UserError: the fit is not done, or the run was trained further since.
     """
-    fit, folder = read_fit(run_dir), Path(run_dir) / FOLDER
+    fit, folder = read_fit(run_dir), RunDirectory(run_dir).prefix_decoders
     if fit is None:
         return None
     if not fit[AFTER]:
@@ -164,8 +163,8 @@ def load_prefix_decoders(run_dir, model):
         )
     if models.weights_sha256(model) != fit[AFTER]:
         raise UserError(_trained_further(folder))
-    decoders = models.read_model(folder / "model.json")
-    models.load_weights(decoders, training.read_group(folder / "checkpoints", "ema"))
+    decoders = models.read_model(folder.model_json)
+    models.load_weights(decoders, training.read_group(folder.checkpoints, "ema"))
     return decoders
 
 
@@ -173,14 +172,14 @@ def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, chec
     """Trains up to the last step, from the newest checkpoint on."""
     steps = fit["steps"]
     checkpoints = training.Checkpoints(
-        folder / "checkpoints", trainer.state, max_to_keep=2, chief=chief
+        folder.checkpoints, trainer.state, max_to_keep=2, chief=chief
     )
     start = checkpoints.restore_newest() or 0
     prefixes = ", ".join(map(str, fit["prefixes"]))
     if chief:
         state = f"going on after step {start} of {steps}" if start else f"{steps} steps"
         print(f"fitting decoders to the prefixes K = {prefixes}, {state}", flush=True)
-    log = training.ScalarLog(folder / "summaries", "train", resume_step=start, chief=chief)
+    log = training.ScalarLog(folder.summaries, "train", resume_step=start, chief=chief)
     resolutions = trainer.model.level_resolutions
 
     def report(window):
@@ -226,9 +225,3 @@ def _trained_further(folder):
         f"{folder}: the decoders were fitted to other weights than the run has now (it was trained "
         "further): fit them anew with --refit_steps=N --refit_from_scratch"
     )
-
-
-def _check_counts(**counts):
-    for name, value in counts.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{name}: expected an integer of at least 1, got {value!r}")

@@ -8,8 +8,8 @@ from pcvae.errors import UserError
 from pcvae.progress import progress_of
 from pcvae.runs.find_extractor import IN_DOMAIN, find_extractor
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.reference_features import images_sha256, reference_features
+from pcvae.runs.run_directory import RunDirectory
 
 MAX_SAMPLES = 50_000  # by default no more, as is usual
 CONDITION_SPLIT = "test"  # ours: what a conditional model is given comes from held-out images
@@ -30,7 +30,7 @@ def frechet(*, run_dir, spec=None, strategy=None, **options):
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
         model = load(run_dir)
-        dataset = run_dataset(read_run(run_dir), spec, model.image_shape)
+        dataset = RunDirectory(run_dir).dataset(model.image_shape, spec)
         return frechet_record(model, dataset, **options)
 
 

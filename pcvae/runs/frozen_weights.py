@@ -1,13 +1,9 @@
 """What a run leaves as it is: the frozen weights beside its checkpoints, and the proof of it."""
 
-from pathlib import Path
-
 from pcvae import models, training
 from pcvae.errors import UserError
 from pcvae.progress import progress_of
-from pcvae.runs.records import read_run
 
-FOLDER = "frozen"
 BEFORE, AFTER = "frozen_weights_sha256_before", "frozen_weights_sha256_after"
 
 
@@ -18,31 +14,30 @@ class FrozenWeights:
 
     Args:
         model: the model, with its frozen weights as they are to stay.
-        run_dir: the run directory.
+        directory: the `RunDirectory`.
     """
 
-    def __init__(self, model, run_dir):
-        self._model, self._folder = model, Path(run_dir) / FOLDER
-        self._run_dir = Path(run_dir)
+    def __init__(self, model, directory):
+        self._model, self._directory = model, directory
         self.sha256 = models.frozen_weights_sha256(model) if model.frozen_weights else None
 
     def check_unchanged(self):
         """Raises UserError if the run was begun with other frozen weights."""
-        if not (self._run_dir / "run.json").exists():
+        if not self._directory.run_json.exists():
             return
-        begun_with = read_run(self._run_dir).get("frozen_weights_sha256")
+        begun_with = self._directory.run().get("frozen_weights_sha256")
         if begun_with != self.sha256:
             raise UserError(
-                f"{self._run_dir}: the run was begun with other weights of the first stage "
+                f"{self._directory}: the run was begun with other weights of the first stage "
                 f"(SHA-256 {_short(begun_with)}) than it has now ({_short(self.sha256)}; was it "
                 "trained further?): use another --run_dir"
             )
 
     def save(self):
         """Writes the weights, if there are some and they are not there yet."""
-        if self.sha256 is not None and training.newest(self._folder) is None:
+        if self.sha256 is not None and training.newest(self._directory.frozen) is None:
             state = {"frozen": self._model.frozen_weights}
-            training.Checkpoints(self._folder, state).save(0)
+            training.Checkpoints(self._directory.frozen, state).save(0)
 
     def proof(self):
         """Returns the hashes before and after, for the results; {} if nothing is frozen.
@@ -58,15 +53,15 @@ class FrozenWeights:
         return {BEFORE: self.sha256, AFTER: after}
 
 
-def read_frozen(run_dir):
-    """Returns {name: array} of the frozen weights of a run; {} if it has none."""
-    folder = Path(run_dir) / FOLDER
+def read_frozen(directory):
+    """Returns {name: array} of the frozen weights of a `RunDirectory`; {} if it has none."""
+    folder = directory.frozen
     return training.read_group(folder, "frozen") if folder.is_dir() else {}
 
 
-def frozen_shapes(run_dir):
+def frozen_shapes(directory):
     """Returns {name: shape} of what `read_frozen` reads, without reading it."""
-    folder = Path(run_dir) / FOLDER
+    folder = directory.frozen
     return training.group_shapes(folder, "frozen") if folder.is_dir() else {}
 
 

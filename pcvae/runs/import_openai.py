@@ -11,6 +11,7 @@ from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.files import check_new_folder, new_folder, write_json
 from pcvae.models.reference_weights import check_reference_shapes
+from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
 
 SUFFIXES = (*TORCH_SUFFIXES, ".npz")
@@ -61,9 +62,10 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
         "imported": {"weights": weights.name, "sha256": measure.file_sha256(weights)},
     }
     with new_folder(output) as folder:
-        models.write_model(model, folder / "model.json")
-        training.Checkpoints(folder / "checkpoints", {"ema": model.named_weights}).save(0)
-        write_json(run, folder / "run.json")
+        directory = RunDirectory(folder)
+        models.write_model(model, directory.model_json)
+        training.Checkpoints(directory.checkpoints, {"ema": model.named_weights}).save(0)
+        write_json(run, directory.run_json)
     print(f"{model.num_levels} levels, {model.count_params():,} parameters from {weights.name}")
     return run
 

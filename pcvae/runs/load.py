@@ -1,11 +1,8 @@
 """The model of a run directory."""
 
-import os
-from pathlib import Path
-
 from pcvae import models, training
-from pcvae.errors import UserError
 from pcvae.runs.frozen_weights import frozen_shapes, read_frozen
+from pcvae.runs.run_directory import RunDirectory
 
 
 def load(run_dir):
@@ -20,14 +17,11 @@ def load(run_dir):
     Raises:
         UserError: the directory holds no run, or one that is damaged.
     """
-    if not isinstance(run_dir, str | os.PathLike):
-        raise UserError(f"run_dir: expected the path of a run directory, got {run_dir!r}")
-    run_dir = Path(run_dir)
-    checkpoints = run_dir / "checkpoints"
+    directory = RunDirectory(run_dir)
     model = models.read_model(
-        run_dir / "model.json",
-        lambda: {**training.group_shapes(checkpoints, "ema"), **frozen_shapes(run_dir)},
+        directory.model_json,
+        lambda: {**training.group_shapes(directory.checkpoints, "ema"), **frozen_shapes(directory)},
     )
-    trained = training.read_group(checkpoints, "ema")
-    models.load_weights(model, {**trained, **read_frozen(run_dir)})
+    trained = training.read_group(directory.checkpoints, "ema")
+    models.load_weights(model, {**trained, **read_frozen(directory)})
     return model

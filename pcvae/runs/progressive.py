@@ -1,7 +1,5 @@
 """The progressive view of a run: prefixes of images, of samples, and where the bits go."""
 
-from pathlib import Path
-
 import numpy as np
 
 from pcvae import show
@@ -9,8 +7,8 @@ from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.runs.load import load
-from pcvae.runs.records import read_run, run_dataset
 from pcvae.runs.report import check_report_files, refreshed_report
+from pcvae.runs.run_directory import RunDirectory
 
 MAX_SHOWN = 32
 REDRAWS = 3
@@ -42,12 +40,12 @@ def progressive(
     Raises:
         UserError: the run is damaged, or an argument is out of range.
     """
-    run_dir, seed = Path(run_dir), check_seed(seed)
+    directory, seed = RunDirectory(run_dir), check_seed(seed)
     check_integer("num_images", num_images, 1, MAX_SHOWN)
     check_integer("num_samples", num_samples, 1, MAX_SHOWN)
-    check_report_files(run_dir)
-    run, model = read_run(run_dir), load(run_dir)
-    dataset = run_dataset(run, spec, model.image_shape)
+    check_report_files(directory)
+    model = load(run_dir)
+    dataset = directory.dataset(model.image_shape, spec)
     count = dataset.num_images(split)
     needed = max(num_images, num_samples) if model.condition else num_images
     if needed > count:
@@ -64,7 +62,7 @@ def progressive(
         "progressive_samples": show.sample_picture(model, drawn),
         "rate_maps": show.rate_map_plot(shown, maps),
     }
-    paths = [run_dir / "results" / "progressive.json"]
+    paths = [directory.result("progressive")]
     record = [
         {
             "num_levels": column["num_levels"],
@@ -76,8 +74,8 @@ def progressive(
     ]
     write_json(record, paths[0])
     for name, picture in pictures.items():
-        paths.append(run_dir / "images" / f"{name}.png")
+        paths.append(directory.image(name))
         show.save_png(picture, paths[-1])
-    paths += refreshed_report(run_dir)
+    paths += refreshed_report(directory)
     print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return record

@@ -12,8 +12,9 @@ from pcvae.files import write_arrays, write_json
 from pcvae.progress import progress_of
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.load import load
-from pcvae.runs.records import NUM_IMAGES_SHOWN, read_run, run_dataset
 from pcvae.runs.report import check_report_files, refreshed_report
+from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
 from pcvae.tables import number_text, text_table
 from pcvae.training import checkpoints
 
@@ -57,12 +58,13 @@ def rate_distortion(
         UserError: an argument does not fit the run.
         Interrupted: SIGINT or SIGTERM came during the fit; a checkpoint was saved.
     """
-    run_dir, run, seed = Path(run_dir), read_run(run_dir), check_seed(seed)
-    check_report_files(run_dir, "rate_distortion")
+    directory, seed = RunDirectory(run_dir), check_seed(seed)
+    run = directory.run()
+    check_report_files(directory, "rate_distortion")
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
         model = load(run_dir)
-    dataset = run_dataset(run, spec, model.image_shape)
+    dataset = directory.dataset(model.image_shape, spec)
     images = dataset.images(split)
     if num_images is not None and num_images > len(images):
         raise UserError(f"num_images: the {split} split has {len(images)} images, got {num_images}")
@@ -96,7 +98,7 @@ def rate_distortion(
     rows = [{**row, **measured} for row in rows]
     if training.is_chief(strategy):
         print(_table(rows), *_unfinished_lines(rows), sep="\n", flush=True)
-        paths = _write(run_dir, model, decoders, images, rows, arrays, per_image, seed)
+        paths = _write(directory, model, decoders, images, rows, arrays, per_image, seed)
         print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return rows
 
@@ -112,11 +114,10 @@ def _check_fitted(model, decoders, prefixes):
         )
 
 
-def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
+def _write(directory, model, decoders, images, rows, arrays, per_image, seed):
     """Writes JSON, arrays and pictures; returns their paths."""
-    path = run_dir / "results" / "rate_distortion.json"
-    write_json(rows, path)
-    paths = [path]
+    write_json(rows, directory.curve_json)
+    paths = [directory.curve_json]
     if per_image:
         paths.append(Path(per_image))
         columns = {
@@ -126,29 +127,28 @@ def _write(run_dir, model, decoders, images, rows, arrays, per_image, seed):
     by_resolution = measure.rate_by_resolution(
         arrays["rate_nats_per_level"], model.level_resolutions, model.image_shape
     )
-    label = run_dir.resolve().name
     pictures = {
-        "rate_distortion": show.rate_distortion_plot({label: rows}),
-        "rate_by_resolution": show.rate_by_resolution_plot({label: by_resolution}),
+        "rate_distortion": show.rate_distortion_plot({directory.label: rows}),
+        "rate_by_resolution": show.rate_by_resolution_plot({directory.label: by_resolution}),
     }
     if decoders is not None:
         refitted = models.RefittedPrefixes(model, decoders)
         shown = np.asarray(images[:NUM_IMAGES_SHOWN])
         pictures["refit_reconstructions"] = show.refit_grid(refitted, shown, rows, seed)
     for name, picture in pictures.items():
-        paths.append(run_dir / "images" / f"{name}.png")
+        paths.append(directory.image(name))
         show.save_png(picture, paths[-1])
-    _write_summaries(run_dir, pictures)
-    return paths + refreshed_report(run_dir)
+    _write_summaries(directory, pictures)
+    return paths + refreshed_report(directory)
 
 
-def _write_summaries(run_dir, pictures):
+def _write_summaries(directory, pictures):
     """Puts the pictures into TensorBoard, at the last step of the run.
 
     A writer of its own: a `ScalarLog` would cut what the run has logged.
     """
-    step = int(checkpoints.newest(run_dir / "checkpoints").rpartition("-")[2])
-    writer = tf.summary.create_file_writer(str(run_dir / "summaries" / "eval"))
+    step = int(checkpoints.newest(directory.checkpoints).rpartition("-")[2])
+    writer = tf.summary.create_file_writer(str(directory.summaries / "eval"))
     with writer.as_default(step=step):
         for name, picture in pictures.items():
             tf.summary.image(f"images/{name}", picture[None])

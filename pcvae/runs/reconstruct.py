@@ -4,7 +4,7 @@ from pcvae import data, show
 from pcvae.checks import check_integer
 from pcvae.runs.load import load
 from pcvae.runs.picture_output import check_picture_size, write_picture_or_arrays
-from pcvae.runs.records import NUM_IMAGES_SHOWN
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
 
 
 def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, decoder=None):

@@ -1,14 +1,11 @@
 """The page of a run, ``report.html``: everything that its files say, in one file."""
 
-from pathlib import Path
-
 from pcvae import measure, models, show
 from pcvae.errors import UserError
 from pcvae.files import write_json
-from pcvae.runs.records import read_curve, read_evaluation, read_run
-from pcvae.runs.training_log import curve_panels, read_history, training_series
+from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.training_log import curve_panels, training_series
 
-PAGE = "report.html"
 CAPTIONS = {
     "samples_t1.0": "Samples at temperature 1.0",
     "samples_t0.9": "Samples at temperature 0.9",
@@ -23,31 +20,30 @@ CAPTIONS = {
     "row",
     "rate_maps": "Where in the picture the bits of each resolution go",
 }
-CONFIGURATION = ("config.gin", "operative_config.gin", "run.json", "model.json")
 _CURVE_FIELDS = ("data", "split", "num_images", "seed")
 
 
-def health_of(run_dir, record, resolutions=None):
+def health_of(directory, record, resolutions=None):
     """Returns the findings about a run; see `measure.health_findings`.
 
     Args:
-        run_dir: a run directory.
+        directory: a `RunDirectory`.
         record: an evaluation of it.
         resolutions: resolution of each level; None for those of the record.
     """
-    resolutions = resolutions or shape_of(run_dir, record)[1]
-    series = training_series(read_history(run_dir, "train"))
-    return measure.health_findings(record, resolutions, series, free_bits_of(run_dir))
+    resolutions = resolutions or shape_of(directory, record)[1]
+    series = training_series(directory.scalars("train"))
+    free_bits = directory.free_bits_nats_per_level()
+    return measure.health_findings(record, resolutions, series, free_bits)
 
 
-def write_health(run_dir, record):
+def write_health(directory, record):
     """Writes ``results/health.json``, what the findings about a run are; returns the findings.
 
     A file of its own: they hold times, and an evaluation is the same each time.
     """
-    findings = health_of(run_dir, record)
-    entries = [finding._asdict() for finding in findings]
-    write_json(entries, Path(run_dir) / "results" / "health.json")
+    findings = health_of(directory, record)
+    write_json([finding._asdict() for finding in findings], directory.result("health"))
     return findings
 
 
@@ -60,55 +56,52 @@ def write_report(run_dir):
     Raises:
         UserError: the run is damaged, or not evaluated.
     """
-    run_dir = Path(run_dir)
-    record = read_evaluation(run_dir)
-    label = run_dir.resolve().name
-    histories = {label: {name: read_history(run_dir, name) for name in ("train", "eval")}}
-    rows, (shape, resolutions) = _curve(run_dir), shape_of(run_dir, record)
+    directory = RunDirectory(run_dir)
+    record, label = directory.evaluation(), directory.label
+    histories = {label: {name: directory.scalars(name) for name in ("train", "eval")}}
+    rows, (shape, resolutions) = directory.curve_if_measured(), shape_of(directory, record)
     by_resolution = measure.mean_rate_by_resolution(record, shape, resolutions)
-    path = run_dir / PAGE
     show.write_page(
         "report.html",
-        path,
+        directory.report_html,
         title=label,
         subtitle=f"{measure.headline(record)} on {record['num_images']:,} images of the "
         f"{record['split']} split",
         record=record,
-        findings=write_health(run_dir, record),
+        findings=write_health(directory, record),
         curves=curve_figures(histories),
         rate_plots=_rate_plots(label, rows, by_resolution),
         curve_note=_curve_note(rows),
-        levels=measure.level_rows(record, shape, resolutions, free_bits_of(run_dir)),
-        pictures=_pictures(run_dir / "images"),
+        levels=measure.level_rows(record, shape, resolutions, directory.free_bits_nats_per_level()),
+        pictures=_pictures(directory),
         protocol=_protocol(record, rows),
-        configuration=_texts(run_dir),
+        configuration=_texts(directory),
     )
-    return path
+    return directory.report_html
 
 
-def check_report_files(run_dir, replaced=None):
+def check_report_files(directory, replaced=None):
     """Checks what `write_report` reads: before long work, not after it.
 
     Args:
-        run_dir: a run directory.
+        directory: a `RunDirectory`.
         replaced: the result that the work makes anew, which may be damaged: "evaluation",
             "rate_distortion" or None.
 
     Raises:
         UserError: a file is damaged.
     """
-    run_dir = Path(run_dir)
     for name in ("train", "eval"):
-        read_history(run_dir, name)
-    if replaced != "evaluation" and _is_evaluated(run_dir):
-        read_evaluation(run_dir)
+        directory.scalars(name)
+    if replaced != "evaluation" and directory.evaluation_json.exists():
+        directory.evaluation()
     if replaced != "rate_distortion":
-        _curve(run_dir)
+        directory.curve_if_measured()
 
 
-def refreshed_report(run_dir):
+def refreshed_report(directory):
     """Writes the report anew, if the run is evaluated; returns the paths that are written."""
-    return [write_report(run_dir)] if _is_evaluated(Path(run_dir)) else []
+    return [write_report(directory)] if directory.evaluation_json.exists() else []
 
 
 def curve_figures(histories):
@@ -124,12 +117,12 @@ def rate_distortion_figures(curves):
     ]
 
 
-def curve_or_point(run_dir, record):
+def curve_or_point(directory, record):
     """Returns the rows of the curve of a run; without one, the point of its evaluation."""
-    return _curve(run_dir) or [{**record, "decoder": "own"}]
+    return directory.curve_if_measured() or [{**record, "decoder": "own"}]
 
 
-def shape_of(run_dir, record):
+def shape_of(directory, record):
     """Returns the image shape and the resolution of each level of a run.
 
     Records of older versions do not hold them; the model does.
@@ -139,19 +132,14 @@ def shape_of(run_dir, record):
     """
     if "image_shape" in record:
         return tuple(record["image_shape"]), record["level_resolutions"]
-    model = models.read_model(Path(run_dir) / "model.json")
+    model = models.read_model(directory.model_json)
     count = len(record["rate_nats_per_level"])
     if count != model.num_levels:
         raise UserError(
-            f"{run_dir}: expected an evaluation of {model.num_levels} levels, got one of {count}: "
-            f"evaluate the run, pcvae-evaluate --run_dir={run_dir}"
+            f"{directory}: expected an evaluation of {model.num_levels} levels, got one of "
+            f"{count}: evaluate the run, pcvae-evaluate --run_dir={directory}"
         )
     return model.image_shape, list(model.level_resolutions)
-
-
-def free_bits_of(run_dir):
-    """Returns the free bits of a run's objective, nats per level; 0 where there are none."""
-    return read_run(run_dir).get("free_bits_nats_per_level", 0.0)
 
 
 def protocol_of(record):
@@ -166,15 +154,6 @@ def protocol_of(record):
         "importance_samples",
     )
     return {name: record[name] for name in names if name in record}
-
-
-def _is_evaluated(run_dir):
-    return (run_dir / "results" / "evaluation.json").exists()
-
-
-def _curve(run_dir):
-    path = run_dir / "results" / "rate_distortion.json"
-    return read_curve(run_dir) if path.exists() else []
 
 
 def _curve_note(rows):
@@ -193,8 +172,8 @@ def _rate_plots(label, rows, by_resolution):
     ]
 
 
-def _pictures(folder):
-    found = [(name, folder / f"{name}.png") for name in CAPTIONS]
+def _pictures(directory):
+    found = [(name, directory.image(name)) for name in CAPTIONS]
     return [
         {**show.picture(path), "caption": CAPTIONS[name]} for name, path in found if path.exists()
     ]
@@ -213,8 +192,13 @@ def _protocol(record, rows):
     return protocol
 
 
-def _texts(run_dir):
-    files = (run_dir / name for name in CONFIGURATION)
+def _texts(directory):
+    files = (
+        directory.config_gin,
+        directory.operative_config_gin,
+        directory.run_json,
+        directory.model_json,
+    )
     return {
         path.name: path.read_text(encoding="utf-8", errors="replace")
         for path in files

@@ -1,17 +1,16 @@
 """The training run: assembles the parts, trains, evaluates, leaves the files."""
 
-from pathlib import Path
-
 import keras
 
 from pcvae import measure, models, training
-from pcvae.checks import check_folder, check_integer, check_seed
+from pcvae.checks import check_counts, check_folder, check_seed
 from pcvae.files import write_json
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
-from pcvae.runs.records import draw_pictures, write_pictures
 from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
+from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.run_pictures import draw_pictures, write_pictures
 from pcvae.training import reports, summaries
 
 
@@ -72,7 +71,7 @@ def train(
         UserError: the parts do not fit together, or not to the directory.
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
     """
-    _check_counts(
+    check_counts(
         steps=steps,
         batch_size=batch_size,
         report_every_steps=report_every_steps,
@@ -82,7 +81,7 @@ def train(
         num_validation_images=num_validation_images,
         max_checkpoints=max_checkpoints,
     )
-    seed, run_dir = check_seed(seed), Path(check_folder(run_dir, "run_dir"))
+    seed, directory = check_seed(seed), RunDirectory(check_folder(run_dir, "run_dir"))
     steps, batch_size = int(steps), int(batch_size)
     strategy = strategy or training.make_strategy("one_device")
     chief = training.is_chief(strategy)
@@ -100,19 +99,19 @@ def train(
         )
         likelihood = measure.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
     constraints = [constraint._asdict() for constraint in trainer.constraints]
-    frozen = FrozenWeights(model, run_dir)
+    frozen = FrozenWeights(model, directory)
     frozen.check_unchanged()
     if on_assembled:
         on_assembled()
     train_images, validation_images = dataset.images("train"), dataset.images("validation")
     checkpoints = training.Checkpoints(
-        run_dir / "checkpoints", trainer.state, max_to_keep=max_checkpoints, chief=chief
+        directory.checkpoints, trainer.state, max_to_keep=max_checkpoints, chief=chief
     )
     start = checkpoints.restore_newest() or 0
     configuration = on_start() if on_start else None
     if chief:
-        (run_dir / "results").mkdir(parents=True, exist_ok=True)
-        models.write_model(model, run_dir / "model.json")
+        directory.results.mkdir(parents=True, exist_ok=True)
+        models.write_model(model, directory.model_json)
         frozen.save()
         run = {
             "data": dataset.origin,
@@ -123,10 +122,10 @@ def train(
             "free_bits_nats_per_level": getattr(trainer.objective, "free_bits_nats_per_level", 0.0),
             "frozen_weights_sha256": frozen.sha256,
         }
-        write_json(run, run_dir / "run.json")
-    _say(chief, _opening_lines(model, dataset, strategy, run_dir, start, steps))
+        write_json(run, directory.run_json)
+    _say(chief, _opening_lines(model, dataset, strategy, directory, start, steps))
     train_log, eval_log = (
-        training.ScalarLog(run_dir / "summaries", name, resume_step=start, chief=chief)
+        training.ScalarLog(directory.summaries, name, resume_step=start, chief=chief)
         for name in ("train", "eval")
     )
     given = None
@@ -153,7 +152,7 @@ def train(
         lines = [f"validation, averaged weights: {measure.headline(record)}"]
         lines += constraint_lines(record)
         if chief:
-            findings = health_of(run_dir, {"split": "validation", **record}, resolutions)
+            findings = health_of(directory, {"split": "validation", **record}, resolutions)
             _say(chief, [*lines, measure.health_summary(findings)])
 
     def draw(step):
@@ -183,21 +182,21 @@ def train(
     record = with_constraints(evaluate_split(likelihood, dataset, "test", seed))
     record |= frozen.proof()
     if chief:
-        write_json(record, run_dir / "results" / "evaluation.json")
-        written = write_pictures(averaged_model, dataset.images("test"), seed, run_dir / "images")
-        written.append(write_report(run_dir))
+        write_json(record, directory.evaluation_json)
+        written = write_pictures(averaged_model, dataset.images("test"), seed, directory)
+        written.append(write_report(directory))
         _say(chief, [*closing_lines(record), *(f"wrote {path}" for path in written)])
     return record
 
 
-def _opening_lines(model, dataset, strategy, run_dir, start, steps):
+def _opening_lines(model, dataset, strategy, directory, start, steps):
     replicas = strategy.num_replicas_in_sync
     shape = "x".join(map(str, dataset.image_shape))
     lines = [
         f"{model.name}: {model.num_levels} levels, {_parameters(model)}; "
         f"{dataset.name}: {dataset.num_images('train'):,} training images of {shape}; "
         f"{replicas} {'replica' if replicas == 1 else 'replicas'}",
-        f"run directory: {run_dir}",
+        f"run directory: {directory}",
     ]
     if start:
         lines.append(f"resuming after step {start} of {steps}")
@@ -210,11 +209,6 @@ def _parameters(model):
     text = f"{model.count_params():,} parameters"
     frozen = sum(int(weight.shape.num_elements()) for weight in model.frozen_weights.values())
     return f"{text}, {frozen:,} of them frozen" if frozen else text
-
-
-def _check_counts(**counts):
-    for name, value in counts.items():
-        check_integer(name, value, 1)
 
 
 def _say(chief, lines):

@@ -1,7 +1,5 @@
 """What the logs of a run say: curves for pages, and series for the checks of its health."""
 
-from pathlib import Path
-
 from pcvae import measure, show
 from pcvae.training import summaries
 
@@ -17,22 +15,11 @@ _PANELS = (
 )
 
 
-def read_history(run_dir, name):
-    """Returns the scalars of a run, a list of dict; empty where it kept none.
-
-    Args:
-        run_dir: a run directory.
-        name: "train" or "eval".
-    """
-    path = Path(run_dir) / "summaries" / f"{name}.jsonl"
-    return summaries.read_scalar_lines(path) if path.exists() else []
-
-
 def training_series(records):
     """Returns the `measure.TrainingSeries` of the training log, or None if it is empty.
 
     Args:
-        records: what `read_history` gives for "train", or what a run has reported so far.
+        records: the scalars of the log "train", see `RunDirectory.scalars`.
     """
     if not records:
         return None

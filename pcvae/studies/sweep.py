@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pcvae import show
 from pcvae.files import write_json
-from pcvae.runs.records import read_evaluation
+from pcvae.runs.run_directory import RunDirectory
 
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
@@ -21,27 +21,29 @@ def summarise_sweep(*, folder, knob, run_dirs):
         A list with one dict for each run: ``knob``, ``value``, ``run_dir``, the rate and the
         distortion of ``results/evaluation.json`` with standard errors, and ``constraints``.
     """
-    folder = Path(folder)
-    rows = []
+    directory, rows = RunDirectory(folder), []
     for value, run_dir in run_dirs.items():
-        record = read_evaluation(run_dir)
+        record = RunDirectory(run_dir).evaluation()
         kept = {key: record[key] for name in COLUMNS for key in (name, f"{name}_stderr")}
         constraints = record.get("constraints", [])
         run = {"knob": knob, "value": value, "run_dir": str(run_dir)}
         rows.append({**run, **kept, "constraints": constraints})
-    write_json(rows, folder / "results" / "sweep.json")
+    write_json(rows, directory.result("sweep"))
     points = [{**row, "decoder": "own", "label": row["value"]} for row in rows]
-    picture = folder / "images" / "sweep.png"
-    show.save_png(show.rate_distortion_plot({knob: points}), picture)
-    print(sweep_table(rows), f"wrote {folder / 'results' / 'sweep.json'}", sep="\n")
-    print(f"wrote {picture}", flush=True)
+    show.save_png(show.rate_distortion_plot({knob: points}), directory.image("sweep"))
+    print(sweep_table(rows), f"wrote {directory.result('sweep')}", sep="\n")
+    print(f"wrote {directory.image('sweep')}", flush=True)
     return rows
 
 
 def finished_runs_of_sweep(*, folder, knob):
     """Returns {value of the knob: run directory} of the runs of a sweep that are evaluated."""
-    found = sorted(Path(folder).glob(f"{knob}=*/results/evaluation.json"))
-    return {path.parents[1].name.partition("=")[2]: str(path.parents[1]) for path in found}
+    runs = map(RunDirectory, sorted(Path(folder).glob(f"{knob}=*")))
+    return {
+        run.path.name.removeprefix(f"{knob}="): str(run)
+        for run in runs
+        if run.evaluation_json.exists()
+    }
 
 
 def sweep_table(rows):

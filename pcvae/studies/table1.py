@@ -1,20 +1,13 @@
 """Table 1 and figure 1 of the paper, from runs that are finished (section 4)."""
 
-from pathlib import Path
-
 import numpy as np
 
 from pcvae import measure, models, show
 from pcvae.errors import UserError
 from pcvae.runs.fit_prefix_decoders import load_prefix_decoders
 from pcvae.runs.load import load
-from pcvae.runs.records import (
-    NUM_IMAGES_SHOWN,
-    read_curve,
-    read_evaluation,
-    read_run,
-    run_dataset,
-)
+from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
 from pcvae.studies.table_files import write_table
 
 MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
@@ -49,13 +42,13 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
     Returns:
         The record that is written: ``rows``, one for each seed, and ``summary``.
     """
-    folder, rows, points, pictures = Path(folder), [], {}, {}
+    rows, points, pictures = [], {}, {}
     for seed, places in run_dirs.items():
         loaded = {name: load(places[name]) for name in ("elbo", "rate")}
         rows.append(table1_row(dataset, seed, prefix, places, loaded))
-        points[f"ELBO, seed {seed}"] = read_curve(places["elbo"])
+        points[f"ELBO, seed {seed}"] = RunDirectory(places["elbo"]).curve()
         points[f"rate-targeted, seed {seed}"] = [
-            {**read_evaluation(places["rate"]), "decoder": "own"}
+            {**RunDirectory(places["rate"]).evaluation(), "decoder": "own"}
         ]
         pictures[f"reconstructions_seed_{seed}"] = _figure1(places, loaded, seed_of_pictures)
     record = {"rows": rows, "summary": _summary(rows)}
@@ -74,8 +67,8 @@ def table1_row(dataset, seed, prefix, places, loaded):
         places: {"elbo": run directory, "rate": ..., "no_limit": ...}, the last if there is one.
         loaded: {"elbo": model, "rate": model}.
     """
-    conventional, targeted = _refit_row(places["elbo"], prefix), read_evaluation(places["rate"])
-    run = read_run(places["rate"])
+    conventional, rate = _refit_row(places["elbo"], prefix), RunDirectory(places["rate"])
+    targeted, run = rate.evaluation(), rate.run()
     if None in (conventional["distortion_mse"], targeted["distortion_mse"]):
         raise UserError(f"seed {seed}: a distortion is not finite: training diverged, see its log")
     (constraint,) = targeted["constraints"]
@@ -95,10 +88,10 @@ def table1_row(dataset, seed, prefix, places, loaded):
         "multiplier": constraint["multiplier"],
         "num_images": targeted["num_images"],
         "num_parameters": {name: model.count_params() for name, model in loaded.items()},
-        "steps": {"elbo": read_run(places["elbo"])["steps"], "rate": run["steps"]},
+        "steps": {"elbo": RunDirectory(places["elbo"]).run()["steps"], "rate": run["steps"]},
     }
     if "no_limit" in places:
-        free = read_evaluation(places["no_limit"])
+        free = RunDirectory(places["no_limit"]).evaluation()
         row["no_limit_rate_nats_per_dim"] = free["rate_nats_per_dim"]
         row["no_limit_distortion_mse"] = free["distortion_mse"]
     return row
@@ -148,7 +141,7 @@ def _summary(rows):
 
 def _refit_row(run_dir, prefix):
     """Returns the row of the curve for a prefix whose decoder was fitted for it."""
-    rows = [row for row in read_curve(run_dir) if row["decoder"] == "refit"]
+    rows = [row for row in RunDirectory(run_dir).curve() if row["decoder"] == "refit"]
     for row in reversed(rows):  # the longest prefix of a resolution is the last
         names = (str(row["num_levels"]), f"{row['resolution']}x{row['resolution']}")
         if str(prefix) in names:
@@ -162,7 +155,7 @@ def _refit_row(run_dir, prefix):
 def _figure1(places, loaded, seed):
     """Figure 1: original, conventional prefix with its own decoder, rate-targeted."""
     model, elbo = loaded["rate"], loaded["elbo"]
-    images = run_dataset(read_run(places["rate"]), None, model.image_shape).images("test")
+    images = RunDirectory(places["rate"]).dataset(model.image_shape).images("test")
     images = np.asarray(images[: 2 * NUM_IMAGES_SHOWN])
     decoders = load_prefix_decoders(places["elbo"], elbo)
     conventional = models.RefittedPrefixes(elbo, decoders).reconstruct(images, seed=seed)

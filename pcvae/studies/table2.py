@@ -9,7 +9,8 @@ from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.runs.frechet import frechet
 from pcvae.runs.load import load
-from pcvae.runs.records import NUM_IMAGES_SHOWN, read_evaluation, read_json, read_run, run_dataset
+from pcvae.runs.run_directory import RunDirectory, read_json
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
 from pcvae.studies.table_files import write_table
 
 METRICS = ("frechet_distance", "kernel_distance")
@@ -27,14 +28,14 @@ def measure_samples(*, run_dir, num_samples, extractor, seed):
     Returns:
         See `runs.frechet.frechet_record`.
     """
-    run_dir = Path(run_dir)
+    directory = RunDirectory(run_dir)
     asked = {
         "num_samples": num_samples,
         "extractor": str(extractor),
         "seed": seed,
-        "checkpoint": Path(training.newest(run_dir / "checkpoints")).name,
+        "checkpoint": Path(training.newest(directory.checkpoints)).name,
     }
-    path = run_dir / "results" / "frechet.json"
+    path = directory.result("frechet")
     if path.exists():
         known = read_json(path, "the record of a measurement of samples")
         if known.get("asked") == asked:
@@ -61,7 +62,7 @@ def summarise_table2(*, folder, dataset, run_dirs, num_samples, extractor):
     Raises:
         UserError: the composition and the baseline differ in their parameters.
     """
-    folder, rows, pictures = Path(folder), [], {}
+    rows, pictures = [], {}
     for seed, places in run_dirs.items():
         measured = {"num_samples": num_samples, "extractor": extractor, "seed": int(seed)}
         composed = {target: load(place["stage2"]) for target, place in places["stages"].items()}
@@ -85,8 +86,8 @@ def _row(dataset, seed, target, baseline_dir, stages, loaded):
 
     ``loaded`` holds the models: "baseline", and "stages" by target.
     """
-    first, second = (read_evaluation(stages[name]) for name in ("stage1", "stage2"))
-    baseline = read_evaluation(baseline_dir)
+    first, second = (RunDirectory(stages[name]).evaluation() for name in ("stage1", "stage2"))
+    baseline = RunDirectory(baseline_dir).evaluation()
     models = {"composition": loaded["stages"][target], "baseline": loaded["baseline"]}
     parameters = {name: model.count_params() for name, model in models.items()}
     if parameters["composition"] != parameters["baseline"]:
@@ -110,7 +111,7 @@ def _row(dataset, seed, target, baseline_dir, stages, loaded):
         "baseline_negative_elbo_bits_per_dim": baseline["negative_elbo_bits_per_dim"],
         "baseline_stage1_rate_nats_per_dim": _rate_of_first_stage(loaded["baseline"], baseline),
         "num_parameters": parameters["baseline"],
-        "steps": {name: read_run(place)["steps"] for name, place in names.items()},
+        "steps": {name: RunDirectory(place).run()["steps"] for name, place in names.items()},
     }
 
 
@@ -174,7 +175,7 @@ def _samples(baseline_dir, loaded, seed):
     A column of one target is one sample: stage 2 is given the image above it.
     """
     count, baseline = 2 * NUM_IMAGES_SHOWN, loaded["baseline"]
-    images = run_dataset(read_run(baseline_dir), None, baseline.image_shape).images("test")
+    images = RunDirectory(baseline_dir).dataset(baseline.image_shape).images("test")
     rows = [("data", np.asarray(images[:count]))]
     for target, model in loaded["stages"].items():
         rows.append((f"stage 1\nmse {target}", model.stages[0].sample(count, seed=seed)))

@@ -2,24 +2,25 @@
 
 from pcvae import show, training
 from pcvae.files import write_json
+from pcvae.runs.run_directory import RunDirectory
 
 
 def write_table(folder, name, record, text, pictures):
     """Writes a table and its pictures, and prints the table and the paths.
 
     Args:
-        folder: a `pathlib.Path`, what gets ``results``, ``images`` and ``summaries``.
+        folder: what gets ``results``, ``images`` and ``summaries``.
         name: of the table, such as "table1".
         record: what ``results/NAME.json`` holds; its ``rows`` are the step in TensorBoard.
         text: the table as text.
         pictures: {name: uint8 [height, width, 3]}.
     """
-    path = folder / "results" / f"{name}.json"
-    write_json(record, path)
-    print(text, f"wrote {path}", sep="\n")
-    log = training.ScalarLog(folder / "summaries", name)
+    directory = RunDirectory(folder)
+    write_json(record, directory.result(name))
+    print(text, f"wrote {directory.result(name)}", sep="\n")
+    log = training.ScalarLog(directory.summaries, name)
     for title, picture in pictures.items():
-        show.save_png(picture, folder / "images" / f"{title}.png")
+        show.save_png(picture, directory.image(title))
         log.images(len(record["rows"]), f"images/{title}", picture)
-        print(f"wrote {folder / 'images' / title}.png", flush=True)
+        print(f"wrote {directory.image(title)}", flush=True)
     log.close()

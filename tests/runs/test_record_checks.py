@@ -7,7 +7,7 @@ import pytest
 from pcvae.commands import compare as command
 from pcvae.errors import UserError
 from pcvae.runs.record_checks import fault_of_run
-from pcvae.runs.records import read_curve, read_evaluation
+from pcvae.runs.run_directory import RunDirectory
 
 MEANS = ("negative_elbo_bits_per_dim", "nll_bits_per_dim", "rate_bits_per_dim", "distortion_mse")
 RECORD = {
@@ -33,10 +33,10 @@ def run_dir(tmp_path):
     return tmp_path / "run"
 
 
-def refused(run_dir, text, name="evaluation", read=read_evaluation):
+def refused(run_dir, text, name="evaluation", read=RunDirectory.evaluation):
     (run_dir / "results" / f"{name}.json").write_text(text)
     with pytest.raises(UserError) as error:
-        read(run_dir)
+        read(RunDirectory(run_dir))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < len(str(run_dir)) * 2 + 300
     return str(error.value)
@@ -44,15 +44,15 @@ def refused(run_dir, text, name="evaluation", read=read_evaluation):
 
 def test_a_record_is_read_as_it_is(run_dir):
     (run_dir / "results" / "evaluation.json").write_text(json.dumps(RECORD))
-    assert read_evaluation(run_dir) == RECORD
+    assert RunDirectory(run_dir).evaluation() == RECORD
     (run_dir / "results" / "rate_distortion.json").write_text(json.dumps([ROW]))
-    assert read_curve(run_dir) == [ROW]
+    assert RunDirectory(run_dir).curve() == [ROW]
 
 
 def test_a_file_that_never_ends_is_not_read(run_dir):
     (run_dir / "results" / "evaluation.json").symlink_to("/dev/zero")
     with pytest.raises(UserError, match="no plain file"):
-        read_evaluation(run_dir)
+        RunDirectory(run_dir).evaluation()
 
 
 @pytest.mark.parametrize("name", [name for name in RECORD if name != "of_a_later_version"])
@@ -104,7 +104,7 @@ def test_curves_that_are_none(run_dir):
         [{**ROW, "psnr_db_stderr": -1.0}],
         [{"decoder": "own"}],
     ):
-        says = refused(run_dir, json.dumps(rows), "rate_distortion", read_curve)
+        says = refused(run_dir, json.dumps(rows), "rate_distortion", RunDirectory.curve)
         assert "expected a rate-distortion curve" in says
 
 

@@ -10,7 +10,7 @@ import pytest
 import pcvae
 from pcvae import data, models, objectives, runs, training
 from pcvae.errors import Interrupted, UserError
-from pcvae.runs.records import read_run
+from pcvae.runs.run_directory import read_run
 from pcvae.training import reports
 from pcvae.training.summaries import read_scalar_lines
 

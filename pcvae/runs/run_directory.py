@@ -1,0 +1,164 @@
+"""What lies where in a run directory, and what its records hold."""
+
+import inspect
+import os
+from pathlib import Path
+
+from pcvae import data
+from pcvae.errors import UserError
+from pcvae.models.recorded import read_record
+from pcvae.runs.record_checks import fault_of_curve, fault_of_evaluation, fault_of_run
+from pcvae.training import summaries
+
+
+class RunDirectory:
+    """The places and the records of a run directory. Nothing is made, nothing has to be there.
+
+    The fit of decoders to prefixes in ``prefix_decoders/`` has the places of a run, and
+    ``fit.json``; so have the folders of tables and sweeps, which hold runs.
+
+    Args:
+        path: the directory.
+
+    Raises:
+        UserError: the path is none.
+    """
+
+    def __init__(self, path):
+        if not isinstance(path, str | os.PathLike):
+            raise UserError(f"run_dir: expected the path of a run directory, got {path!r}")
+        self.path = path = Path(path)
+        self.config_gin = path / "config.gin"
+        self.operative_config_gin = path / "operative_config.gin"
+        self.model_json = path / "model.json"
+        self.run_json = path / "run.json"
+        self.fit_json = path / "fit.json"
+        self.report_html = path / "report.html"
+        self.checkpoints = path / "checkpoints"
+        self.frozen = path / "frozen"
+        self.summaries = path / "summaries"
+        self.results = path / "results"
+        self.images = path / "images"
+        self.evaluation_json = self.result("evaluation")
+        self.curve_json = self.result("rate_distortion")
+
+    def __fspath__(self):
+        return os.fspath(self.path)
+
+    def __str__(self):
+        return str(self.path)
+
+    @property
+    def label(self):
+        """The name of the folder, which tables and plots show."""
+        return self.path.resolve().name
+
+    @property
+    def prefix_decoders(self):
+        """The directory of the fit of decoders to prefixes."""
+        return RunDirectory(self.path / "prefix_decoders")
+
+    def result(self, name):
+        """Returns the path of ``results/NAME.json``."""
+        return self.results / f"{name}.json"
+
+    def image(self, name):
+        """Returns the path of ``images/NAME.png``."""
+        return self.images / f"{name}.png"
+
+    def run(self):
+        """Returns the record ``run.json``.
+
+        Raises:
+            UserError: it is missing, no JSON, or lacks a field.
+        """
+        return read_json(self.run_json, "the record of a run", fault_of_run)
+
+    def evaluation(self):
+        """Returns the record ``results/evaluation.json``; raises UserError as `run` does."""
+        remedy = f"evaluate the run, pcvae-evaluate --run_dir={self}"
+        what = "the record of an evaluation"
+        return read_json(self.evaluation_json, what, fault_of_evaluation, remedy)
+
+    def curve(self):
+        """Returns the rows of ``results/rate_distortion.json``; raises UserError as `run` does."""
+        remedy = f"measure it, pcvae-rate-distortion --run_dir={self}"
+        return read_json(self.curve_json, "a rate-distortion curve", fault_of_curve, remedy)
+
+    def curve_if_measured(self):
+        """Returns the rows of the curve; [] if it was not measured."""
+        return self.curve() if self.curve_json.exists() else []
+
+    def scalars(self, name):
+        """Returns the scalars that the run has logged, a list of dict; [] if it kept none.
+
+        Args:
+            name: of the log, "train" or "eval".
+        """
+        path = self.summaries / f"{name}.jsonl"
+        return summaries.read_scalar_lines(path) if path.exists() else []
+
+    def free_bits_nats_per_level(self):
+        """Returns the free bits of the run's objective; 0 where there are none."""
+        return self.run().get("free_bits_nats_per_level", 0.0)
+
+    def dataset(self, image_shape, spec=None):
+        """Returns the dataset of the run, or another one at the run's image size.
+
+        Args:
+            image_shape: (height, width, channels) that the run's model takes.
+            spec: the other dataset, as `data.from_spec` takes it, or None.
+
+        Raises:
+            UserError: the run names no dataset, or it has images of another shape.
+        """
+        origin = (
+            self.run()["data"] if spec is None else {"spec": spec, "image_size": image_shape[0]}
+        )
+        if origin is None:
+            raise UserError("the run names no dataset: say which with --data=SPEC")
+        known = inspect.signature(data.from_spec).parameters
+        if not isinstance(origin, dict) or "spec" not in origin or origin.keys() - known.keys():
+            raise UserError(
+                f"run.json: expected under data the arguments of data.from_spec, "
+                f"{', '.join(known)}; got {origin!r}"
+            )
+        dataset = data.from_spec(**origin)
+        if dataset.image_shape != tuple(image_shape):
+            raise UserError(
+                f"{dataset.name} has images of shape {dataset.image_shape}, the run's model takes "
+                f"{tuple(image_shape)}"
+            )
+        return dataset
+
+
+def read_run(run_dir):
+    """Returns the record ``run.json`` of a run directory; see `RunDirectory.run`."""
+    return RunDirectory(run_dir).run()
+
+
+def read_json(path, what, fault_of=None, remedy=None):
+    """Returns what a JSON file of a run directory holds.
+
+    Args:
+        path: the file.
+        what: what it should be, in words.
+        fault_of: a function that returns what is wrong with the content, in words, or None.
+        remedy: what makes the file, or makes it anew, in words.
+
+    Raises:
+        UserError: which says what was expected; the file is missing, no JSON, or has a fault.
+    """
+    try:
+        content = read_record(path)
+        fault = fault_of(content) if fault_of else None
+    except FileNotFoundError:
+        fault = "none"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    except ValueError as error:
+        fault = f"no JSON ({error})"
+    if fault:
+        end = f": {remedy}" if remedy else ""
+        raise UserError(f"{path}: expected {what}, got {fault}{end}")
+    return content

@@ -1,0 +1,41 @@
+"""The pictures that training leaves: samples, and reconstructions from prefixes."""
+
+import numpy as np
+
+from pcvae import show
+from pcvae.training import summaries
+
+SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
+NUM_SAMPLES_SHOWN = 64
+NUM_IMAGES_SHOWN = 8
+
+
+def draw_pictures(model, images, seed):
+    """Returns {tag: grid} of samples at several temperatures and of prefix reconstructions.
+
+    A conditional model draws for the conditions that follow from the images.
+    """
+    count = min(NUM_SAMPLES_SHOWN, len(images)) if model.condition else NUM_SAMPLES_SHOWN
+    condition = model.natural_condition(images[:count]) if model.condition else None
+    pictures = {
+        summaries.samples_tag(temperature): show.image_grid(
+            model.sample(count, temperature, seed=seed, condition=condition)
+        )
+        for temperature in SAMPLE_TEMPERATURES
+    }
+    shown = np.asarray(images[:NUM_IMAGES_SHOWN])
+    pictures[summaries.PREFIX_RECONSTRUCTION] = show.prefix_grid(model, shown, seed=seed)
+    if condition is not None:
+        pictures["images/conditional_samples"] = show.conditional_grid(
+            model, shown, condition[: len(shown)], seed
+        )
+    return pictures
+
+
+def write_pictures(model, images, seed, directory):
+    """Writes the pictures as PNG into a `RunDirectory`; returns their paths."""
+    paths = []
+    for tag, picture in draw_pictures(model, images, seed).items():
+        paths.append(directory.image(tag.removeprefix("images/")))
+        show.save_png(picture, paths[-1])
+    return paths
