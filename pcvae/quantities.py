@@ -1,28 +1,67 @@
-"""What the keys of ``results/evaluation.json`` mean: name, unit, and how many digits are shown."""
+"""The one table of what is measured: key in records, tag in TensorBoard, name, unit, digits."""
 
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from pcvae.tables import number_text, text_table
 
 
 class Quantity(NamedTuple):
-    """A number of an evaluation."""
+    """A number of an evaluation or of training."""
 
-    key: str
+    key: str  # in records such as ``results/evaluation.json``
     name: str
     unit: str  # empty for a number without a unit
-    digits: int
-    meaning: str
+    digits: int  # that are shown
+    meaning: str = ""
+    tag: str = ""  # in TensorBoard and in ``summaries/*.jsonl``; empty where it is not logged
+    logarithmic: bool = False  # how it is drawn
+
+    @property
+    def title(self) -> str:
+        """The name with the unit, over a column."""
+        return f"{self.name} ({self.unit})"
 
 
+NEGATIVE_ELBO = Quantity(
+    "negative_elbo_bits_per_dim",
+    "negative ELBO",
+    "bits/dim",
+    4,
+    "reconstruction plus rate: an upper bound on -log p(x); lower is better",
+    "negative_elbo/bits_per_dim",
+)
+NLL = Quantity(
+    "nll_bits_per_dim",
+    "reconstruction term",
+    "bits/dim",
+    4,
+    "-log p(x | z)",
+    "nll/bits_per_dim",
+)
+RATE = Quantity(
+    "rate_bits_per_dim",
+    "rate",
+    "bits/dim",
+    4,
+    "KL(q || p) of all levels",
+    "rate/total_bits_per_dim",
+)
+RATE_NATS_PER_DIM = Quantity("rate_nats_per_dim", "rate", "nats/dim", 5, "the same, per dimension")
+DISTORTION = Quantity(
+    "distortion_mse",
+    "distortion",
+    "mse on [-1, 1]",
+    5,
+    "of the reconstruction, per dimension",
+    "distortion/mse",
+    logarithmic=True,
+)
+PSNR = Quantity("psnr_db", "PSNR", "dB", 2, "of the reconstruction, mean over images")
+# Of an evaluation, in the order in which they are shown.
 QUANTITIES = (
-    Quantity(
-        "negative_elbo_bits_per_dim",
-        "negative ELBO",
-        "bits/dim",
-        4,
-        "reconstruction plus rate: an upper bound on -log p(x); lower is better",
-    ),
+    NEGATIVE_ELBO,
     Quantity("negative_elbo_nats", "negative ELBO", "nats/image", 2, "the same in nats"),
     Quantity(
         "iw_nll_bits_per_dim",
@@ -39,15 +78,13 @@ QUANTITIES = (
         2,
         "of the importance-weighted bound; near 1 says that it is loose",
     ),
-    Quantity("nll_bits_per_dim", "reconstruction term", "bits/dim", 4, "-log p(x | z)"),
+    NLL,
     Quantity("nll_nats", "reconstruction term", "nats/image", 2, "the same in nats"),
-    Quantity("rate_bits_per_dim", "rate", "bits/dim", 4, "KL(q || p) of all levels"),
+    RATE,
     Quantity("rate_nats", "rate", "nats/image", 2, "the same in nats"),
-    Quantity("rate_nats_per_dim", "rate", "nats/dim", 5, "the same, per dimension"),
-    Quantity(
-        "distortion_mse", "distortion", "mse on [-1, 1]", 5, "of the reconstruction, per dimension"
-    ),
-    Quantity("psnr_db", "PSNR", "dB", 2, "of the reconstruction, mean over images"),
+    RATE_NATS_PER_DIM,
+    DISTORTION,
+    PSNR,
     Quantity("ssim", "SSIM", "", 4, "structural similarity of the reconstruction; 1 is equality"),
     Quantity("ms_ssim", "MS-SSIM", "", 4, "SSIM over five scales; 1 is equality"),
     Quantity("lpips", "LPIPS", "", 4, "distance of deep features to the reconstruction; 0 is best"),
@@ -56,6 +93,40 @@ QUANTITIES = (
     ),
     Quantity("kernel_distance", "kernel distance", "", 5, "the same by a polynomial kernel"),
 )
+
+# Of training alone.
+GRADIENT_NORM = Quantity(
+    "gradient_norm",
+    "gradient norm",
+    "global norm",
+    3,
+    tag="optimizer/gradient_norm",
+    logarithmic=True,
+)
+LEARNING_RATE = Quantity(
+    "learning_rate", "learning rate", "per update", 5, tag="optimizer/learning_rate"
+)
+SKIPPED_UPDATES = Quantity(
+    "skipped_updates", "skipped updates", "updates so far", 0, tag="optimizer/skipped_updates"
+)
+IMAGES_PER_SECOND = Quantity(
+    "images_per_second", "speed", "images/s", 0, tag="throughput/images_per_second"
+)
+DATA_WAIT_FRACTION = Quantity(
+    "data_wait_fraction", "data wait", "of the time", 3, tag="throughput/data_wait_fraction"
+)
+# What a run draws of its training, panel by panel.
+CURVES = (
+    *(NEGATIVE_ELBO, NLL, RATE, DISTORTION),
+    *(GRADIENT_NORM, LEARNING_RATE, SKIPPED_UPDATES, IMAGES_PER_SECOND),
+)
+
+LAGRANGE_MULTIPLIER = "lagrange/multiplier"
+CONSTRAINT_GAP = "lagrange/constraint_gap"
+CONSTRAINT_TARGET = "lagrange/target"
+PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
+CONFIGURATION = "configuration"
+
 # Counts and settings: they belong to the protocol.
 _SETTINGS = {"num_images", "seed", "importance_samples"}
 _UNITS = {
@@ -63,9 +134,44 @@ _UNITS = {
     "_nats_per_dim": "nats/dim",
     "_nats": "nats",
     "_mse": "mse on [-1, 1]",
-    "_psnr_db": "dB",
     "_db": "dB",
 }
+
+
+def rate_of_resolution_tag(resolution: int) -> str:
+    """Returns the tag of the rate of all levels of a resolution: ``rate/resolution_008``."""
+    return f"rate/resolution_{resolution:03d}"
+
+
+def rate_of_level_tag(level: int) -> str:
+    """Returns the tag of the rate of a level in nats per image: ``rate/level_017_nats``."""
+    return f"rate/level_{level:03d}_nats"
+
+
+def prefix_distortion_tag(num_levels: int) -> str:
+    """Returns the tag of the distortion of a prefix: ``distortion/prefix_004_mse``."""
+    return f"distortion/prefix_{num_levels:03d}_mse"
+
+
+def constraint_tag(tag: str, num_levels: int | None = None) -> str:
+    """Returns the tag of one of several constraints: ``lagrange/multiplier_prefix_004``."""
+    return tag if num_levels is None else f"{tag}_prefix_{num_levels:03d}"
+
+
+def constrained_prefixes(tags: Iterable[str]) -> list[int | None]:
+    """Returns the prefixes whose constraints have a multiplier among some tags.
+
+    The inverse of `constraint_tag`: numbers of levels, ascending, after None for all levels.
+    """
+    pattern = re.compile(rf"{LAGRANGE_MULTIPLIER}(?:_prefix_(\d+))?")
+    found = [match for match in map(pattern.fullmatch, tags) if match]
+    prefixes = {int(match[1]) if match[1] else None for match in found}
+    return sorted(prefixes, key=lambda prefix: -1 if prefix is None else prefix)
+
+
+def samples_tag(temperature: float) -> str:
+    """Returns the tag of the samples at a temperature: ``images/samples_t1.0``."""
+    return f"images/samples_t{float(temperature)}"
 
 
 class Measured(NamedTuple):
@@ -77,24 +183,24 @@ class Measured(NamedTuple):
     reason: str | None  # why there is no value
 
     @property
-    def text(self):
+    def text(self) -> str:
         """The value with its standard error; "none" where there is a reason for that."""
         if self.value is None and self.reason:
             return "none"
         return number_text(self.value, self.error, self.quantity.digits)
 
 
-def measured(record):
-    """Returns the numbers of a record, known ones first, each a `Measured`.
+def measured(record: Mapping[str, Any]) -> list[Measured]:
+    """Returns the numbers of a record, known ones first.
 
     A number that this version does not know is shown by its key, with the unit that ends it.
 
     Args:
         record: a dict such as ``results/evaluation.json``.
     """
-    known = {quantity.key: quantity for quantity in QUANTITIES}
+    known = {quantity.key for quantity in QUANTITIES}
     others = [
-        Quantity(key, key, _unit(key), 5, "")
+        Quantity(key, key, _unit(key), 5)
         for key, value in record.items()
         if isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -114,7 +220,7 @@ def measured(record):
     ]
 
 
-def evaluation_table(record):
+def evaluation_table(record: Mapping[str, Any]) -> str:
     """Returns the numbers of a record as a text table with units and standard errors."""
     rows = [("quantity", "value", "unit")]
     for item in measured(record):
@@ -124,5 +230,5 @@ def evaluation_table(record):
     return text_table(rows, left=(0, 1, 2))
 
 
-def _unit(key):
+def _unit(key: str) -> str:
     return next((unit for suffix, unit in _UNITS.items() if key.endswith(suffix)), "")

@@ -2,7 +2,15 @@
 
 import re
 
-from pcvae.quantities import evaluation_table, measured
+from pcvae.quantities import (
+    CURVES,
+    LAGRANGE_MULTIPLIER,
+    QUANTITIES,
+    constrained_prefixes,
+    constraint_tag,
+    evaluation_table,
+    measured,
+)
 from pcvae.tables import number_text, text_table
 
 
@@ -48,3 +56,16 @@ def test_a_number_that_cannot_be_says_why():
 def test_numbers_that_are_too_large_for_decimals():
     assert number_text(12.3456, 0.5, 2) == "12.35 +- 0.50"
     assert number_text(-1.28105e11, 5.95e10, 5) == "-1.281e+11 +- 5.95e+10"
+
+
+def test_keys_and_tags_are_each_of_one_quantity():
+    keys = [quantity.key for quantity in {*QUANTITIES, *CURVES}]
+    tags = [quantity.tag for quantity in {*QUANTITIES, *CURVES} if quantity.tag]
+    assert len(set(keys)) == len(keys)
+    assert len(set(tags)) == len(tags)
+
+
+def test_the_prefixes_of_constraints_are_found_in_their_tags():
+    tags = [constraint_tag(LAGRANGE_MULTIPLIER, prefix) for prefix in (12, None, 3)]
+    assert tags[0] == "lagrange/multiplier_prefix_012"
+    assert constrained_prefixes(["step", *tags, "lagrange/target"]) == [None, 3, 12]

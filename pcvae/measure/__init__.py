@@ -1,6 +1,6 @@
 """Numbers that say how good a hierarchical VAE is."""
 
-from pcvae.measure.constraints import constraint_results
+from pcvae.measure.constraints import ConstraintResult, constraint_results
 from pcvae.measure.extractor_files import as_extractor, file_sha256
 from pcvae.measure.features import FeatureExtractor, collect_features
 from pcvae.measure.frechet import FeatureStatistics, frechet_distance, kernel_distance, validity
@@ -22,6 +22,7 @@ from pcvae.measure.rate_distortion import rate_by_resolution, rate_distortion_cu
 from pcvae.measure.single_prefix import single_prefix
 
 __all__ = [
+    "ConstraintResult",
     "DEAD_LEVEL_NATS",
     "FeatureExtractor",
     "FeatureStatistics",

@@ -1,11 +1,15 @@
 """Whether a constrained run has met its targets, and what to try if not."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
 from pcvae import units
 
 TOLERANCE = 0.03  # largest relative gap of a constraint that counts as met
 
 MET, NOT_MET, SLACK = "met", "not met", "slack"
 
+_WORDS = {MET: "met", NOT_MET: "not met", SLACK: "met with slack"}
 _REMEDIES = {
     ("rate_nats_per_dim", NOT_MET): (
         "train longer, or let the multiplier move faster (MULTIPLIER_LEARNING_RATE)"
@@ -26,7 +30,58 @@ _REMEDIES = {
 }
 
 
-def constraint_results(constraints, record, image_shape, multipliers=None):
+class ConstraintResult(NamedTuple):
+    """A constraint of a run beside what an evaluation measured."""
+
+    quantity: str  # "rate_nats_per_dim" or "distortion_mse"
+    target: float
+    num_levels: int | None  # of the prefix whose rate is bounded; None for all levels
+    value: float | None  # None where it is not finite
+    constraint_gap: float | None  # value - target
+    relative_gap: float | None  # of the target
+    status: str  # "met" within 3 %, "not met", or "slack": more than 3 % below the target
+    multiplier: float | None  # None where it is not known
+
+    @property
+    def finding(self) -> str:
+        """What was found, with the numbers and their unit."""
+        name = "rate" if self.quantity == "rate_nats_per_dim" else "distortion"
+        if self.num_levels is not None:
+            name += (
+                f" of the first {self.num_levels} {'level' if self.num_levels == 1 else 'levels'}"
+            )
+        unit = "nats/dim" if self.quantity == "rate_nats_per_dim" else "mse"
+        if self.value is None:
+            return f"constraint not met: {name} is not finite, target {self.target:.4g} {unit}"
+        text = (
+            f"constraint {_WORDS[self.status]}: {name} {self.value:.4g}, target "
+            f"{self.target:.4g} {unit}, gap {self.constraint_gap:+.3g} ({self.relative_gap:+.1%})"
+        )
+        known = self.multiplier is not None
+        return f"{text}, multiplier {self.multiplier:.3g}" if known else text
+
+    @property
+    def remedy(self) -> str:
+        """What to try; empty where the constraint is met, or the value is not finite."""
+        return "" if self.value is None else _REMEDIES.get((self.quantity, self.status), "")
+
+    @property
+    def statement(self) -> str:
+        """The line of a record and of a log: what was found, and what to try."""
+        return f"{self.finding}; {self.remedy}" if self.remedy else self.finding
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "ConstraintResult":
+        """Returns the result that an entry of ``constraints`` in a record holds."""
+        return cls(*(record[name] for name in cls._fields))
+
+
+def constraint_results(
+    constraints: Sequence[Mapping[str, Any]],
+    record: Mapping[str, Any],
+    image_shape: Sequence[int],
+    multipliers: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:
     """Compares the constraints of a run with an evaluation.
 
     Args:
@@ -37,26 +92,24 @@ def constraint_results(constraints, record, image_shape, multipliers=None):
         multipliers: the multiplier of each constraint, or None.
 
     Returns:
-        A list with one dict for each constraint: ``quantity``, ``num_levels`` (None for all
-        levels), ``target``, ``value``, ``constraint_gap`` (value - target), ``relative_gap``,
-        ``status`` ("met" within 3 %, "not met", or "slack": more than 3 % below the target),
-        ``multiplier`` and ``statement``. A value that is not finite is None, and not met.
+        A list with one dict for each constraint, for JSON: the fields of `ConstraintResult` and
+        its ``statement``. A value that is not finite is None, and not met.
     """
     results = []
     for index, constraint in enumerate(constraints):
-        value = _value(constraint, record, image_shape)
-        target = constraint["target"]
+        value, target = _value(constraint, record, image_shape), constraint["target"]
         gap = None if value is None else value - target
-        status = _status(gap, target)
-        result = {
-            **constraint,
-            "value": value,
-            "constraint_gap": gap,
-            "relative_gap": None if gap is None else gap / target,
-            "status": status,
-            "multiplier": None if multipliers is None else float(multipliers[index]),
-        }
-        results.append({**result, "statement": _statement(result)})
+        result = ConstraintResult(
+            quantity=constraint["quantity"],
+            target=target,
+            num_levels=constraint["num_levels"],
+            value=value,
+            constraint_gap=gap,
+            relative_gap=None if gap is None else gap / target,
+            status=_status(gap, target),
+            multiplier=None if multipliers is None else float(multipliers[index]),
+        )
+        results.append({**constraint, **result._asdict(), "statement": result.statement})
     return results
 
 
@@ -71,23 +124,3 @@ def _status(gap, target):
     if gap is None or gap > TOLERANCE * target:
         return NOT_MET
     return SLACK if gap < -TOLERANCE * target else MET
-
-
-def _statement(result):
-    quantity, status, prefix = result["quantity"], result["status"], result["num_levels"]
-    name = "rate" if quantity == "rate_nats_per_dim" else "distortion"
-    if prefix is not None:
-        name += f" of the first {prefix} {'level' if prefix == 1 else 'levels'}"
-    unit = "nats/dim" if quantity == "rate_nats_per_dim" else "mse"
-    if result["value"] is None:
-        return f"constraint not met: {name} is not finite, target {result['target']:.4g} {unit}"
-    numbers = (
-        f"{name} {result['value']:.4g}, target {result['target']:.4g} {unit}, "
-        f"gap {result['constraint_gap']:+.3g} ({result['relative_gap']:+.1%})"
-    )
-    if result["multiplier"] is not None:
-        numbers += f", multiplier {result['multiplier']:.3g}"
-    if status == MET:
-        return f"constraint met: {numbers}"
-    word = "not met" if status == NOT_MET else "met with slack"
-    return f"constraint {word}: {numbers}; {_REMEDIES[quantity, status]}"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcvae.measure.constraints import MET
+from pcvae.measure.constraints import MET, ConstraintResult
+from pcvae.quantities import DISTORTION, NEGATIVE_ELBO
 
 DEAD_LEVEL_NATS = 0.01  # rate per image below which a level carries nothing
 FLOOR_MARGIN = 0.05  # a rate within this of the free bits, relatively, is at the floor
@@ -60,11 +61,11 @@ def health_findings(record, resolutions, series=None, free_bits_nats_per_level=0
     if free_bits_nats_per_level > 0.0:
         findings.append(_at_the_floor(record, resolutions, free_bits_nats_per_level))
     multipliers = series.multipliers if series else {}
-    for constraint in record.get("constraints", ()):
-        findings.append(_constraint(constraint))
-        values = multipliers.get(constraint["num_levels"], [])
+    for result in map(ConstraintResult.of_record, record.get("constraints", ())):
+        findings.append(_constraint(result))
+        values = multipliers.get(result.num_levels, [])
         if len(values) >= 4:
-            findings.append(_multiplier_trend(constraint, values))
+            findings.append(_multiplier_trend(result.num_levels, values))
     if series and series.steps:
         findings += [_skipped(series), _data_wait(series)]
         gap = _train_gap(record, series)
@@ -161,25 +162,23 @@ def _nonfinite(record, series):
     )
 
 
-def _constraint(constraint):
-    status, relative = constraint["status"], constraint["relative_gap"]
-    statement, _, remedy = constraint["statement"].partition("; ")
+def _constraint(result):
+    relative = result.relative_gap
     return Finding(
         CONSTRAINT,
-        OK if status == MET else WARNING,
+        OK if result.status == MET else WARNING,
         None if relative is None else 100.0 * relative,
         "% of the target",
-        statement,
-        remedy,
+        result.finding,
+        result.remedy,
     )
 
 
-def _multiplier_trend(constraint, values):
+def _multiplier_trend(prefix, values):
     """Compares the multiplier with what it was when three quarters of the reports were written."""
     numbers = _numbers(values)
     now, before = numbers[-1], numbers[(3 * len(numbers)) // 4 - 1]
     factor = now / before if before > 0.0 else math.nan
-    prefix = constraint["num_levels"]
     of = "" if prefix is None else f" of the first {prefix} levels"
     moving = not 1.0 / TREND_FACTOR <= factor <= TREND_FACTOR
     word = "still rises" if factor > TREND_FACTOR else "still falls" if moving else "stands"
@@ -219,9 +218,10 @@ def _data_wait(series):
 
 def _train_gap(record, series):
     """Compares the evaluated split with the last tenth of the training log (raw weights)."""
-    name, unit, values = "negative_elbo_bits_per_dim", "bits/dim", series.negative_elbo_bits_per_dim
+    name, unit = NEGATIVE_ELBO.key, NEGATIVE_ELBO.unit
+    values = series.negative_elbo_bits_per_dim
     if not values or name not in record:
-        name, unit, values = "distortion_mse", "mse", series.distortion_mse
+        name, unit, values = DISTORTION.key, "mse", series.distortion_mse
     last = _numbers(values[-max(1, len(values) // 10) :])
     if not len(last) or record[name] is None or not np.isfinite(last).any():
         return None

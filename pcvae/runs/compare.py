@@ -1,5 +1,6 @@
 """Several evaluated runs side by side: one table, one rate-distortion plot, one page."""
 
+import itertools
 from pathlib import Path
 
 from pcvae import show
@@ -98,22 +99,17 @@ def comparison_rows(records):
     Args:
         records: {label: evaluation}. What one of them lacks is a dash.
     """
-    numbers = {
-        label: {item.quantity.key: item for item in measured(record)}
-        for label, record in records.items()
-    }
-    quantities = {
-        item.quantity.key: item.quantity for items in numbers.values() for item in items.values()
-    }
-    order = [quantity.key for quantity in QUANTITIES]
-    known = [key for key in order if key in quantities]
+    numbers = [
+        {item.quantity: item.text for item in measured(record)} for record in records.values()
+    ]
     rows = [
         {
-            "name": quantities[key].name,
-            "unit": quantities[key].unit,
-            "texts": [items[key].text if key in items else "-" for items in numbers.values()],
+            "name": quantity.name,
+            "unit": quantity.unit,
+            "texts": [texts.get(quantity, "-") for texts in numbers],
         }
-        for key in [*known, *(key for key in quantities if key not in order)]
+        for quantity in dict.fromkeys([*QUANTITIES, *itertools.chain(*numbers)])
+        if any(quantity in texts for texts in numbers)
     ]
     if any(record.get("constraints") for record in records.values()):
         statuses = [

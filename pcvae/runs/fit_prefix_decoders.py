@@ -13,6 +13,7 @@ from pcvae import models, objectives, training
 from pcvae.checks import check_counts
 from pcvae.errors import UserError
 from pcvae.files import write_json
+from pcvae.quantities import prefix_distortion_tag
 from pcvae.runs.load import load
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
@@ -184,7 +185,7 @@ def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, chec
 
     def report(window):
         log.scalars(window.step, reports.training_scalars(window, resolutions))
-        distortions = [window.metrics[f"distortion/prefix_{k:03d}_mse"] for k in fit["prefixes"]]
+        distortions = [window.metrics[prefix_distortion_tag(k)] for k in fit["prefixes"]]
         by_prefix = " ".join(f"{distortion:.4f}" for distortion in distortions)
         if chief:
             print(f"{reports.progress_line(window)} | mse by prefix {by_prefix}", flush=True)

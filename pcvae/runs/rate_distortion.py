@@ -10,6 +10,7 @@ from pcvae.checks import check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_arrays, write_json
 from pcvae.progress import progress_of
+from pcvae.quantities import DISTORTION, PSNR, RATE, RATE_NATS_PER_DIM
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
@@ -177,25 +178,16 @@ def _unfinished_lines(rows):
 
 def _table(rows):
     """Returns the rows as a table with units."""
-    header = (
-        "decoder",
-        "K",
-        "resolution",
-        "rate (nats/dim)",
-        "rate (bits/dim)",
-        "mse",
-        "PSNR (dB)",
-    )
     columns = (
-        ("rate_nats_per_dim", 5),
-        ("rate_bits_per_dim", 5),
-        ("distortion_mse", 5),
-        ("psnr_db", 2),
+        (RATE_NATS_PER_DIM.title, RATE_NATS_PER_DIM.key, 5),
+        (RATE.title, RATE.key, 5),  # coarse prefixes have little of it
+        ("mse", DISTORTION.key, DISTORTION.digits),
+        (PSNR.title, PSNR.key, PSNR.digits),
     )
-    lines = [header]
+    lines = [("decoder", "K", "resolution", *(title for title, _, _ in columns))]
     for row in rows:
         side = row["resolution"]
-        numbers = (_with_error(row, name, digits) for name, digits in columns)
+        numbers = (_with_error(row, name, digits) for _, name, digits in columns)
         lines.append((row["decoder"], str(row["num_levels"]), f"{side}x{side}", *numbers))
     return text_table(lines)
 

@@ -5,6 +5,7 @@ of a line, or None: a number is a number, a list has one for each level.
 """
 
 from pcvae.checks import is_number_or_none
+from pcvae.measure.constraints import MET, NOT_MET, SLACK
 from pcvae.quantities import QUANTITIES
 
 # What every version of pcvae has written; newer fields may be missing.
@@ -115,12 +116,13 @@ def _is_target(constraint):
 
 def _is_result(constraint):
     """Says whether a dict is a constraint of an evaluation."""
+    measured = [constraint.get(name, "") for name in ("value", "constraint_gap", "relative_gap")]
     return (
-        isinstance(constraint.get("status"), str)
+        _is_target(constraint)
+        and constraint.get("status") in (MET, NOT_MET, SLACK)
         and isinstance(constraint.get("statement"), str)
-        and "relative_gap" in constraint
-        and is_number_or_none(constraint["relative_gap"])
-        and _is_prefix(constraint)
+        and all(map(is_number_or_none, (*measured, constraint.get("multiplier", ""))))
+        and len({value is None for value in measured}) == 1
     )
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from pcvae import show
-from pcvae.training import summaries
+from pcvae import quantities, show
 
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
@@ -18,13 +17,13 @@ def draw_pictures(model, images, seed):
     count = min(NUM_SAMPLES_SHOWN, len(images)) if model.condition else NUM_SAMPLES_SHOWN
     condition = model.natural_condition(images[:count]) if model.condition else None
     pictures = {
-        summaries.samples_tag(temperature): show.image_grid(
+        quantities.samples_tag(temperature): show.image_grid(
             model.sample(count, temperature, seed=seed, condition=condition)
         )
         for temperature in SAMPLE_TEMPERATURES
     }
     shown = np.asarray(images[:NUM_IMAGES_SHOWN])
-    pictures[summaries.PREFIX_RECONSTRUCTION] = show.prefix_grid(model, shown, seed=seed)
+    pictures[quantities.PREFIX_RECONSTRUCTION] = show.prefix_grid(model, shown, seed=seed)
     if condition is not None:
         pictures["images/conditional_samples"] = show.conditional_grid(
             model, shown, condition[: len(shown)], seed

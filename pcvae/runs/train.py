@@ -2,7 +2,7 @@
 
 import keras
 
-from pcvae import measure, models, training
+from pcvae import measure, models, quantities, training
 from pcvae.checks import check_counts, check_folder, check_seed
 from pcvae.files import write_json
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
@@ -11,7 +11,7 @@ from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import draw_pictures, write_pictures
-from pcvae.training import reports, summaries
+from pcvae.training import reports
 
 
 def train(
@@ -132,7 +132,7 @@ def train(
     if cache_first_stage and start < steps:
         given = cached_first_stage(model, train_images, seed, batch_size)
     if configuration:
-        train_log.text(start, summaries.CONFIGURATION, configuration)
+        train_log.text(start, quantities.CONFIGURATION, configuration)
     resolutions = model.level_resolutions
 
     def report(window):

@@ -1,18 +1,6 @@
 """What the logs of a run say: curves for pages, and series for the checks of its health."""
 
-from pcvae import measure, show
-from pcvae.training import summaries
-
-_PANELS = (
-    ("negative ELBO", "bits/dim", summaries.NEGATIVE_ELBO_BITS_PER_DIM, False),
-    ("reconstruction term", "bits/dim", summaries.NLL_BITS_PER_DIM, False),
-    ("rate", "bits/dim", summaries.RATE_BITS_PER_DIM, False),
-    ("distortion", "mse on [-1, 1]", summaries.DISTORTION_MSE, True),
-    ("gradient norm", "global norm", summaries.GRADIENT_NORM, True),
-    ("learning rate", "per update", summaries.LEARNING_RATE, False),
-    ("skipped updates", "updates so far", summaries.SKIPPED_UPDATES, False),
-    ("speed", "images/s", summaries.IMAGES_PER_SECOND, False),
-)
+from pcvae import measure, quantities, show
 
 
 def training_series(records):
@@ -28,17 +16,16 @@ def training_series(records):
         return [record[tag] for record in records if tag in record]
 
     multipliers = {
-        _num_levels(tag): column(tag)
-        for tag in records[-1]
-        if tag.startswith(summaries.LAGRANGE_MULTIPLIER)
+        prefix: column(quantities.constraint_tag(quantities.LAGRANGE_MULTIPLIER, prefix))
+        for prefix in quantities.constrained_prefixes(records[-1])
     }
     return measure.TrainingSeries(
         steps=column("step"),
-        skipped_updates=column(summaries.SKIPPED_UPDATES),
-        data_wait_fraction=column(summaries.DATA_WAIT_FRACTION),
+        skipped_updates=column(quantities.SKIPPED_UPDATES.tag),
+        data_wait_fraction=column(quantities.DATA_WAIT_FRACTION.tag),
         nonfinite=[sum(value is None for value in record.values()) for record in records],
-        negative_elbo_bits_per_dim=column(summaries.NEGATIVE_ELBO_BITS_PER_DIM),
-        distortion_mse=column(summaries.DISTORTION_MSE),
+        negative_elbo_bits_per_dim=column(quantities.NEGATIVE_ELBO.tag),
+        distortion_mse=column(quantities.DISTORTION.tag),
         multipliers=multipliers,
     )
 
@@ -51,25 +38,26 @@ def curve_panels(histories):
             records}} of several. A line is named after the log or after the run.
     """
     panels = []
-    for title, unit, tag, logarithmic in _PANELS:
-        lines = _lines(histories, tag)
+    for quantity in quantities.CURVES:
+        lines = _lines(histories, quantity.tag)
         if any(value for line in lines for value in line.values):
-            panels.append(show.Panel(title, unit, lines, logarithmic, legend=True))
+            panel = (quantity.name, quantity.unit, lines, quantity.logarithmic)
+            panels.append(show.Panel(*panel, legend=True))
     tags = {tag for logs in histories.values() for record in logs["train"][-1:] for tag in record}
-    for tag in sorted(tag for tag in tags if tag.startswith(summaries.LAGRANGE_MULTIPLIER)):
-        prefix = _num_levels(tag)
+    for prefix in quantities.constrained_prefixes(tags):
         of = "" if prefix is None else f", first {prefix} levels"
+        tag = quantities.constraint_tag(quantities.LAGRANGE_MULTIPLIER, prefix)
         lines = _lines(histories, tag)
         legend = len(histories) > 1
         panels.append(show.Panel(f"multiplier{of}", "weight", lines, True, legend=legend))
-        panels += _gap_panel(histories, tag, of)
+        panels += _gap_panel(histories, prefix, of)
     return panels
 
 
-def _gap_panel(histories, multiplier_tag, of):
-    suffix = multiplier_tag.removeprefix(summaries.LAGRANGE_MULTIPLIER)
+def _gap_panel(histories, prefix, of):
     gap_tag, target_tag = (
-        f"{tag}{suffix}" for tag in (summaries.CONSTRAINT_GAP, summaries.CONSTRAINT_TARGET)
+        quantities.constraint_tag(tag, prefix)
+        for tag in (quantities.CONSTRAINT_GAP, quantities.CONSTRAINT_TARGET)
     )
     lines = []
     for colour, (label, logs) in enumerate(histories.items()):
@@ -99,9 +87,3 @@ def _lines(histories, tag):
                 text, colour = (label, run) if len(histories) > 1 else (name, log)
                 lines.append(show.Line(text, steps, values, colour))
     return lines
-
-
-def _num_levels(tag):
-    """The number of levels in the tag of a constraint, None for all; see `constraint_tag`."""
-    digits = tag.rpartition("_prefix_")[2] if "_prefix_" in tag else ""
-    return int(digits) if digits.isdecimal() else None

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pcvae import quantities
 from pcvae.errors import Interrupted
-from pcvae.training import summaries
 
 
 class Window(NamedTuple):
@@ -87,7 +87,7 @@ def _window_metrics(history):
     """
     metrics = tf.nest.map_structure(lambda value: value.numpy(), history[-1])
     for name in metrics:
-        if name != "update" and not name.startswith(summaries.LAGRANGE_MULTIPLIER):
+        if name != "update" and not name.startswith(quantities.LAGRANGE_MULTIPLIER):
             metrics[name] = np.mean([step[name].numpy() for step in history], axis=0)
     return metrics
 

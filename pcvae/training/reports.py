@@ -2,7 +2,7 @@
 
 import math
 
-from pcvae.training import summaries
+from pcvae import quantities
 
 
 def progress_line(window):
@@ -10,15 +10,15 @@ def progress_line(window):
     metrics = window.metrics
     width = len(str(window.num_steps))
     parts = [f"step {window.step:>{width}}/{window.num_steps}"]
-    if summaries.NEGATIVE_ELBO_BITS_PER_DIM in metrics:
+    if quantities.NEGATIVE_ELBO.tag in metrics:
         parts.append(
-            f"{metrics[summaries.NEGATIVE_ELBO_BITS_PER_DIM]:.3f} bits/dim "
-            f"(nll {metrics[summaries.NLL_BITS_PER_DIM]:.3f} "
-            f"+ rate {metrics[summaries.RATE_BITS_PER_DIM]:.3f})"
+            f"{metrics[quantities.NEGATIVE_ELBO.tag]:.3f} bits/dim "
+            f"(nll {metrics[quantities.NLL.tag]:.3f} "
+            f"+ rate {metrics[quantities.RATE.tag]:.3f})"
         )
     else:
-        parts.append(f"rate {metrics[summaries.RATE_BITS_PER_DIM]:.4f} bits/dim")
-    parts.append(f"mse {metrics[summaries.DISTORTION_MSE]:.4f}")
+        parts.append(f"rate {metrics[quantities.RATE.tag]:.4f} bits/dim")
+    parts.append(f"mse {metrics[quantities.DISTORTION.tag]:.4f}")
     parts += _constraint_parts(metrics)
     parts.append(f"{window.images_per_second:.0f} images/s")
     if window.data_wait_fraction > 0.1:
@@ -34,12 +34,17 @@ def progress_line(window):
 def _constraint_parts(metrics):
     """Returns the relative gap and the multiplier of each constraint, as a progress line has it."""
     parts = []
-    for tag in sorted(name for name in metrics if name.startswith(summaries.CONSTRAINT_GAP)):
-        suffix = tag.removeprefix(summaries.CONSTRAINT_GAP)
-        relative = metrics[tag] / metrics[summaries.CONSTRAINT_TARGET + suffix]
-        multiplier = metrics[summaries.LAGRANGE_MULTIPLIER + suffix]
-        prefix = suffix.replace("_prefix_", " K=")
-        parts.append(f"gap{prefix} {relative:+.1%} (multiplier {multiplier:.3g})")
+    for prefix in quantities.constrained_prefixes(metrics):
+        gap, target, multiplier = (
+            metrics[quantities.constraint_tag(tag, prefix)]
+            for tag in (
+                quantities.CONSTRAINT_GAP,
+                quantities.CONSTRAINT_TARGET,
+                quantities.LAGRANGE_MULTIPLIER,
+            )
+        )
+        of = "" if prefix is None else f" K={prefix:03d}"
+        parts.append(f"gap{of} {gap / target:+.1%} (multiplier {multiplier:.3g})")
     return parts
 
 
@@ -69,25 +74,23 @@ def training_scalars(window, resolutions):
     return {
         **named,
         **rate_scalars(window.metrics["rate_per_level_nats"], resolutions),
-        summaries.GRADIENT_NORM: update.gradient_norm,
-        summaries.SKIPPED_UPDATES: update.skipped_total,
-        summaries.LEARNING_RATE: update.learning_rate,
-        summaries.IMAGES_PER_SECOND: window.images_per_second,
-        summaries.DATA_WAIT_FRACTION: window.data_wait_fraction,
+        quantities.GRADIENT_NORM.tag: update.gradient_norm,
+        quantities.SKIPPED_UPDATES.tag: update.skipped_total,
+        quantities.LEARNING_RATE.tag: update.learning_rate,
+        quantities.IMAGES_PER_SECOND.tag: window.images_per_second,
+        quantities.DATA_WAIT_FRACTION.tag: window.data_wait_fraction,
     }
 
 
 def evaluation_scalars(record, resolutions):
     """Returns {tag: number} of an evaluation; see `measure.LikelihoodEvaluation`."""
-    tags = {
-        "negative_elbo_bits_per_dim": summaries.NEGATIVE_ELBO_BITS_PER_DIM,
-        "nll_bits_per_dim": summaries.NLL_BITS_PER_DIM,
-        "rate_bits_per_dim": summaries.RATE_BITS_PER_DIM,
-        "distortion_mse": summaries.DISTORTION_MSE,
+    scalars = {
+        quantity.tag: _number(record[quantity.key])
+        for quantity in quantities.QUANTITIES
+        if quantity.tag and quantity.key in record
     }
-    scalars = {tag: _number(record[name]) for name, tag in tags.items() if name in record}
     for constraint in record.get("constraints", ()):
-        tag = summaries.constraint_tag(summaries.CONSTRAINT_GAP, constraint["num_levels"])
+        tag = quantities.constraint_tag(quantities.CONSTRAINT_GAP, constraint["num_levels"])
         scalars[tag] = _number(constraint["constraint_gap"])
     return {**scalars, **rate_scalars(record["rate_nats_per_level"], resolutions)}
 
@@ -96,10 +99,10 @@ def rate_scalars(rate_per_level_nats, resolutions):
     """Returns the rates of levels and the sums over resolutions, nats per image."""
     scalars, sums = {}, {}
     for level, (rate, resolution) in enumerate(zip(rate_per_level_nats, resolutions, strict=True)):
-        scalars[summaries.rate_of_level_tag(level)] = _number(rate)
+        scalars[quantities.rate_of_level_tag(level)] = _number(rate)
         sums[resolution] = sums.get(resolution, 0.0) + _number(rate)
     return {
-        **{summaries.rate_of_resolution_tag(side): rate for side, rate in sums.items()},
+        **{quantities.rate_of_resolution_tag(side): rate for side, rate in sums.items()},
         **scalars,
     }
 

@@ -13,41 +13,6 @@ from pcvae.checks import is_number_or_none
 from pcvae.errors import UserError
 from pcvae.files import write_text
 
-RATE_BITS_PER_DIM = "rate/total_bits_per_dim"
-NLL_BITS_PER_DIM = "nll/bits_per_dim"
-NEGATIVE_ELBO_BITS_PER_DIM = "negative_elbo/bits_per_dim"
-DISTORTION_MSE = "distortion/mse"
-LAGRANGE_MULTIPLIER = "lagrange/multiplier"
-CONSTRAINT_GAP = "lagrange/constraint_gap"
-CONSTRAINT_TARGET = "lagrange/target"
-GRADIENT_NORM = "optimizer/gradient_norm"
-SKIPPED_UPDATES = "optimizer/skipped_updates"
-LEARNING_RATE = "optimizer/learning_rate"
-IMAGES_PER_SECOND = "throughput/images_per_second"
-DATA_WAIT_FRACTION = "throughput/data_wait_fraction"
-PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
-CONFIGURATION = "configuration"
-
-
-def rate_of_resolution_tag(resolution):
-    """Returns the tag of the rate of all levels of a resolution: ``rate/resolution_008``."""
-    return f"rate/resolution_{resolution:03d}"
-
-
-def rate_of_level_tag(level):
-    """Returns the tag of the rate of a level in nats per image: ``rate/level_017_nats``."""
-    return f"rate/level_{level:03d}_nats"
-
-
-def constraint_tag(tag, num_levels=None):
-    """Returns the tag of one of several constraints: ``lagrange/multiplier_prefix_004``."""
-    return tag if num_levels is None else f"{tag}_prefix_{num_levels:03d}"
-
-
-def samples_tag(temperature):
-    """Returns the tag of the samples at a temperature: ``images/samples_t1.0``."""
-    return f"images/samples_t{float(temperature)}"
-
 
 class ScalarLog:
     """The summaries of one part of a run, such as "train" or "eval".

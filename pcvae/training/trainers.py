@@ -4,11 +4,10 @@ import functools
 
 import tensorflow as tf
 
-from pcvae import units
+from pcvae import quantities, units
 from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
 from pcvae.objectives import LagrangeMultiplier
-from pcvae.training import summaries
 from pcvae.training.graph_size import count_graph_nodes
 from pcvae.variables import tf_variable
 
@@ -100,8 +99,8 @@ class Trainer:
             tf.distribute.ReduceOp.MEAN,
             {
                 "loss": tf.reduce_mean(terms.loss),
-                summaries.DISTORTION_MSE: tf.reduce_mean(terms.distortion),
-                summaries.RATE_BITS_PER_DIM: tf.reduce_mean(
+                quantities.DISTORTION.tag: tf.reduce_mean(terms.distortion),
+                quantities.RATE.tag: tf.reduce_mean(
                     units.bits_per_dim(terms.rate, images.shape[1:])
                 ),
                 "rate_per_level_nats": tf.reduce_mean(output.rate_per_level, axis=0),
@@ -129,10 +128,10 @@ class Trainer:
         multipliers = self.multiplier.update(gaps / targets)
         results = {}
         for index, constraint in enumerate(self.constraints):
-            tag = functools.partial(summaries.constraint_tag, num_levels=constraint.num_levels)
-            results[tag(summaries.LAGRANGE_MULTIPLIER)] = multipliers[index]
-            results[tag(summaries.CONSTRAINT_GAP)] = gaps[index]
-            results[tag(summaries.CONSTRAINT_TARGET)] = tf.constant(constraint.target)
+            tag = functools.partial(quantities.constraint_tag, num_levels=constraint.num_levels)
+            results[tag(quantities.LAGRANGE_MULTIPLIER)] = multipliers[index]
+            results[tag(quantities.CONSTRAINT_GAP)] = gaps[index]
+            results[tag(quantities.CONSTRAINT_TARGET)] = tf.constant(constraint.target)
         return results
 
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from pcvae.measure import Finding, TrainingSeries, health_findings, health_lines, health_summary
+from pcvae.measure import (
+    Finding,
+    TrainingSeries,
+    constraint_results,
+    health_findings,
+    health_lines,
+    health_summary,
+)
 
 RECORD = {
     "num_images": 10,
@@ -34,13 +41,11 @@ def finding(name, record=RECORD, series=SERIES, **arguments):
     return found
 
 
-def constraint(status, relative_gap, num_levels=None):
-    return {
-        "status": status,
-        "relative_gap": relative_gap,
-        "num_levels": num_levels,
-        "statement": f"constraint {status}: gap; train longer",
-    }
+def constraint(distortion_mse, num_levels=None):
+    """What an evaluation says of a distortion that may be 0.02."""
+    asked = {"quantity": "distortion_mse", "target": 0.02, "num_levels": num_levels}
+    (result,) = constraint_results([asked], {"distortion_mse": distortion_mse}, (8, 8, 3))
+    return result
 
 
 def test_nothing_is_found_where_nothing_is_wrong():
@@ -116,12 +121,17 @@ def test_gap_of_a_run_without_a_likelihood_is_that_of_the_distortion():
 
 
 def test_distance_to_the_constraint():
-    found = finding("distance to the constraint", {**RECORD, "constraints": [constraint("met", 0)]})
+    found = finding("distance to the constraint", {**RECORD, "constraints": [constraint(0.02)]})
     assert found.severity == "ok"
-    record = {**RECORD, "constraints": [constraint("not met", 0.25)]}
+    record = {**RECORD, "constraints": [constraint(0.025)]}
     found = finding("distance to the constraint", record)
-    assert (found.severity, found.value, found.unit) == ("warning", 25.0, "% of the target")
-    assert (found.statement, found.remedy) == ("constraint not met: gap", "train longer")
+    assert (found.severity, found.value, found.unit) == (
+        "warning",
+        pytest.approx(25.0),
+        "% of the target",
+    )
+    assert found.statement.endswith("gap +0.005 (+25.0%)")
+    assert f"{found.statement}; {found.remedy}" == record["constraints"][0]["statement"]
     # It has a line of its own elsewhere.
     findings = health_findings(record, RESOLUTIONS, SERIES)
     assert health_summary(findings) == "health: 5 checks, nothing found"
@@ -137,7 +147,7 @@ def test_distance_to_the_constraint():
     ],
 )
 def test_trend_of_the_multiplier(values, severity, factor):
-    record = {**RECORD, "constraints": [constraint("met", 0.0, num_levels=2)]}
+    record = {**RECORD, "constraints": [constraint(0.02, num_levels=2)]}
     found = finding("trend of the multiplier", record, SERIES._replace(multipliers={2: values}))
     assert found.severity == severity
     assert found.value == pytest.approx(factor)

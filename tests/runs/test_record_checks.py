@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from pcvae import measure
 from pcvae.commands import compare as command
 from pcvae.errors import UserError
 from pcvae.runs.record_checks import fault_of_run
 from pcvae.runs.run_directory import RunDirectory
 
 MEANS = ("negative_elbo_bits_per_dim", "nll_bits_per_dim", "rate_bits_per_dim", "distortion_mse")
+TARGET = {"quantity": "distortion_mse", "target": 0.03, "num_levels": None}
 RECORD = {
     "num_images": 2,
     "split": "test",
@@ -19,7 +21,7 @@ RECORD = {
     "rate_nats_per_level_stderr": [0.1, None],
     **{name: 1.0 for name in (*MEANS, "psnr_db")},
     **{f"{name}_stderr": 0.5 for name in (*MEANS, "psnr_db")},
-    "constraints": [{"status": "met", "statement": "x", "relative_gap": None, "num_levels": None}],
+    "constraints": measure.constraint_results([TARGET], {"distortion_mse": 0.05}, (8, 8, 3), [1.0]),
     "of_a_later_version": {"anything": [True, "x"]},
 }
 ROW = {"decoder": "own", "rate_bits_per_dim": 1.0, "distortion_mse": 0.1, "psnr_db": None}
@@ -110,7 +112,7 @@ def test_curves_that_are_none(run_dir):
 
 def test_runs_that_are_none():
     run = {"data": None, "batch_size": 4}
-    target = {"quantity": "distortion_mse", "target": 0.03, "num_levels": None}
+    target = TARGET
     assert fault_of_run({**run, "constraints": [target], "free_bits_nats_per_level": 0}) is None
     for change in (
         {"batch_size": "4"},

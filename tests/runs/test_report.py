@@ -6,12 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from pcvae import runs, training
+from pcvae import quantities, runs, training
 from pcvae.commands import compare as command
 from pcvae.errors import UserError
 from pcvae.quantities import measured
 from pcvae.runs.compare import comparison_rows, differences, labels_of, reasons
-from pcvae.training import summaries
 from tests.runs.untrained_run import write_run
 
 
@@ -27,8 +26,8 @@ def folder(tmp_path_factory):
     (folder / "one" / "config.gin").write_text("NAME = '<script>alert(1)</script>'\n")
     log = training.ScalarLog(folder / "one" / "summaries", "train")
     for step in range(1, 9):
-        tags = {summaries.RATE_BITS_PER_DIM: 0.1 * step, summaries.SKIPPED_UPDATES: step / 2}
-        log.scalars(step, {**tags, summaries.LAGRANGE_MULTIPLIER: 2.0**step})
+        tags = {quantities.RATE.tag: 0.1 * step, quantities.SKIPPED_UPDATES.tag: step / 2}
+        log.scalars(step, {**tags, quantities.LAGRANGE_MULTIPLIER: 2.0**step})
     log.close()
     for name, count in (("one", 5), ("two", 1)):
         runs.evaluate(run_dir=folder / name, num_images=count)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
+from pcvae import quantities
 from pcvae.errors import UserError
-from pcvae.training import summaries
 from pcvae.training.summaries import ScalarLog, read_scalar_lines
 
 
@@ -25,16 +25,16 @@ def scalar_events(folder, tag):
 
 
 def test_the_tags_are_those_of_the_contract():
-    assert summaries.rate_of_resolution_tag(8) == "rate/resolution_008"
-    assert summaries.rate_of_level_tag(17) == "rate/level_017_nats"
-    assert summaries.samples_tag(1) == "images/samples_t1.0"
-    assert summaries.samples_tag(0.85) == "images/samples_t0.85"
+    assert quantities.rate_of_resolution_tag(8) == "rate/resolution_008"
+    assert quantities.rate_of_level_tag(17) == "rate/level_017_nats"
+    assert quantities.samples_tag(1) == "images/samples_t1.0"
+    assert quantities.samples_tag(0.85) == "images/samples_t0.85"
 
 
 def test_scalars_stand_in_events_and_lines(tmp_path):
     log = ScalarLog(tmp_path, "train")
-    log.scalars(10, {summaries.NLL_BITS_PER_DIM: tf.constant(3.5), "optimizer/gradient_norm": 7})
-    log.scalars(20, {summaries.NLL_BITS_PER_DIM: np.float32(2.5)})
+    log.scalars(10, {quantities.NLL.tag: tf.constant(3.5), "optimizer/gradient_norm": 7})
+    log.scalars(20, {quantities.NLL.tag: np.float32(2.5)})
     assert read_scalar_lines(tmp_path / "train.jsonl") == [
         {"step": 10, "nll/bits_per_dim": 3.5, "optimizer/gradient_norm": 7.0},
         {"step": 20, "nll/bits_per_dim": 2.5},
@@ -93,9 +93,9 @@ def test_resuming_drops_later_steps_and_a_torn_line(tmp_path):
 def test_images_and_text(tmp_path):
     log = ScalarLog(tmp_path, "train")
     images = np.random.default_rng(0).integers(0, 256, size=(5, 6, 7, 3), dtype=np.uint8)
-    log.images(3, summaries.samples_tag(1.0), images)
+    log.images(3, quantities.samples_tag(1.0), images)
     log.images(3, "images/one", images[0])
-    log.text(0, summaries.CONFIGURATION, "    train.steps = 10")
+    log.text(0, quantities.CONFIGURATION, "    train.steps = 10")
     log.close()
     found = events(tmp_path / "train")
     width, height, *encoded = tf.make_ndarray(found.Tensors("images/samples_t1.0")[0].tensor_proto)
