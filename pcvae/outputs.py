@@ -5,20 +5,16 @@ from typing import NamedTuple
 import tensorflow as tf
 
 
-class LevelOutput(NamedTuple):
-    """What one top-down level gives."""
+class Trace(NamedTuple):
+    """What a walk through the levels leaves."""
 
-    features: tf.Tensor  # [batch, side, side, width]
-    latent: tf.Tensor  # [batch, side, side, latent_width]
-    rate: tf.Tensor  # [batch] nats
-
-
-class DecoderOutput(NamedTuple):
-    """What a top-down pass gives."""
-
-    features: tf.Tensor  # [batch, height, width, width of the decoder]
-    latents: tuple  # one [batch, side, side, latent_width] for each level; empty if not kept
+    features: tf.Tensor  # [batch, ...], what the head sees
+    latents: tuple  # one [batch, ...] for each level; empty if not kept
     rate_per_level: tf.Tensor  # [batch, levels] nats; zero where a latent was not inferred
+    kept: dict = {}  # {"prior_noise" | "rate_map": one tensor of the latent's shape per level}
+    # {last level of a stage: its own image [batch, height, width, channels] in [-1, 1]}, of the
+    # stages before the last.
+    stage_reconstructions: dict = {}
 
 
 class VDVAEOutput(NamedTuple):

@@ -22,7 +22,7 @@ ARROWS = {
     "training": {"objectives", "outputs", "units", "distributions", "variables", "quantities"},
     "evaluation": {"measure", "show", "quantities", "tables"},
     "show": {"measure", "units", "quantities", "tables"},
-    "measure": {"objectives", "units", "distributions", "quantities", "tables"},
+    "measure": {"models", "objectives", "units", "distributions", "quantities", "tables"},
     "quantities": {"tables"},
     "export": {"models", "distributions"},
     "objectives": {"outputs", "units", "distributions", "variables"},

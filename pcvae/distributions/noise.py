@@ -111,6 +111,9 @@ class GivenNoise(NamedTuple):
         return tf.gather(stacked, position)
 
 
+Noise = SeededNoise | GivenNoise
+
+
 def seeded_noise(seed, first_example=0):
     """Returns the noise of a batch; for ``seed`` see `make_seed`."""
     return SeededNoise(make_seed(seed), tf.cast(first_example, tf.int64))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from pcvae.export.endpoints import level_names, own_prefixes
+from pcvae.export.endpoints import level_names
 
 EXAMPLE = '''"""Draws four images and encodes them again; needs nothing but TensorFlow."""
 
@@ -103,7 +103,7 @@ def describe(model, options, error):
             "words": condition.in_words,
         },
         "stage_ends": list(model.stage_ends),
-        "own_prefixes": own_prefixes(model),
+        "own_prefixes": list(model.readouts),
         "weights": "ema",
         **options,
         "error": error,

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.distributions.noise import SeededNoise
+from pcvae.models import LATENT, Given, Posterior, Prior, posterior_prefix
 
 SEED_SPEC = tf.TensorSpec((2,), tf.int32, name="seed")
 COUNT_SPEC = tf.TensorSpec((), tf.int32, name="num_samples")
@@ -16,11 +17,6 @@ LEVELS_SPEC = tf.TensorSpec((), tf.int32, name="num_levels")
 def level_names(model):
     """Returns the names of a model's latents in exports and files: ``level_000``, the coarsest."""
     return [f"level_{index:03d}" for index in range(model.num_levels)]
-
-
-def own_prefixes(model):
-    """Returns the prefixes, shorter than all levels, that have a decoder of their own."""
-    return [prefix for prefix in model.decoded_prefixes if prefix < model.num_levels]
 
 
 class Endpoints(tf.Module):
@@ -42,7 +38,7 @@ class Endpoints(tf.Module):
             name: weight
             for name, weight in model.named_weights.items()
             # Those of a stage are for its training alone.
-            if "prefix_decoder_" not in name or own_prefixes(model)
+            if "prefix_decoder_" not in name or model.readouts
         }
         with tf.device("CPU:0"):
             self._values = [
@@ -86,7 +82,8 @@ class Endpoints(tf.Module):
 
         def sample_means(first_sample, num_samples, temperature, seed, *condition):
             noise = SeededNoise(seed, first_sample)
-            output = model.prior_pass(num_samples, noise, temperature, False, *condition)
+            plan = Prior(temperature)
+            output = model.output(plan, noise, None, *condition, num_images=num_samples)
             return model.rounded(output.reconstruction)
 
         def sample(num_samples, temperature, seed, *condition):
@@ -94,8 +91,8 @@ class Endpoints(tf.Module):
             return self.sample_range(first_sample, num_samples, temperature, seed, *condition)
 
         def encode(images, seed, *condition):
-            output = model.posterior_pass(images, _noise(seed), True, *condition)
-            return dict(zip(level_names(model), output.latents, strict=True))
+            trace = model.trace(Posterior(), _noise(seed), images, *condition, keep=(LATENT,))
+            return dict(zip(level_names(model), trace.latents, strict=True))
 
         def reconstruct(images, num_levels, seed, *condition):
             expected = f"num_levels: expected 0 to {model.num_levels}"
@@ -107,28 +104,29 @@ class Endpoints(tf.Module):
                 num_levels = tf.identity(num_levels)
 
             def by_the_model():
-                noise, means = _noise(seed), tf.zeros(model.num_levels)
-                output = model.prefix_pass(images, noise, means, num_levels, False, *condition)
+                plan = posterior_prefix(num_levels, tf.zeros(model.num_levels))
+                output = model.output(plan, _noise(seed), images, *condition)
                 return model.rounded(output.reconstruction)
 
-            def by_its_own_decoder(prefix):
-                latents = model.posterior_pass(images, _noise(seed), True, *condition).latents
-                return model.rounded(model.prefix_decoder(prefix)(latents[:prefix]))
+            def by_its_own_decoder(length):
+                latents = encode(images, seed, *condition).values()
+                return model.rounded(model.readouts[length](tuple(latents)[:length]))
 
             result = by_the_model
-            for prefix in own_prefixes(model):
-                own = functools.partial(by_its_own_decoder, prefix)
-                result = functools.partial(tf.cond, num_levels == prefix, own, result)
+            for length in model.readouts:
+                own = functools.partial(by_its_own_decoder, length)
+                result = functools.partial(tf.cond, num_levels == length, own, result)
             return result()
 
         def rates(images, seed, *condition):
-            return model.posterior_pass(images, _noise(seed), False, *condition).rate_per_level
+            return model.trace(Posterior(), _noise(seed), images, *condition).rate_per_level
 
         def decode(condition=None, **latents):
             given = [] if condition is None else [condition]
             levels = tuple(latents[name] for name in level_names(model))
             seed = tf.zeros((2,), tf.int32)  # nothing is drawn
-            output = model.latent_pass(levels, _noise(seed), tf.zeros(len(levels)), None, *given)
+            options = {"num_images": tf.shape(levels[0])[0]}
+            output = model.output(Given(levels), _noise(seed), None, *given, **options)
             return model.rounded(output.reconstruction)
 
         self.sample_range = define_drawing(sample_range)

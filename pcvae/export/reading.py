@@ -17,7 +17,7 @@ from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
 from pcvae.export.operations import FILE_OPERATIONS, OBJECTS, OPERATIONS
 from pcvae.export.saved_model import RECORD
-from pcvae.models.condition import Condition
+from pcvae.models.conditions import make_condition
 from pcvae.models.inputs import checked_temperatures
 from pcvae.models.recorded import check_plain_file, read_record
 
@@ -137,7 +137,7 @@ def _condition(fields, image_shape):
     if fields is None:
         return None
     shape = fields["shape"] if fields["kind"] != "label" else None
-    return Condition.checked(fields["kind"], shape, fields["num_classes"], "", tuple(image_shape))
+    return make_condition(fields["kind"], tuple(image_shape), shape, fields["num_classes"])
 
 
 def _check_graph(path):

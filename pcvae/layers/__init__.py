@@ -1,26 +1,35 @@
 """Keras layers from which hierarchical VAEs are built."""
 
-from pcvae.layers.condition import Gate, LabelMaps
-from pcvae.layers.decoder import Decoder
+from pcvae.layers.cells import Cell, ConvolutionalLevel, DeterministicLevel, Site, VDVAECell
 from pcvae.layers.encoder import Encoder
+from pcvae.layers.gates import Gate, LabelMaps
 from pcvae.layers.heads import HEADS, Head, make_head
-from pcvae.layers.prefix_decoder import GivenLatentLevel, PrefixDecoder
+from pcvae.layers.plan import Given, Mixed, Plan, Posterior, Prior
+from pcvae.layers.readout import GivenLatentLevel, Readout
 from pcvae.layers.residual import BottleneckBlock
 from pcvae.layers.stack import Stack
-from pcvae.layers.top_down import DeterministicLevel, TopDownLevel
+from pcvae.layers.top_down import TopDown
 
 __all__ = [
     "HEADS",
     "BottleneckBlock",
-    "Decoder",
+    "Cell",
+    "ConvolutionalLevel",
     "DeterministicLevel",
     "Encoder",
     "Gate",
+    "Given",
     "GivenLatentLevel",
     "Head",
     "LabelMaps",
-    "PrefixDecoder",
+    "Mixed",
+    "Plan",
+    "Posterior",
+    "Prior",
+    "Readout",
+    "Site",
     "Stack",
-    "TopDownLevel",
+    "TopDown",
+    "VDVAECell",
     "make_head",
 ]

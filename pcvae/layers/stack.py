@@ -1,8 +1,11 @@
 """Depth as a loop: n equal layers held as one, each weight once with a leading level axis."""
 
 import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -10,24 +13,25 @@ import tensorflow as tf
 class Stack(keras.layers.Layer):
     """`count` layers of one shape, applied one after the other by a loop in the graph.
 
-    The stack builds one template of the layer and holds each of its weights once, with the levels
+    The stack builds one template of the layer and holds each of its variables once, with the levels
     on a leading axis. Graph nodes, variables, and the work of the optimizer and of the moving
     average therefore depend on the number of stacks and not on depth. Each level starts from its
     own draw of the template's initializers.
 
-    ``Stack(block, n)(x)`` equals n blocks in a row. `scan` does the same with any step function,
-    per-level inputs and per-level outputs.
+    ``Stack(block, n)(x)`` equals n blocks in a row, also in what a block writes into variables that
+    are not trained (the moving statistics of a batch normalisation). `scan` does the same with any
+    step function, per-level inputs and per-level outputs.
 
     Args:
-        block: the template, a layer whose ``convolutions`` attribute names what holds all of its
-            weights: convolutions, and gates, which have a kernel alone. It owns no weights of the
-            stack.
+        block: the template, any layer that maps a shape to itself. It owns no weights of the stack.
         count: number of layers.
         unroll: whether to write the layers out one by one instead of looping. The values and
             gradients are the same; the graph grows with `count`.
     """
 
-    def __init__(self, block, count, unroll=False, **kwargs):
+    def __init__(
+        self, block: keras.layers.Layer, count: int, unroll: bool = False, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("dtype", block.dtype_policy)
         super().__init__(**kwargs)
         if count < 1:
@@ -37,31 +41,26 @@ class Stack(keras.layers.Layer):
         self.count = count
         self.unroll = unroll
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         block = self._hidden.block
         if not block.built:
             block.build(input_shape)
-        self._hidden.variables = []
-        self._stacked = []
-        self._index = {}
-        for convolution_name, convolve in block.convolutions.items():
-            for kind in ("kernel", "bias"):
-                variable = getattr(convolve, kind)
-                if variable is None:
-                    continue
-                initializer = getattr(convolve, f"{kind}_initializer")
-                name = f"{convolution_name}_{kind}"
-                self._index[name] = len(self._stacked)
-                self._hidden.variables.append(variable)
-                self._stacked.append(
-                    self.add_weight(
-                        shape=(self.count, *variable.shape),
-                        initializer=_levelwise(initializer, self.count),
-                        name=name,
-                    )
-                )
-        if len(self._hidden.variables) != len(block.weights):
-            raise ValueError(f"{block.name} has weights outside of its convolutions")
+        variables = _named_variables(block)
+        copies = _FreshCopies(block, self.count, input_shape)
+        self._hidden.variables = [variable for _, variable, _ in variables]
+        self._index = {name: position for position, (name, _, _) in enumerate(variables)}
+        self._stacked = [
+            self.add_weight(
+                shape=(self.count, *variable.shape),
+                dtype=variable.dtype,
+                trainable=variable.trainable,
+                # Replicas write what they have seen of their part of a batch: the mean is kept.
+                aggregation="mean" if tf.as_dtype(variable.dtype).is_floating else "none",
+                initializer=_levelwise(initializer, self.count) or copies.initializer(position),
+                name=name,
+            )
+            for position, (name, variable, initializer) in enumerate(variables)
+        ]
         super().build(input_shape)
 
     def level_weight(self, name):
@@ -76,16 +75,22 @@ class Stack(keras.layers.Layer):
     @property
     def params_per_level(self):
         """Number of parameters of one level."""
-        return sum(weight.shape.num_elements() for weight in self._hidden.block.weights)
+        return sum(int(np.prod(variable.shape)) for variable in self._hidden.variables)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         x, _ = self.scan(lambda block, x: (block(x), ()), x)
         return x
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def scan(self, step, carry, per_level=(), output_specs=()):
+    def scan(
+        self,
+        step: Callable,
+        carry: tf.Tensor,
+        per_level: Sequence = (),
+        output_specs: Sequence[tf.TensorSpec] = (),
+    ) -> tuple[tf.Tensor, tuple]:
         """Applies a step with each level's weights in turn.
 
         Args:
@@ -103,15 +108,35 @@ class Stack(keras.layers.Layer):
         weights = [tf.convert_to_tensor(weight.value) for weight in self._stacked]
         num_weights = len(weights)
         inputs = [*weights, *(tf.convert_to_tensor(values) for values in per_level)]
+        # A block may write what is not trained; its new values leave the loop beside the outputs.
+        written = [index for index, v in enumerate(variables) if not v.trainable]
+        moved = set()
 
         def one_level(carry, slices):
             mapping = list(zip(variables, slices[:num_weights], strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
-                return step(block, carry, *slices[num_weights:])
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                carry, outputs = step(block, carry, *slices[num_weights:])
+            values = []
+            for index in written:
+                value = scope.get_current_value(variables[index])
+                if value is not slices[index]:
+                    moved.add(index)
+                values.append(value)
+            return carry, (*outputs, *values)
 
+        specs = [
+            *output_specs,
+            *(tf.TensorSpec(variables[i].shape, variables[i].dtype) for i in written),
+        ]
         if self.unroll or self.count == 1:
-            return self._unrolled(one_level, carry, inputs)
-        return self._looped(one_level, carry, inputs, output_specs)
+            carry, outputs = self._unrolled(one_level, carry, inputs)
+        else:
+            carry, outputs = self._looped(one_level, carry, inputs, specs)
+        num_outputs = len(outputs) - len(written)
+        for index, values in zip(written, outputs[num_outputs:], strict=True):
+            if index in moved:
+                self._stacked[index].assign(values)
+        return carry, outputs[:num_outputs]
 
     def _unrolled(self, one_level, carry, inputs):
         outputs = []
@@ -161,8 +186,40 @@ class Stack(keras.layers.Layer):
         return cls(block, **config)
 
 
+def _named_variables(block):
+    """Returns (name within the block, variable, its initializer or None), trained ones first."""
+    prefix = f"{block.path}/"
+    named = [
+        (variable.path.removeprefix(prefix).replace("/", "_"), variable, initializer)
+        for variable, initializer in variables_of(block)
+    ]
+    names = [name for name, _, _ in named]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{block.name}: two of its variables have one name, among {names}")
+    return named
+
+
+def variables_of(layer: keras.layers.Layer) -> Iterator[tuple]:
+    """Yields each variable of a layer and of the layers in it, with the initializer of its name."""
+    initializers = {
+        id(variable): getattr(layer, f"{variable.name}_initializer", None)
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
+    }
+    own = {id(variable): variable for variable in layer.variables}
+    for inner in layer._layers:
+        for variable, initializer in variables_of(inner):
+            initializers[id(variable)] = initializer
+    for key, variable in own.items():
+        yield variable, initializers.get(key)
+
+
 def _levelwise(initializer, count):
-    """Returns an initializer that draws each level on its own, so that its fan-in is its own."""
+    """Returns an initializer that draws each level on its own, so that its fan-in is its own.
+
+    None if there is none to draw from.
+    """
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return None
 
     def draw(shape, dtype=None):
         # A clone has a seed of its own; calling one initializer twice would repeat its draw.
@@ -170,3 +227,27 @@ def _levelwise(initializer, count):
         return tf.stack(levels)
 
     return draw
+
+
+class _FreshCopies:
+    """Copies of a block, one for each level, for variables whose initializer is not known."""
+
+    def __init__(self, block, count, input_shape):
+        self._block, self._count, self._input_shape = block, count, input_shape
+        self._copies = None
+
+    def initializer(self, position):
+        """Returns the initializer of the variable at a position among those of the block."""
+
+        def draw(shape, dtype=None):
+            if self._copies is None:
+                self._copies = [self._copy() for _ in range(self._count)]
+            values = [copy[position].value for copy in self._copies]
+            return tf.cast(tf.stack(values), dtype)
+
+        return draw
+
+    def _copy(self):
+        copy = type(self._block).from_config(self._block.get_config())
+        copy.build(self._input_shape)
+        return [variable for variable, _ in variables_of(copy)]

@@ -1,298 +1,176 @@
-"""One top-down level of the VDVAE (Child 2020, figure 3): prior, posterior, latent, features."""
+"""The top-down walk: every level of latents, coarsest first (Child 2020, figure 3)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from pcvae.distributions.gaussian import (
-    DiagonalGaussian,
-    pointwise_rate_nats,
-    rate_map_nats,
-    rate_nats,
-)
-from pcvae.layers.condition import Gate
-from pcvae.layers.residual import BottleneckBlock, convolution, fan_in_uniform
-from pcvae.outputs import LevelOutput
+from pcvae.distributions.gaussian import rate_map_nats
+from pcvae.distributions.noise import Noise
+from pcvae.errors import UserError
+from pcvae.layers.cells import DeterministicLevel, Site, VDVAECell
+from pcvae.layers.levels import DecoderGroup
+from pcvae.layers.plan import Plan
+from pcvae.layers.stack import Stack
+from pcvae.layers.top_down_pass import TopDownPass
+from pcvae.outputs import Trace
 
-# Where the latent of a level comes from in an edit.
-PRIOR, POSTERIOR, GIVEN = range(3)
+LATENT, PRIOR_NOISE, RATE_MAP = "latent", "prior_noise", "rate_map"
+# What a walk can keep of each level beside its rate, each of the shape of the latent.
+KEPT: dict[str, Callable] = {
+    LATENT: lambda prior, posterior, latent: latent,
+    # The noise that the prior would make the latent of.
+    PRIOR_NOISE: lambda prior, posterior, latent: prior.noise_of(latent),
+    # The rate of each number of the latent, nats.
+    RATE_MAP: lambda prior, posterior, latent: rate_map_nats(posterior, prior),
+}
+
+
+class UnsharedActivations(NamedTuple):
+    """Activations of two encoders: one for the posterior of a prefix, one for that of the rest."""
+
+    prefix: dict  # {resolution: [batch, r, r, width]}, for levels before `num_levels`
+    rest: dict  # {resolution: [batch, r, r, width]}, for the others
+    num_levels: int
+
+    def at(self, group: DecoderGroup) -> tf.Tensor:
+        """Returns the activations that the levels of a group see."""
+        own = self.prefix if group.first_level < self.num_levels else self.rest
+        return own[group.resolution]
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class TopDownLevel(keras.layers.Layer):
-    """A latent z_i with its prior p(z_i | z_<i) and posterior q(z_i | x, z_<i).
+class TopDown(TopDownPass):
+    """Levels z_1 ... z_L from coarse to fine; makes features at the resolution of the image.
 
-    The features h [batch, side, side, width] hold z_<i. The prior's network gives mean, log
-    standard deviation and a residual; the posterior's sees the encoder's activations, too. The
-    latent enters by a 1x1 convolution, then a residual block follows.
+    All uses are one `walk`, whose plan says where the latents come from.
 
     Args:
-        width: channels of features and activations.
-        latent_width: channels of the latent.
-        middle_width: channels of the blocks' bottleneck.
-        kernel_size: side of the blocks' inner kernels.
-        num_levels: number of levels of the decoder, whose residual branches start scaled
-            by sqrt(1 / num_levels).
-        gated: whether a condition enters by a `Gate`; see `enter`.
+        blocks: the layer string; see `TopDownPass`, also for the arguments that are not listed.
+        width: channels at every resolution that `width_per_resolution` does not name.
+        cell: what one level computes: a registered class of `ConvolutionalLevel` that is a `Cell`,
+            or its registered name.
+        gated: whether a condition enters every level through a gate that starts closed.
+        **kwargs: the other arguments of `TopDownPass`, and those of a Keras layer.
+
+    Raises:
+        UserError: the arguments do not fit together.
     """
 
     def __init__(
         self,
-        width,
-        latent_width,
-        middle_width,
-        kernel_size=3,
-        num_levels=1,
-        gated=False,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.width = width
-        self.latent_width = latent_width
-        self.middle_width = middle_width
-        self.kernel_size = kernel_size
-        self.num_levels = num_levels
+        blocks: str,
+        width: int,
+        cell: type | str = VDVAECell,
+        gated: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(blocks, width, **kwargs)
+        is_name = isinstance(cell, str)
+        self.cell_class = keras.saving.get_registered_object(cell) if is_name else cell
         self.gated = gated
 
-    def build(self, input_shape=None):
-        width, latent, policy = self.width, self.latent_width, self.dtype_policy
+    def _make_level(self, group, **arguments):
+        if self.has_latents(group):
+            return self.cell_class(latent_width=self.latent_width, gated=self.gated, **arguments)
+        return DeterministicLevel(gated=self.gated, **arguments)
 
-        def block(name, in_width, out_width, residual=False, last_scale=1.0):
-            layer = BottleneckBlock(
-                in_width,
-                self.middle_width,
-                out_width,
-                kernel_size=self.kernel_size,
-                residual=residual,
-                last_scale=last_scale,
-                dtype=policy,
-                name=name,
-            )
-            layer.build()
-            return layer
+    def call(self, num_images: Any, plan: Plan, noise: Noise, evidence: Any = None) -> Trace:
+        """See `walk`."""
+        return self.walk(num_images, plan, noise, evidence)
 
-        scale = 1.0 / self.num_levels
-        self.posterior_block = block("posterior", 2 * width, 2 * latent)
-        self.prior_block = block("prior", width, 2 * latent + width, last_scale=0.0)
-        self.latent_projection = convolution(
-            width, 1, latent, policy, "latent_projection", fan_in_uniform(scale)
-        )
-        self.residual_block = block("residual", width, width, residual=True, last_scale=scale)
-        self.gate = _built_gate(self)
-        super().build(input_shape)
+    def walk(
+        self,
+        num_images: Any,
+        plan: Plan,
+        noise: Noise,
+        evidence: Any = None,
+        condition: dict | None = None,
+        keep: Sequence[str] = (),
+    ) -> Trace:
+        """Draws or takes the latent of every level in turn, as the plan says.
 
-    @property
-    def convolutions(self):
-        """The convolutions, and the gate if there is one, that hold all weights, by name."""
-        blocks = _named_convolutions(
-            posterior=self.posterior_block, prior=self.prior_block, residual=self.residual_block
-        )
-        return {**blocks, "latent_projection": self.latent_projection, **_named_gate(self.gate)}
-
-    def enter(self, features, condition):
-        """Returns the features with the condition, which prior and posterior then see alike.
+        Run eagerly it calls the plan level by level with values; in a graph the plan is traced once
+        for each stack.
 
         Args:
-            features: [batch, side, side, width].
-            condition: of the same shape or one that broadcasts with it.
-        """
-        return self.gate(features, condition)
-
-    def prior(self, features):
-        """Returns p(z_i | z_<i) and the features with the prior's residual added."""
-        hidden = self.prior_block(features)
-        mean, log_std, residual = tf.split(
-            hidden, [self.latent_width, self.latent_width, self.width], axis=-1
-        )
-        return _gaussian(mean, log_std), features + residual
-
-    def posterior(self, features, activations):
-        """Returns q(z_i | x, z_<i)."""
-        hidden = self.posterior_block(tf.concat([features, activations], axis=-1))
-        mean, log_std = tf.split(hidden, 2, axis=-1)
-        return _gaussian(mean, log_std)
-
-    def absorb(self, features, latent):
-        """Returns the features after the latent has entered."""
-        features += self.latent_projection(tf.cast(latent, features.dtype))
-        return self.residual_block(features)
-
-    def infer(self, features, activations, noise, pointwise=False):
-        """Draws z_i from the posterior.
-
-        Args:
-            features: [batch, side, side, width].
-            activations: [batch, side, side, width], the encoder's.
-            noise: [batch, side, side, latent_width], standard normal.
-            pointwise: whether the rate is that of the latent that is drawn.
+            num_images: number of examples, an integer or a tensor.
+            plan: where latents come from.
+            noise: level i draws at site i.
+            evidence: what the posterior sees: {resolution: [batch, r, r, width]}, the encoder's
+                activations, or an `UnsharedActivations`. For plans that read it.
+            condition: for a gated walk, {resolution: [batch, r or 1, r or 1, width]}.
+            keep: what else to keep of each level, keys of `KEPT`.
 
         Returns:
-            A `LevelOutput` with the rate KL(q || p) in nats, or log q(z_i) - log p(z_i).
+            A `Trace`.
+
+        Raises:
+            UserError: a rate map is to be kept of a walk without a posterior.
         """
-        posterior = self.posterior(features, activations)
-        prior, features = self.prior(features)
-        latent = posterior.from_noise(noise)
-        rate = (
-            pointwise_rate_nats(posterior, prior, latent)
-            if pointwise
-            else rate_nats(posterior, prior)
-        )
-        return LevelOutput(self.absorb(features, latent), latent, rate)
+        if RATE_MAP in keep and not plan.reads_evidence:
+            raise UserError("rate_map: expected a plan that reads evidence")
+        columns = []
 
-    def generate(self, features, noise, temperature):
-        """Draws z_i from the prior, its standard deviation times the temperature; rate zero."""
-        prior, features = self.prior(features)
-        latent = prior.from_noise(noise, temperature)
-        return LevelOutput(self.absorb(features, latent), latent, _zero_rate(latent))
+        def run(group, stack, features):
+            here = None if condition is None else condition[group.resolution]
+            if not self.has_latents(group):
+                return _without_latents(stack, features, here)
+            seen = _evidence_at(evidence, group) if plan.reads_evidence else None
+            features, outputs = self._levels(group, stack, features, plan, noise, seen, here, keep)
+            columns.append(outputs)
+            return features
 
-    def infer_or_generate(self, features, activations, noise, temperature, from_posterior):
-        """Draws z_i from the posterior or the prior, as a boolean scalar tensor says."""
-        posterior = self.posterior(features, activations)
-        prior, features = self.prior(features)
-        latent = tf.where(
-            from_posterior, posterior.from_noise(noise), prior.from_noise(noise, temperature)
-        )
-        rate = tf.where(from_posterior, rate_nats(posterior, prior), _zero_rate(latent))
-        return LevelOutput(self.absorb(features, latent), latent, rate)
-
-    def decode(self, features, latent, given, noise, temperature):
-        """Takes z_i as given, or draws it from the prior, as a boolean scalar tensor says."""
-        prior, features = self.prior(features)
-        latent = tf.where(given, latent, prior.from_noise(noise, temperature))
-        return LevelOutput(self.absorb(features, latent), latent, _zero_rate(latent))
-
-    def edit(self, features, activations, latent, noise, temperature, source):
-        """Takes z_i as given, from the posterior or from the prior, as an integer scalar says."""
-        posterior = self.posterior(features, activations)
-        prior, features = self.prior(features)
-        drawn = tf.where(
-            source == POSTERIOR, posterior.from_noise(noise), prior.from_noise(noise, temperature)
-        )
-        latent = tf.where(source == GIVEN, latent, drawn)
-        return LevelOutput(self.absorb(features, latent), latent, _zero_rate(latent))
-
-    def rate_map(self, features, activations, latent):
-        """Takes z_i as given, and gives for the latent the rate of each of its numbers, nats."""
-        posterior = self.posterior(features, activations)
-        prior, features = self.prior(features)
-        rates = rate_map_nats(posterior, prior)
-        return LevelOutput(self.absorb(features, latent), rates, rate_nats(posterior, prior))
-
-    def noise_of(self, features, latent):
-        """Gives for the latent the noise that the prior would make it of, as the latent."""
-        prior, features = self.prior(features)
-        return LevelOutput(
-            self.absorb(features, latent), prior.noise_of(latent), _zero_rate(latent)
-        )
-
-    def call(self, features, activations, noise):
-        return tuple(self.infer(features, activations, noise))
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "latent_width": self.latent_width,
-            "middle_width": self.middle_width,
-            "kernel_size": self.kernel_size,
-            "num_levels": self.num_levels,
-            "gated": self.gated,
+        features = self._pass(num_images, run)
+        rates, *stacked = zip(*columns, strict=True)
+        kept = {
+            name: tuple(z for values in of_stacks for z in tf.unstack(values))
+            for name, of_stacks in zip(keep, stacked, strict=True)
         }
+        rate_per_level = tf.transpose(tf.concat(rates, axis=0))
+        return Trace(features, kept.pop(LATENT, ()), rate_per_level, kept)
+
+    def _levels(self, group, stack, features, plan, noise, evidence, condition, keep):
+        """Walks one stack; returns features and stacked rates [levels, batch] and what is kept."""
+        levels = slice(group.first_level, group.first_level + group.num_levels)
+
+        def level(cell, h, index, *inputs):
+            if condition is not None:
+                h = cell.enter(h, condition)
+            site = Site(index, (tf.shape(h)[0], *self.latent_shape(group)))
+            prior, after = cell.prior(h, site)
+            posterior = None
+            if plan.reads_evidence:
+                posterior = cell.posterior(h, prior, evidence, site)
+            latent, rate = plan.draw(site, prior, posterior, noise, *inputs)
+            h = cell.absorb(after, latent)
+            return h, (rate, *(KEPT[name](prior, posterior, latent) for name in keep))
+
+        batch = features.shape[0]
+        kept_spec = tf.TensorSpec((batch, *self.latent_shape(group)))
+        specs = [tf.TensorSpec((batch,)), *(kept_spec for _ in keep)]
+        slices = (tf.range(levels.start, levels.stop), *plan.at(levels).inputs())
+        return stack.scan(level, features, slices, specs)
+
+    def latent_shape(self, group: DecoderGroup) -> tuple[int, int, int]:
+        """Returns (side, side, latent_width) of the latents of a group."""
+        return (group.resolution, group.resolution, self.latent_width)
+
+    def get_config(self) -> dict:
+        cell = keras.saving.get_registered_name(self.cell_class)
+        return {**super().get_config(), "cell": cell, "gated": self.gated}
 
 
-@keras.saving.register_keras_serializable(package="pcvae")
-class DeterministicLevel(keras.layers.Layer):
-    """A top-down level without a latent: the prior's residual, then the residual block.
-
-    Depth and receptive field are those of a `TopDownLevel` (ours: the paper does not say what
-    stands above the last latent of a first stage).
-
-    Args:
-        width: channels of the features.
-        middle_width: channels of the blocks' bottleneck.
-        kernel_size: side of the blocks' inner kernels.
-        num_levels: number of levels of the decoder; see `TopDownLevel`.
-        gated: whether a condition enters by a `Gate`; see `TopDownLevel.enter`.
-    """
-
-    def __init__(self, width, middle_width, kernel_size=3, num_levels=1, gated=False, **kwargs):
-        super().__init__(**kwargs)
-        self.width = width
-        self.middle_width = middle_width
-        self.kernel_size = kernel_size
-        self.num_levels = num_levels
-        self.gated = gated
-
-    def build(self, input_shape=None):
-        self.prior_block, self.residual_block = (
-            BottleneckBlock(
-                self.width,
-                self.middle_width,
-                self.width,
-                kernel_size=self.kernel_size,
-                residual=True,
-                last_scale=last_scale,
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            for name, last_scale in (("prior", 0.0), ("residual", 1.0 / self.num_levels))
-        )
-        self.prior_block.build()
-        self.residual_block.build()
-        self.gate = _built_gate(self)
-        super().build(input_shape)
-
-    @property
-    def convolutions(self):
-        """The convolutions, and the gate if there is one, that hold all weights, by name."""
-        blocks = _named_convolutions(prior=self.prior_block, residual=self.residual_block)
-        return {**blocks, **_named_gate(self.gate)}
-
-    def enter(self, features, condition):
-        """Returns the features with the condition; see `TopDownLevel.enter`."""
-        return self.gate(features, condition)
-
-    def call(self, features):
-        return self.residual_block(self.prior_block(features))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "middle_width": self.middle_width,
-            "kernel_size": self.kernel_size,
-            "num_levels": self.num_levels,
-            "gated": self.gated,
-        }
+def _without_latents(stack: Stack, features, condition):
+    """Runs a stack of levels without latents."""
+    if condition is None:
+        return stack(features)
+    return stack.scan(lambda level, h: (level(level.enter(h, condition)), ()), features)[0]
 
 
-def _built_gate(level):
-    """Returns the gate of a level, or None."""
-    if not level.gated:
-        return None
-    gate = Gate(level.width, dtype=level.dtype_policy, name="condition")
-    gate.build()
-    return gate
-
-
-def _named_gate(gate):
-    return {} if gate is None else {"condition_gate": gate}
-
-
-def _named_convolutions(**blocks):
-    return {
-        f"{name}_{inner}": convolve
-        for name, block in blocks.items()
-        for inner, convolve in block.convolutions.items()
-    }
-
-
-def _gaussian(mean, log_std):
-    # Rates are sums over many dimensions: float32 whatever the compute dtype.
-    return DiagonalGaussian(tf.cast(mean, tf.float32), tf.cast(log_std, tf.float32))
-
-
-def _zero_rate(latent):
-    return tf.zeros_like(latent[:, 0, 0, 0])
+def _evidence_at(evidence, group):
+    """Returns what the levels of a group see of the evidence."""
+    if isinstance(evidence, UnsharedActivations):
+        return evidence.at(group)
+    return evidence[group.resolution]

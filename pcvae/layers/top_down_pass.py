@@ -16,7 +16,7 @@ from pcvae.layers.stack import Stack
 
 
 class TopDownPass(keras.layers.Layer):
-    """Levels from coarse to fine; what `Decoder` and `PrefixDecoder` have in common.
+    """Levels from coarse to fine; what `TopDown` and `Readout` have in common.
 
     Each resolution starts from a learned bias (from zeros above `no_bias_above`), adds the
     up-sampled features of the resolution that its string mixes in, and runs its levels; a gain and

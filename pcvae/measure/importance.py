@@ -22,7 +22,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
     i draws the noise of (seed, k, i); see `PerImageEvaluation`.
 
     Args:
-        model: a `VDVAE` or a model with its `posterior_pass`, and a head with a likelihood.
+        model: a `HierarchicalModel` whose head has a likelihood.
         num_samples: K.
         batch_size: images at once over all replicas.
 
@@ -74,7 +74,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
 
     def _replica(self, batch, seed):
         noise = SeededNoise(seed, batch["first_example"])
-        output = self.model.posterior_pass(batch["images"], noise, pointwise=True)
+        output = self.model.training_output(batch["images"], noise, pointwise=True)
         return {"log_weight": -output.nll - units.sum_per_example(output.rate_per_level)}
 
 

@@ -10,6 +10,7 @@ from pcvae.measure.likelihood import (
     distortion_means,
     mean_with_error,
 )
+from pcvae.models import given_prefix
 from pcvae.objectives import mse
 
 REFIT, OWN, PRIOR = "refit", "own", "prior"
@@ -138,7 +139,8 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         condition = None if model.condition is None else model.condition.natural(images)
 
         def error(num_levels):
-            decoded = model.latent_pass(output.latents, noise, temperature, num_levels, condition)
+            plan = given_prefix(output.latents, num_levels, temperature)
+            decoded = model.output(plan, noise, images, condition)
             return mse(images, decoded.reconstruction)
 
         whole = mse(images, output.reconstruction)  # nothing is left to the prior

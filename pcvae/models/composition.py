@@ -83,13 +83,13 @@ def frozen_prefix_on(image_shape, first_stage, model_fn):
     """
     _check_image_shape(first_stage, image_shape)
     model = model_fn(image_shape=image_shape)
-    if model.unshared_prefix != first_stage.num_levels:
+    if model.architecture.unshared_prefix != first_stage.num_levels:
         raise UserError(
             f"unshared_prefix: expected the {first_stage.num_levels} levels of the first stage, "
-            f"got {model.unshared_prefix}"
+            f"got {model.architecture.unshared_prefix}"
         )
     trained = first_stage.named_weights
-    for name, weight in model.prefix_weights.items():
+    for name, weight in model.weights_of_prefix(first_stage.num_levels).items():
         source = trained.get(name.replace("prefix_encoder/", "encoder/"))
         if source is None or source.shape != weight.shape:
             got = "nothing" if source is None else f"shape {tuple(source.shape)}"
@@ -99,7 +99,7 @@ def frozen_prefix_on(image_shape, first_stage, model_fn):
                 "first stage"
             )
         weight.assign(source)
-    model.freeze_prefix()
+    model.freeze(model.weights_of_prefix(model.architecture.unshared_prefix))
     return model
 
 

@@ -1,22 +1,24 @@
 """A VDVAE that is conditioned on an image, on features or on a class label."""
 
-import keras
+from collections.abc import Sequence
+from typing import Any
 
-from pcvae.models.condition import IMAGE, Condition
+from pcvae.models.architecture import Architecture
+from pcvae.models.conditions import IMAGE, make_condition
+from pcvae.models.registry import register
 from pcvae.models.vdvae import VDVAE
 
 
-@keras.saving.register_keras_serializable(package="pcvae")
+@register
 class ConditionalVDVAE(VDVAE):
-    """p(x, z_1:L | c) with the posterior q(z_i | x, c, z_<i): a VDVAE with a condition c.
+    """p(x, z_1:L | c) with the posterior q(z_i | x, c, z_<i): a `VDVAE` whose condition is named.
 
-    An encoder of the condition gives a map for each resolution, and the map enters every top-down
-    block through a gate that starts closed, before prior and posterior alike (as VDVAE-SR, arXiv
-    2203.09445, does for super-resolution; ours for the paper's second stage, which it does not
-    describe). The posterior's encoder sees the condition beside the image, by a kernel that starts
-    at zero. So at the start the model equals the unconditional one.
+    The posterior's encoder sees the condition beside the image, by a kernel that starts at zero,
+    and every level through a gate that starts closed (as VDVAE-SR, arXiv 2203.09445, does for
+    super-resolution; ours for the paper's second stage, which it does not describe). So at the
+    start the model equals the unconditional one.
 
-    Every pass and method takes ``condition``, one for each image:
+    Every method takes ``condition``, one for each image:
 
     * ``"image"``: uint8 [batch, height, width, channels], of the size of the images, such as the
       reconstruction of a first stage, or smaller by a whole factor. A smaller image with the
@@ -41,17 +43,18 @@ class ConditionalVDVAE(VDVAE):
 
     def __init__(
         self,
-        image_shape=None,
-        condition=IMAGE,
-        condition_shape=None,
-        num_classes=None,
-        condition_encoder_blocks=None,
-        **kwargs,
-    ):
-        kwargs.setdefault("name", "conditional_vdvae")
-        blocks = condition_encoder_blocks or kwargs.get("encoder_blocks")
-        checked = Condition.checked(condition, condition_shape, num_classes, blocks, image_shape)
-        super().__init__(image_shape=image_shape, condition=checked, **kwargs)
+        image_shape: Sequence[int] = (32, 32, 3),
+        condition: str = IMAGE,
+        condition_shape: Sequence[int] | None = None,
+        num_classes: int | None = None,
+        condition_encoder_blocks: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        blocks = kwargs.get("encoder_blocks", Architecture.encoder_blocks)
+        given = make_condition(
+            condition, image_shape, condition_shape, num_classes, condition_encoder_blocks or blocks
+        )
+        super().__init__(image_shape, given, **{"name": "conditional_vdvae", **kwargs})
         self._condition_arguments = {
             "condition": condition,
             "condition_shape": None if condition_shape is None else list(condition_shape),
@@ -59,15 +62,5 @@ class ConditionalVDVAE(VDVAE):
             "condition_encoder_blocks": condition_encoder_blocks,
         }
 
-    def read_condition(self, condition):
-        """Returns a batch of conditions as the passes take it."""
-        return self.condition.read(self.condition_encoder, self.image_shape[0], condition)
-
-    def posterior_pass(self, images, noise, keep_latents=False, condition=None, pointwise=False):
-        """Draws every latent from the posterior; see `Passes.posterior_pass`."""
-        if condition is None:
-            condition = self.condition.natural(images)
-        return super().posterior_pass(images, noise, keep_latents, condition, pointwise)
-
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._condition_arguments}

@@ -1,9 +1,13 @@
 """Whether what a user gives to a model is what it takes: images, latents, temperatures."""
 
 import numpy as np
+import tensorflow as tf
 
 from pcvae.errors import UserError
+from pcvae.layers.plan import GIVEN, POSTERIOR, PRIOR
 
+SOURCES = {"prior": PRIOR, "posterior": POSTERIOR, "given": GIVEN}
+OWN, FROM_PRIOR = "own", "prior"
 # Ours: of latents far beyond it a decoder makes infinities, which would be drawn as black.
 MAX_TEMPERATURE = 1000.0
 
@@ -25,6 +29,28 @@ def checked_temperatures(temperature, num_levels, one_a="level"):
             f"them, one a {one_a}; got {' '.join(repr(temperature).split())}"
         )
     return values.astype(np.float32)
+
+
+def checked_batch(images, image_shape):
+    """Returns images, if their type and shape are the model's, as far as they are known.
+
+    Args:
+        images: an array or a tensor, of a graph that is being traced too.
+        image_shape: (height, width, channels).
+
+    Raises:
+        UserError: they are not uint8 [batch, height, width, channels].
+    """
+    if not hasattr(images, "dtype"):
+        images = np.asarray(images)
+    dtype = getattr(images.dtype, "name", images.dtype)
+    known, wanted = tf.TensorShape(images.shape), (None, *image_shape)
+    if dtype != "uint8" or not known.is_compatible_with(wanted):
+        raise UserError(
+            f"images: expected uint8 [batch, {', '.join(map(str, image_shape))}] in 0..255, got "
+            f"{dtype} {list(images.shape)}"
+        )
+    return images
 
 
 def checked_images(images, image_shape):
@@ -69,6 +95,58 @@ def checked_latents(latents, latent_shapes):
         if not np.isfinite(array).all():
             raise UserError(f"latents: expected finite numbers, got others at level {level}")
     return [array.astype(np.float32) for array in arrays]
+
+
+def checked_all_latents(latents, latent_shapes, count=None):
+    """Returns latents of all levels as arrays; see `checked_latents`.
+
+    Raises:
+        UserError: levels are missing, or they are not those of ``count`` images.
+    """
+    latents = checked_latents(latents, latent_shapes)
+    if len(latents) != len(latent_shapes) or count not in (None, len(latents[0])):
+        raise UserError(
+            f"latents: expected all {len(latent_shapes)} levels, one for each image; got "
+            f"{len(latents)} levels of {len(latents[0])} images"
+        )
+    return latents
+
+
+def checked_sources(sources, num_levels):
+    """Returns the sources of an edit as numbers, int32 [levels].
+
+    Raises:
+        UserError: there is not one for each level, or a word is unknown.
+    """
+    if len(sources) != num_levels or not set(sources) <= SOURCES.keys():
+        raise UserError(
+            f"sources: expected one of {', '.join(SOURCES)} for each of {num_levels} levels, got "
+            f"{sources!r}"
+        )
+    return np.array([SOURCES[source] for source in sources], np.int32)
+
+
+def checked_decoder(num_levels, decoder, own):
+    """Returns which decoder a prefix is decoded by: "own" or "prior".
+
+    Args:
+        num_levels: the prefix K.
+        decoder: "own", "prior", or None for "own" where there is one.
+        own: the prefixes that the model decodes.
+
+    Raises:
+        UserError: "own" where there is none, or another word.
+    """
+    if decoder is None:
+        return OWN if num_levels in own else FROM_PRIOR
+    if decoder not in (OWN, FROM_PRIOR):
+        raise UserError(f"decoder: expected own or prior, got {decoder!r}")
+    if decoder == OWN and num_levels not in own:
+        raise UserError(
+            f"decoder: the model has none of its own for {num_levels} levels, only for "
+            f"{', '.join(map(str, own))}: take one of these, or the decoder prior"
+        )
+    return decoder
 
 
 def _floats(values):

@@ -11,19 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from pcvae.errors import UserError
-from pcvae.models.conditional import ConditionalVDVAE
-from pcvae.models.prefix_decoders import PrefixDecoders
 from pcvae.models.recorded import check_config, check_memory, read_record, weight_shapes
-from pcvae.models.staged import StagedVAE
-from pcvae.models.vdvae import VDVAE
+from pcvae.models.registry import registered_models
 
 FORMAT_VERSION = 1
-MODEL_CLASSES = {
-    "VDVAE": VDVAE,
-    "ConditionalVDVAE": ConditionalVDVAE,
-    "StagedVAE": StagedVAE,
-    "PrefixDecoders": PrefixDecoders,
-}
 
 
 def write_model(model, path):
@@ -60,18 +51,19 @@ def read_model(path, shapes_fn=None):
         raise UserError(
             f"{path}: expected format_version {FORMAT_VERSION}, got {fields.get('format_version')}"
         )
+    classes = registered_models()
     name, config = fields.get("class"), fields.get("config")
     try:
-        check_config(name, config, MODEL_CLASSES)
+        check_config(name, config, classes)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     shapes = None if shapes_fn is None else shapes_fn()
     try:
-        own_shapes = weight_shapes(lambda: MODEL_CLASSES[name].from_config(copy.deepcopy(config)))
+        own_shapes = weight_shapes(lambda: classes[name].from_config(copy.deepcopy(config)))
         if shapes is not None:
             check_shapes(own_shapes, shapes)
         check_memory(own_shapes)
-        return MODEL_CLASSES[name].from_config(config)
+        return classes[name].from_config(config)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except Exception as error:  # arguments of any kind make Keras raise nearly anything

@@ -1,5 +1,8 @@
 """VDVAEs whose layer strings follow from the side of the images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
@@ -7,7 +10,9 @@ from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.vdvae import VDVAE
 
 
-def small_layer_strings(image_size, blocks_per_resolution=0, levels_per_resolution=1):
+def small_layer_strings(
+    image_size: int, blocks_per_resolution: int = 0, levels_per_resolution: int = 1
+) -> tuple[str, str]:
     """Returns layer strings that halve the side down to 4 (or to an odd number), then go to 1.
 
     Args:
@@ -48,24 +53,16 @@ def _repeated(side, count):
 
 
 def small_vdvae(
-    image_shape=(32, 32, 3),
-    width=96,
-    min_width=24,
-    max_width=128,
-    latent_width=8,
-    bottleneck=0.5,
-    blocks_per_resolution=0,
-    levels_per_resolution=1,
-    head="logistic_mixture",
-    num_mixtures=3,
-    bit_depth=8,
-    num_latent_levels=None,
-    prefix_decoders=(),
-    unshared_prefix=None,
-    condition=None,
-    condition_shape=None,
-    num_classes=None,
-):
+    image_shape: Sequence[int] = (32, 32, 3),
+    width: int = 96,
+    min_width: int = 24,
+    max_width: int = 128,
+    blocks_per_resolution: int = 0,
+    levels_per_resolution: int = 1,
+    condition: str | None = None,
+    model_class: type[VDVAE] = VDVAE,
+    **fields: Any,
+) -> VDVAE:
     """Returns a small `VDVAE` for square images of any side that halves down to 8 or less.
 
     Its sizes are ours, chosen for training on a few cores: the width falls as the side grows, so
@@ -76,19 +73,12 @@ def small_vdvae(
         width: channels at side 8; at side s they are ``width * 8 / s`` within the next two.
         min_width: channels at the finest resolutions.
         max_width: channels at the coarsest resolutions.
-        latent_width: channels of each latent.
-        bottleneck: width of a block's bottleneck as a fraction of the width.
         blocks_per_resolution: see `small_layer_strings`.
         levels_per_resolution: see `small_layer_strings`.
-        head: see `VDVAE`.
-        num_mixtures: see `VDVAE`.
-        bit_depth: see `VDVAE`.
-        num_latent_levels: see `VDVAE`.
-        prefix_decoders: see `VDVAE`.
-        unshared_prefix: see `VDVAE`.
         condition: None, or the kind of a condition: the model then is a `ConditionalVDVAE`.
-        condition_shape: see `ConditionalVDVAE`.
-        num_classes: see `ConditionalVDVAE`.
+        model_class: a `VDVAE` with another cell, for a model without a condition.
+        **fields: other arguments of `VDVAE` and `Architecture`, and of `ConditionalVDVAE`. By
+            default ``latent_width=8``, ``bottleneck=0.5`` and ``num_mixtures=3``.
 
     Raises:
         UserError: an argument is out of range, or the side does not halve down to 8 or less.
@@ -97,7 +87,6 @@ def small_vdvae(
         "width": width,
         "min_width": min_width,
         "max_width": max_width,
-        "latent_width": latent_width,
         "levels_per_resolution": levels_per_resolution,
     }
     for name, value in sizes.items():
@@ -109,23 +98,17 @@ def small_vdvae(
     )
     sides = sorted(group.resolution for group in parse_decoder_blocks(decoder_blocks))
     widths = {s: max(min_width, min(max_width, width * 8 // s)) for s in sides}
-    arguments = dict(
-        image_shape=image_shape,
-        encoder_blocks=encoder_blocks,
-        decoder_blocks=decoder_blocks,
-        width=widths[side],
-        latent_width=latent_width,
-        bottleneck=bottleneck,
-        width_per_resolution=widths,
-        head=head,
-        num_mixtures=num_mixtures,
-        bit_depth=bit_depth,
-        num_latent_levels=num_latent_levels,
-        prefix_decoders=prefix_decoders,
-        unshared_prefix=unshared_prefix,
-    )
+    arguments = {
+        "image_shape": image_shape,
+        "encoder_blocks": encoder_blocks,
+        "decoder_blocks": decoder_blocks,
+        "width": widths[side],
+        "width_per_resolution": widths,
+        "latent_width": 8,
+        "bottleneck": 0.5,
+        "num_mixtures": 3,
+        **fields,
+    }
     if condition is None:
-        return VDVAE(**arguments)
-    return ConditionalVDVAE(
-        condition=condition, condition_shape=condition_shape, num_classes=num_classes, **arguments
-    )
+        return model_class(**arguments)
+    return ConditionalVDVAE(condition=condition, **arguments)

@@ -3,10 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from pcvae.distributions.noise import SeededNoise, fold_in
+from pcvae.distributions.noise import GivenNoise, Noise, SeededNoise, fold_in
 from pcvae.errors import UserError
-from pcvae.models.condition import FEATURES, IMAGE
+from pcvae.models.conditions import FEATURES, IMAGE
 from pcvae.models.inputs import checked_temperatures
+from pcvae.outputs import Trace
 
 RECONSTRUCTION = "reconstruction"
 SEEN = (RECONSTRUCTION, FEATURES)
@@ -14,8 +15,18 @@ SEEN = (RECONSTRUCTION, FEATURES)
 STAGE_SITE = 2**29
 
 
-def noise_of_stage(noise, index):
-    """Returns the noise of a stage: that of the first is the given one, the others are apart."""
+def noise_of_stage(noise: Noise, index: int, levels: slice) -> Noise:
+    """Returns the noise of a stage.
+
+    That of the first is the given one, those of the others are apart from it.
+
+    Args:
+        noise: of the whole.
+        index: number of the stage.
+        levels: those of the stage.
+    """
+    if isinstance(noise, GivenNoise):
+        return GivenNoise(noise.arrays[levels])
     if index == 0:
         return noise
     return SeededNoise(fold_in(noise.seed, STAGE_SITE + index), noise.first_example)
@@ -79,13 +90,13 @@ def temperatures_of_stages(model, temperatures):
     return np.repeat(per_stage, np.diff((0, *ends))).tolist()
 
 
-def without_gradient(output):
-    """Returns the output of a frozen stage, through which no gradient goes."""
-    return output._replace(
-        reconstruction=tf.stop_gradient(output.reconstruction),
-        latents=tuple(map(tf.stop_gradient, output.latents)),
-        rate_per_level=tf.stop_gradient(output.rate_per_level),
+def without_gradient(trace: Trace, image: tf.Tensor) -> tuple[Trace, tf.Tensor]:
+    """Returns the trace and the image of a frozen stage, through which no gradient goes."""
+    held = trace._replace(
+        latents=tuple(map(tf.stop_gradient, trace.latents)),
+        rate_per_level=tf.stop_gradient(trace.rate_per_level),
     )
+    return held, tf.stop_gradient(image)
 
 
 def within_bounds(reconstruction):

@@ -1,17 +1,21 @@
 """Several models as one: each stage is conditioned on what the stages before it have made."""
 
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
-from pcvae.models.condition import FEATURES, upsampled
-from pcvae.models.conditional import ConditionalVDVAE
-from pcvae.models.editing import StagedEditingPasses
-from pcvae.models.fitting import Fitting, metrics_in_bits_per_dim
-from pcvae.models.inference import Inference
+from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_noise
+from pcvae.layers.plan import Plan, Posterior
+from pcvae.layers.top_down import LATENT
+from pcvae.models.base import HierarchicalModel
+from pcvae.models.batches import in_batches
+from pcvae.models.conditions import FEATURES, UNCONDITIONAL, GivenCondition, upsampled
+from pcvae.models.description import Level, StageDescription
+from pcvae.models.registry import register, registered_models
 from pcvae.models.stage_order import (
     RECONSTRUCTION,
     check_stages,
@@ -19,15 +23,11 @@ from pcvae.models.stage_order import (
     within_bounds,
     without_gradient,
 )
-from pcvae.models.vdvae import VDVAE
-from pcvae.models.weights import NamedWeights
-
-# What a configuration may name as a stage.
-STAGE_CLASSES = {"VDVAE": VDVAE, "ConditionalVDVAE": ConditionalVDVAE}
+from pcvae.outputs import Trace, VDVAEOutput
 
 
-@keras.saving.register_keras_serializable(package="pcvae")
-class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Model):
+@register
+class StagedVAE(HierarchicalModel):
     """A hierarchical VAE composed of stages (Shu and Ermon 2022, section 5.1).
 
     The first stage is a `VDVAE`; each later one a `ConditionalVDVAE` of the original image given
@@ -43,63 +43,43 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
         later_stages_see: what a later stage is given: "reconstruction", the image that the stage
             before it makes of its latents (the paper), or "features", the latents z_1:K of all
             stages before it, repeated up to the size of the image.
+        num_frozen_stages: how many of the first stages are held; see `freeze_stages`.
 
     Raises:
         UserError: the stages do not fit together.
     """
 
-    def __init__(self, stages, later_stages_see=RECONSTRUCTION, **kwargs):
-        kwargs.setdefault("name", "staged_vae")
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        stages: Sequence[HierarchicalModel],
+        later_stages_see: str = RECONSTRUCTION,
+        num_frozen_stages: int = 0,
+        *,
+        name: str = "staged_vae",
+        dtype: Any = None,
+    ) -> None:
+        check_stages(list(stages), later_stages_see)
+        super().__init__(stages[0].image_shape, name=name, dtype=dtype)
         self.stages, self.later_stages_see = list(stages), later_stages_see
-        check_stages(self.stages, later_stages_see)
-        self.image_shape = self.stages[0].image_shape
-        self.num_frozen_stages = 0
-        self._metrics_in_bits_per_dim = metrics_in_bits_per_dim()
         self.built = True
+        self.freeze_stages(num_frozen_stages)
 
     @property
-    def head(self):
+    def head(self) -> keras.layers.Layer:
         """The head of the last stage."""
         return self.stages[-1].head
 
     @property
-    def num_levels(self):
-        """Number of levels of latents of all stages."""
-        return self.stage_ends[-1]
-
-    @property
-    def stage_ends(self):
-        """Number of levels up to and with each stage."""
-        return tuple(itertools.accumulate(stage.num_levels for stage in self.stages))
-
-    @property
-    def level_resolutions(self):
-        """Resolution of each level, stage by stage, coarsest first within each."""
-        return tuple(side for stage in self.stages for side in stage.level_resolutions)
-
-    @property
-    def latent_shapes(self):
-        """(side, side, latent_width) of each level."""
-        return tuple(shape for stage in self.stages for shape in stage.latent_shapes)
-
-    @property
-    def prefixes(self):
-        """Numbers of levels K at which a resolution of a stage is complete."""
-        starts = (0, *self.stage_ends)
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of all stages, stage by stage, coarsest first within each."""
         return tuple(
-            start + num_levels
-            for start, stage in zip(starts, self.stages, strict=False)
-            for num_levels in stage.prefixes
+            level._replace(stage=index)
+            for index, stage in enumerate(self.stages)
+            for level in stage.levels
         )
 
     @property
-    def decoded_prefixes(self):
-        """Numbers of levels of the prefixes that the whole model decodes: all levels."""
-        return (self.num_levels,)
-
-    @property
-    def named_weights(self):
+    def named_weights(self) -> dict:
         """{name: variable} of all weights: ``stage_0/encoder/...``."""
         return {
             f"stage_{index}/{name}": weight
@@ -107,28 +87,44 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
             for name, weight in stage.named_weights.items()
         }
 
-    def freeze_stages(self, num_stages):
+    def weights_of_prefix(self, num_levels: int) -> dict:
+        """See `HierarchicalModel`; a stage behind another needs all of that."""
+        weights = {}
+        for index, (stage, end) in enumerate(zip(self.stages, self.stage_ends, strict=True)):
+            inside = num_levels - (end - stage.num_levels)
+            if inside <= 0:
+                break
+            whole = inside >= stage.num_levels and num_levels > end
+            own = stage.named_weights if whole else stage.weights_of_prefix(inside)
+            weights |= {f"stage_{index}/{name}": weight for name, weight in own.items()}
+        return weights
+
+    def freeze_stages(self, num_stages: int) -> None:
         """Holds the first stages; the trainers then move the others alone."""
         self.num_frozen_stages = num_stages
         roots = tuple(f"stage_{index}/" for index in range(num_stages))
         self.freeze([name for name in self.named_weights if name.startswith(roots)])
 
-    def twin(self):
+    def twin(self) -> Self:
         """Returns a model of the same configuration that shares the frozen stages."""
         frozen = self.num_frozen_stages
         fresh = [stage.twin() for stage in self.stages[frozen:]]
-        return type(self)([*self.stages[:frozen], *fresh], self.later_stages_see, name=self.name)
+        stages = [*self.stages[:frozen], *fresh]
+        return type(self)(stages, self.later_stages_see, frozen, name=self.name)
 
-    def read_condition(self, condition):
-        """Checks the condition of the first stage, which takes none."""
-        self.stages[0].read_condition(condition)
+    def pixel_noise(self, noise: Noise) -> Noise:
+        """Returns the noise that the head of the last stage draws pixels with."""
+        return self._noise(noise, len(self.stages) - 1)
 
-    def __call__(self, images, *args, **kwargs):
-        """Checks the images, then calls the layer; see `VDVAE.__call__`."""
-        return super().__call__(self.check_batch(images), *args, **kwargs)
-
-    def call(self, images, noise=None, keep_latents=False, condition=None, earlier_rates=None):
-        """The posterior pass.
+    def call(
+        self,
+        images: tf.Tensor,
+        noise: Noise | None = None,
+        keep_latents: bool = False,
+        condition: Any = None,
+        earlier_rates: tf.Tensor | None = None,
+    ) -> VDVAEOutput:
+        """The posterior walk.
 
         Args:
             images: uint8 [batch, height, width, channels].
@@ -143,19 +139,79 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
         """
         noise = seeded_noise(0) if noise is None else noise
         if condition is None:
-            return self.posterior_pass(images, noise, keep_latents)
-        here = noise_of_stage(noise, len(self.stages) - 1)
-        output = self.stages[-1].posterior_pass(images, here, keep_latents, condition)
+            return self.training_output(images, noise, keep_latents=keep_latents)
+        here = self.pixel_noise(noise)
+        output = self.stages[-1].training_output(images, here, condition, keep_latents)
         rates = tf.concat([earlier_rates, output.rate_per_level], axis=1)
         return output._replace(rate_per_level=rates)
 
-    def posterior_pass(self, images, noise, keep_latents=False, condition=None, pointwise=False):
-        """Draws every latent from the posterior; see `VDVAE.posterior_pass`."""
-        self.read_condition(condition)
-        return self._whole(self._run(self._posterior(images, noise, keep_latents, pointwise))[0])
+    def evidence(self, images: tf.Tensor, condition: GivenCondition) -> tf.Tensor:
+        """Returns the images: each stage makes its evidence of them and of its own condition."""
+        return images
 
-    def earlier_pass(self, images, noise):
-        """Gives what the last stage is given for images, from the posterior of the others.
+    def walk(
+        self,
+        plan: Plan,
+        noise: Noise,
+        num_images: Any,
+        evidence: Any = None,
+        condition: GivenCondition = UNCONDITIONAL,
+        keep: Sequence[str] = (),
+    ) -> Trace:
+        """A walk of walks: each stage walks its levels, given what those before it have made."""
+        outputs, seen = self._earlier(plan, noise, num_images, evidence, keep)
+        index, last = len(self.stages) - 1, self.stages[-1]
+        here = self._noise(noise, index)
+        own = plan.at(self._slice(index))
+        trace = last.trace(own, here, evidence, seen, num_images, keep)
+        traces = [trace for trace, _ in outputs] + [trace]
+        joined = itertools.chain.from_iterable
+        images = (image for _, image in outputs)
+        return Trace(
+            features=trace.features,
+            latents=tuple(joined(part.latents for part in traces)) if LATENT in keep else (),
+            rate_per_level=tf.concat([part.rate_per_level for part in traces], axis=1),
+            kept={name: tuple(joined(part.kept[name] for part in traces)) for name in trace.kept},
+            stage_reconstructions=dict(zip(self.stage_ends, images, strict=False)),
+        )
+
+    def _earlier(self, plan, noise, num_images, images, keep=()):
+        """Walks all stages but the last.
+
+        Returns:
+            [(trace, its image)] of each, and what the last stage is given.
+        """
+        if self.later_stages_see == FEATURES:
+            keep = (*keep, LATENT) if LATENT not in keep else keep
+        outputs, seen = [], None
+        for index, stage in enumerate(self.stages[:-1]):
+            here, own = self._noise(noise, index), plan.at(self._slice(index))
+            trace = stage.trace(own, here, images, seen, num_images, keep)
+            image = stage.head.mean(stage.head(trace.features))
+            if index < self.num_frozen_stages:
+                trace, image = without_gradient(trace, image)
+            outputs.append((trace, image))
+            seen = self._seen(outputs)
+        return outputs, seen
+
+    def _seen(self, outputs):
+        """Returns what the next stage is given."""
+        if self.later_stages_see == RECONSTRUCTION:
+            return within_bounds(outputs[-1][1])
+        side = self.image_shape[0]
+        latents = itertools.chain.from_iterable(trace.latents for trace, _ in outputs)
+        return tf.concat([upsampled(z, side // z.shape[1]) for z in latents], axis=-1)
+
+    def _slice(self, index):
+        """Returns the slice of the levels of a stage."""
+        end = self.stage_ends[index]
+        return slice(end - self.stages[index].num_levels, end)
+
+    def _noise(self, noise, index):
+        return noise_of_stage(noise, index, self._slice(index))
+
+    def earlier_pass(self, images: tf.Tensor, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what the last stage is given for images, from the posterior of the others.
 
         Args:
             images: uint8 [batch, height, width, channels].
@@ -165,10 +221,16 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
             The condition, float32 [batch, height, width, channels], and the rates of the other
             stages, float32 [batch, levels] nats.
         """
-        outputs, condition = self._run(self._posterior(images, noise, False), self.stages[:-1])
-        return condition, tf.concat([output.rate_per_level for output in outputs], axis=1)
+        outputs, condition = self._earlier(Posterior(), noise, tf.shape(images)[0], images)
+        return condition, tf.concat([trace.rate_per_level for trace, _ in outputs], axis=1)
 
-    def earlier_conditions(self, images, seed=0, batch_size=64, progress=None):
+    def earlier_conditions(
+        self,
+        images: np.ndarray,
+        seed: Any = 0,
+        batch_size: int = 64,
+        progress: Callable | None = None,
+    ) -> dict[str, np.ndarray]:
         """Computes what the last stage is given for images, uint8 [num_images, ...], once for all.
 
         One posterior sample an image, rounded to 8 bits where it is an image. ``progress`` may
@@ -182,119 +244,33 @@ class StagedVAE(StagedEditingPasses, Inference, Fitting, NamedWeights, keras.Mod
 
         def run(batch, first_image):
             condition, rates = self.earlier_pass(batch, SeededNoise(seed, first_image))
-            return last.rounded(condition), rates
+            return {"condition": last.rounded(condition), "earlier_rates": rates}
 
-        first = tf.TensorSpec((), tf.int64)
-        graph = tf.function(run, input_signature=(self._image_spec, first), autograph=False)
-        starts = range(0, len(images), batch_size)
-        parts = [
-            graph(np.asarray(images[start : start + batch_size]), start)
-            for start in (progress(starts) if progress else starts)
-        ]
-        conditions, rates = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return {"condition": conditions, "earlier_rates": rates}
+        signature = (self._runner.images, tf.TensorSpec((), tf.int64))
+        graph = tf.function(run, input_signature=signature, autograph=False)
 
-    def prefix_pass(
-        self, images, noise, temperature, num_levels, keep_latents=False, condition=None
-    ):
-        """Draws z_1:K from the posterior and the rest from the prior; see `VDVAE.prefix_pass`."""
-        self.read_condition(condition)
-        kept = keep_latents or self.later_stages_see == FEATURES
+        def batch(here):
+            return graph(np.asarray(images[here]), here.start)
 
-        def run(stage, index, condition):
-            levels = self._levels(index)
-            inside = tf.clip_by_value(num_levels - levels.start, 0, stage.num_levels)
-            here = noise_of_stage(noise, index)
-            return stage.prefix_pass(images, here, temperature[levels], inside, kept, condition)
+        return in_batches(batch, len(images), batch_size, progress=progress)
 
-        return self._whole(self._run(run)[0])
+    def describe(self) -> tuple[StageDescription, ...]:
+        return tuple(description for stage in self.stages for description in stage.describe())
 
-    def prior_pass(self, num_samples, noise, temperature, keep_latents=False, condition=None):
-        """Draws every latent from the prior; see `VDVAE.prior_pass`."""
-        self.read_condition(condition)
-        kept = keep_latents or self.later_stages_see == FEATURES
-
-        def run(stage, index, condition):
-            here = noise_of_stage(noise, index)
-            return stage.prior_pass(
-                num_samples, here, temperature[self._levels(index)], kept, condition
-            )
-
-        return self._whole(self._run(run)[0])
-
-    def latent_pass(self, latents, noise, temperature, num_given=None, condition=None):
-        """Takes the first latents as given, the rest from the prior; see `VDVAE.latent_pass`."""
-        self.read_condition(condition)
-        num_given = len(latents) if num_given is None else num_given
-        num_images = tf.shape(latents[0])[0]
-
-        def run(stage, index, condition):
-            levels, here = self._levels(index), noise_of_stage(noise, index)
-            own = latents[levels]
-            if not own:
-                return stage.prior_pass(num_images, here, temperature[levels], True, condition)
-            inside = tf.clip_by_value(num_given - levels.start, 0, stage.num_levels)
-            return stage.latent_pass(own, here, temperature[levels], inside, condition)
-
-        return self._whole(self._run(run)[0])
-
-    def draw(self, num_samples, noise, temperature, condition=None):
-        """Draws images, uint8 [num_samples, height, width, channels]: latents, then pixels."""
-        output = self.prior_pass(num_samples, noise, temperature, condition=condition)
-        return self.head.sample(output.head_params, noise_of_stage(noise, len(self.stages) - 1))
-
-    def _levels(self, index):
-        """Returns the slice of the levels of a stage."""
-        end = self.stage_ends[index]
-        return slice(end - self.stages[index].num_levels, end)
-
-    def _posterior(self, images, noise, keep_latents, pointwise=False):
-        """Returns what `_run` takes for the posterior pass."""
-        kept = keep_latents or self.later_stages_see == FEATURES
-
-        def run(stage, index, condition):
-            here = noise_of_stage(noise, index)
-            return stage.posterior_pass(images, here, kept, condition, pointwise)
-
-        return run
-
-    def _run(self, run, stages=None):
-        """Runs stages one after the other; gives their outputs and what a next one is given."""
-        outputs, condition = [], None
-        for index, stage in enumerate(stages or self.stages):
-            output = run(stage, index, condition)
-            frozen = index < self.num_frozen_stages
-            outputs.append(without_gradient(output) if frozen else output)
-            condition = self._seen(outputs)
-        return outputs, condition
-
-    def _whole(self, outputs):
-        """Returns the output of the whole model."""
-        earlier = [output.reconstruction for output in outputs[:-1]]
-        return outputs[-1]._replace(
-            latents=tuple(itertools.chain.from_iterable(output.latents for output in outputs)),
-            rate_per_level=tf.concat([output.rate_per_level for output in outputs], axis=1),
-            stage_reconstructions=dict(zip(self.stage_ends, earlier, strict=False)),
-        )
-
-    def _seen(self, outputs):
-        """Returns what the next stage is given."""
-        if self.later_stages_see == RECONSTRUCTION:
-            return within_bounds(outputs[-1].reconstruction)
-        side = self.image_shape[0]
-        latents = itertools.chain.from_iterable(output.latents for output in outputs)
-        return tf.concat([upsampled(z, side // z.shape[1]) for z in latents], axis=-1)
-
-    def get_config(self):
+    def get_config(self) -> dict:
         stages = [{"class": type(s).__name__, "config": s.get_config()} for s in self.stages]
-        return {
+        config = {
             "name": self.name,
             "dtype": self.dtype_policy.name,
             "stages": stages,
             "later_stages_see": self.later_stages_see,
         }
+        if self.num_frozen_stages:
+            config["num_frozen_stages"] = self.num_frozen_stages
+        return config
 
     @classmethod
-    def from_config(cls, config):
-        stages = [STAGE_CLASSES[s["class"]].from_config(s["config"]) for s in config["stages"]]
+    def from_config(cls, config: dict) -> Self:
+        known = registered_models()
+        stages = [known[s["class"]].from_config(s["config"]) for s in config["stages"]]
         return cls(**{**config, "stages": stages})

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae.layers import BottleneckBlock, Stack
+from pcvae.layers.stack import variables_of
 from pcvae.training.graph_size import count_graph_nodes
 
 WIDTH = 6
@@ -140,3 +141,104 @@ def test_bfloat16_policy():
 def test_count_is_checked():
     with pytest.raises(ValueError, match="at least 1"):
         Stack(BottleneckBlock(2, 1, 2), 0)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class SqueezeAndExcite(keras.layers.Layer):
+    """Scales channels by what a small network makes of their means (Hu et al. 2018)."""
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.squeeze = keras.layers.Dense(2, activation="relu", name="squeeze")
+        self.excite = keras.layers.Dense(channels, activation="sigmoid", name="excite")
+        self.squeeze.build((None, channels))
+        self.excite.build((None, 2))
+        super().build(input_shape)
+
+    def call(self, x):
+        means = tf.reduce_mean(x, axis=(1, 2))
+        return x * self.excite(self.squeeze(means))[:, None, None]
+
+
+ANY_LAYER = {
+    "depthwise": lambda: keras.layers.DepthwiseConv2D(3, padding="same"),
+    "batch_normalisation": lambda: keras.layers.BatchNormalization(momentum=0.7),
+    "squeeze_and_excite": SqueezeAndExcite,
+    "dense": lambda: keras.layers.Dense(WIDTH, activation="tanh"),
+    "several_with_dropout": lambda: keras.Sequential(
+        [
+            keras.Input((5, 5, WIDTH)),
+            keras.layers.BatchNormalization(name="normalise"),
+            keras.layers.Conv2D(WIDTH, 3, padding="same", name="convolve"),
+            keras.layers.Dropout(0.5, seed=3, name="drop"),
+        ]
+    ),
+}
+
+
+def stack_and_its_layers(block, unroll):
+    """A stack of three, and three layers with its variables."""
+    stack = Stack(block, 3, unroll=unroll)
+    stack.build((None, 5, 5, WIDTH))
+    layers = [type(block).from_config(block.get_config()) for _ in range(3)]
+    for level, layer in enumerate(layers):
+        if not layer.built:
+            layer.build((None, 5, 5, WIDTH))
+        for name, (variable, _) in zip(stack.level_weight_names, variables_of(layer), strict=True):
+            variable.assign(stack.level_weight(name)[level])
+    return stack, layers
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("make_block", ANY_LAYER.values(), ids=ANY_LAYER)
+def test_any_layer_stacks_with_what_it_writes(make_block, unroll, in_graph):
+    """Also in training, where a block moves its statistics, which inference then reads."""
+    stack, layers = stack_and_its_layers(make_block(), unroll)
+
+    def run(x, training):
+        return stack(x, training=training)
+
+    run = tf.function(run, autograph=False) if in_graph else run
+    for training in (True, True, False):
+        x = expected = inputs(seed=int(training), batch=4)
+        for layer in layers:
+            expected = layer(expected, training=training)
+        np.testing.assert_allclose(run(x, training), expected, rtol=1e-5, atol=1e-6)
+        for level, layer in enumerate(layers):
+            pairs = zip(stack.level_weight_names, variables_of(layer), strict=True)
+            for name, (variable, _) in pairs:
+                actual = stack.level_weight(name)[level]
+                np.testing.assert_allclose(actual, variable, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_not_trained_gets_no_gradient_and_inference_leaves_it():
+    stack, _ = stack_and_its_layers(keras.layers.BatchNormalization(), unroll=False)
+    assert [len(stack.trainable_weights), len(stack.non_trainable_weights)] == [2, 2]
+    before = [weight.numpy() for weight in stack.non_trainable_weights]
+    stack(inputs(), training=False)
+    for value, weight in zip(before, stack.non_trainable_weights, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_two_replicas_keep_the_mean_of_their_statistics():
+    """Moving statistics of a mirrored stack are those of the replicas' batches, averaged."""
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")[:2]]
+    strategy = tf.distribute.MirroredStrategy(devices)
+    with strategy.scope():
+        stack = Stack(keras.layers.BatchNormalization(momentum=0.5), 2)
+        stack.build((None, 5, 5, WIDTH))
+    halves = [inputs(0, 4), inputs(1, 4)]
+    values = strategy.experimental_distribute_values_from_function(
+        lambda context: halves[context.replica_id_in_sync_group]
+    )
+    run = tf.function(lambda x: strategy.run(lambda x: stack(x, training=True), args=(x,)))
+    run(values)
+    expected = np.mean([tf.reduce_mean(half, axis=(0, 1, 2)) for half in halves], axis=0)
+    np.testing.assert_allclose(stack.level_weight("moving_mean")[0], 0.5 * expected, atol=1e-6)
+
+
+def test_each_level_of_a_layer_whose_initializer_has_another_name_draws_its_own():
+    stack, _ = stack_and_its_layers(keras.layers.DepthwiseConv2D(3, padding="same"), unroll=False)
+    kernel = stack.level_weight("kernel").numpy()
+    assert len(np.unique(kernel)) == kernel.size

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pcvae import training, units
 from pcvae.distributions.noise import seeded_noise
 from pcvae.measure import LikelihoodEvaluation, rate_by_resolution, rate_distortion_curve
-from pcvae.models import VDVAE, PrefixDecoders, StagedVAE, load_weights
+from pcvae.models import VDVAE, PrefixDecoders, StagedVAE, load_weights, posterior_prefix
 from pcvae.objectives import mse
 from tests.models import tiny
 
@@ -111,12 +111,10 @@ def test_the_whole_model_is_the_likelihood_evaluation(model, images, curve):
 
 
 def test_the_prior_gives_its_means_below_the_prefix(model, images, curve):
-    activations, noise = model.activations(images), seeded_noise(SEED)
+    noise, means = seeded_noise(SEED), tf.zeros(model.num_levels)
     for row in rows_of(curve, "prior"):
-        decoded = model.decoder.infer_prefix(
-            activations, noise, tf.zeros(model.num_levels), row["num_levels"]
-        )
-        error = mse(images, model.head.mean(model.head(decoded.features)))
+        plan = posterior_prefix(row["num_levels"], means)
+        error = mse(images, model.output(plan, noise, images).reconstruction)
         np.testing.assert_allclose(row["distortion_mse"], np.mean(error), rtol=1e-5)
 
 
@@ -195,8 +193,8 @@ def test_a_condition_that_follows_from_the_images_is_given_to_the_prior():
     model, images = tiny.conditional(condition_shape=(2, 2, 3)), tiny.random_images()
     rows = rate_distortion_curve(model, images, seed=SEED)
     noise, condition = seeded_noise(SEED), model.natural_condition(images)
-    latents = model.posterior_pass(images, noise, True, condition).latents
-    decoded = model.latent_pass(latents, noise, tf.zeros(2), 1, condition).reconstruction
+    plan = posterior_prefix(1, tf.zeros(2))
+    decoded = model.output(plan, noise, images, condition).reconstruction
     (row,) = (row for row in rows if (row["decoder"], row["num_levels"]) == ("prior", 1))
     np.testing.assert_allclose(row["distortion_mse"], np.mean(mse(images, decoded)), rtol=1e-5)
 

@@ -105,6 +105,8 @@ def test_prefixes_that_do_not_fit(first, changes, message):
         )
 
 
-def test_only_an_unshared_prefix_can_be_frozen():
-    with pytest.raises(UserError, match="freeze_prefix needs"):
-        tiny.vdvae().freeze_prefix()
+def test_a_prefix_that_shares_a_stack_with_later_levels_cannot_be_frozen():
+    model = tiny.vdvae(decoder_blocks="1x2,4m1")
+    with pytest.raises(UserError, match="prefix of 1 levels"):
+        model.weights_of_prefix(1)
+    assert "decoder/levels_000/prior_c1_kernel" in model.weights_of_prefix(2)

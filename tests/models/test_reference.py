@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pcvae import units
 from pcvae.errors import UserError
-from pcvae.models import VDVAE, load_reference_weights
+from pcvae.models import LATENT, VDVAE, Posterior, Prior, load_reference_weights
 from pcvae.models.reference_weights import reference_names
 from tests.models.numpy_reference import Reference
 from tests.models.reference_golden import GivenNoise, given, read_golden, vdvae_of, weights_of
@@ -49,7 +49,9 @@ def test_posterior_pass(model, golden):
     for side, activation in activations.items():
         assert_close(activation, golden[f"expected/activations/{side}"])
     noise = given(golden, "posterior_noise")
-    run = tf.function(lambda: model.decoder.infer(activations, noise, keep_latents=True))
+    run = tf.function(
+        lambda: model.decoder.walk(2, Posterior(), noise, activations, keep=(LATENT,))
+    )
     decoded = run()
     for index, latent in enumerate(decoded.latents):
         assert_close(latent, golden[f"expected/latent/{index:03d}"])
@@ -105,7 +107,7 @@ def test_other_layer_strings_agree_with_numpy(arguments, eagerly):
     images = random.integers(0, 256, (2, *arguments["image_shape"])) / 127.5 - 1.0
     noise = tuple(random.normal(size=(2, *shape)).astype("f4") for shape in model.latent_shapes)
     activations = model.encoder(images.astype(np.float32))
-    decoded = model.decoder.infer(activations, GivenNoise(noise), keep_latents=False)
+    decoded = model.decoder.walk(2, Posterior(), GivenNoise(noise), activations)
     rates, params = reference.posterior_pass(images, noise)
     assert_close(decoded.rate_per_level, rates)
     assert_close(model.head(decoded.features), params)
@@ -115,7 +117,7 @@ def test_other_layer_strings_agree_with_numpy(arguments, eagerly):
 def test_prior_pass(model, golden, temperature):
     noise = given(golden, "prior_noise")
     temperatures = np.full(model.num_levels, temperature, np.float32)
-    run = tf.function(lambda: model.decoder.generate(2, noise, temperatures))
+    run = tf.function(lambda: model.decoder.walk(2, Prior(temperatures), noise))
     assert_close(run().features, golden[f"expected/prior_features/t{temperature}"])
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise, seeded_noise
 from pcvae.errors import UserError
-from pcvae.models import StagedVAE, load_weights, read_model, write_model
+from pcvae.models import Prior, StagedVAE, load_weights, read_model, write_model
 from pcvae.models.stage_order import noise_of_stage, temperatures_of_stages, within_bounds
 from tests.models import tiny
 
@@ -45,7 +45,7 @@ def test_the_negative_elbo_follows_the_chain_rule(see, images):
     seen = before.reconstruction
     if see == "features":
         seen = tf.broadcast_to(before.latents[0], (5, 4, 4, 2))
-    after = second(images, noise_of_stage(noise, 1), keep_latents=True, condition=seen)
+    after = second(images, noise_of_stage(noise, 1, slice(1, 3)), keep_latents=True, condition=seen)
     np.testing.assert_allclose(
         whole.rate_per_level,
         np.concatenate([before.rate_per_level, after.rate_per_level], axis=1),
@@ -64,8 +64,8 @@ def test_sampling_draws_the_first_stage_then_the_second_given_its_image(model):
     drawn = model.sample(4, temperature, seed=seed)
     noise = seeded_noise(seed)
     first, second = model.stages
-    image = first.prior_pass(4, noise, temperature[:1]).reconstruction
-    expected = second.draw(4, noise_of_stage(noise, 1), temperature[1:], image)
+    image = first.output(Prior(temperature[:1]), noise, num_images=4).reconstruction
+    expected = second.draw(4, noise_of_stage(noise, 1, slice(1, 3)), temperature[1:], image)
     assert (drawn != expected.numpy()).mean() < 0.01  # rounding apart
     np.testing.assert_array_equal(model.sample(4, temperature, seed=seed), drawn)
     assert (model.sample(4, [0.5, 1.0, 0.0], seed=seed) != drawn).any()
@@ -90,7 +90,10 @@ def test_a_prefix_may_end_in_any_stage(model, images, num_levels):
 def test_stages_draw_noise_of_their_own():
     """Equal levels of two stages would else get equal noise: posterior samples that agree."""
     noise, shape = seeded_noise(0), (4000, 1)
-    draws = [noise_of_stage(noise, index).normal(0, shape)[:, 0].numpy() for index in range(3)]
+    draws = [
+        noise_of_stage(noise, index, slice(None)).normal(0, shape)[:, 0].numpy()
+        for index in range(3)
+    ]
     correlations = np.corrcoef(draws)[np.triu_indices(3, 1)]
     assert np.abs(correlations).max() < 4 / np.sqrt(4000)
     np.testing.assert_array_equal(draws[0], noise.normal(0, shape)[:, 0])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae.models.prefix_choice import PrefixChoice
 from pcvae.show import (
     captioned_grid,
     image_grid,
@@ -13,6 +12,7 @@ from pcvae.show import (
     rows_of_conditions,
     save_png,
 )
+from tests.models import tiny
 
 
 def test_each_image_stands_in_its_cell():
@@ -73,8 +73,7 @@ def test_each_sample_stands_below_its_condition():
 
 
 def test_the_label_of_a_prefix_says_what_decodes_it():
-    model = PrefixChoice()
-    model.num_levels, model.decoded_prefixes = 4, (2, 4)
+    model = tiny.vdvae(decoder_blocks="1x2,4m1,4x1", prefix_decoders=(2,))
     assert prefix_label(model, 4) == "K = 4"
     assert prefix_label(model, 2) == "K = 2\nown decoder"
     assert prefix_label(model, 2, "prior") == prefix_label(model, 2).replace(

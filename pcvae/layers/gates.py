@@ -21,10 +21,6 @@ class Gate(keras.layers.Layer):
         self.width = width
         self.kernel_initializer = keras.initializers.Zeros()
 
-    # What a `Stack` asks of each holder of weights.
-    bias = None
-    bias_initializer = None
-
     def build(self, input_shape=None):
         self.kernel = self.add_weight(
             shape=(self.width,), initializer=self.kernel_initializer, name="kernel"

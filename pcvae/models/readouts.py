@@ -4,7 +4,10 @@ The distortion of a prefix is D_k = min over d of E||x - d(z_1:k)||^2 with q as 
 2022, section 3), so it takes a decoder of its own for each prefix.
 """
 
+import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -13,23 +16,24 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
 from pcvae.errors import UserError
-from pcvae.layers.levels import level_resolutions, parse_decoder_blocks, prefix_lengths
-from pcvae.layers.prefix_decoder import PrefixDecoder
-from pcvae.models.weights import NamedWeights
+from pcvae.layers.levels import prefix_lengths
+from pcvae.layers.readout import Readout
+from pcvae.models.architecture import Architecture, resolutions_of
+from pcvae.models.base import HierarchicalModel
+from pcvae.models.batches import in_batches
+from pcvae.models.registry import register
+from pcvae.models.weights import named_weights
 from pcvae.outputs import VDVAEOutput
 
-# The arguments that the decoders of a `VDVAE` share with it.
-_OF_THE_MODEL = (
-    "image_shape",
+# The fields of an architecture that the readouts of a model share with it.
+_SHARED = (
     "decoder_blocks",
     "width",
     "latent_width",
     "bottleneck",
     "width_per_resolution",
     "no_bias_above",
-    "num_latent_levels",
     "unroll",
-    "dtype",
 )
 
 
@@ -37,7 +41,7 @@ def prefixes_of(model, prefixes=None):
     """Returns the numbers of levels of prefixes of a model, ascending.
 
     Args:
-        model: a `VDVAE`.
+        model: a `HierarchicalModel`.
         prefixes: numbers of levels, or resolutions such as ``"4x4"``; None for each prefix at which
             a resolution is complete.
 
@@ -48,21 +52,15 @@ def prefixes_of(model, prefixes=None):
     return prefix_lengths(prefixes, model.level_resolutions)
 
 
-@keras.saving.register_keras_serializable(package="pcvae")
-class PrefixDecoders(NamedWeights, keras.Model):
-    """A `PrefixDecoder` for each of several prefixes, all of the form of one model's decoder.
+@register
+class PrefixDecoders(keras.Model):
+    """A `Readout` for each of several prefixes, all of the form of one model's decoder.
 
     Args:
         prefixes: the prefixes, as numbers of levels or resolutions such as ``"4x4"``.
         image_shape: (height, width, channels).
-        decoder_blocks: the layer string of the decoder; see `VDVAE`, also for the rest.
-        width: channels at every resolution that `width_per_resolution` does not name.
-        latent_width: channels of each latent.
-        bottleneck: width of a block's bottleneck as a fraction of the width.
-        width_per_resolution: {resolution: width} or ``"64:32,32:48"``.
-        no_bias_above: the finest resolution that starts from a learned bias.
-        num_latent_levels: the levels of the model that have a latent; None for all.
-        unroll: whether stacks are written out instead of looped.
+        **fields: the fields of the model's `Architecture` that say what a readout is, and ``name``
+            and ``dtype`` of a Keras model.
 
     Raises:
         UserError: the arguments do not fit together, or there is no such prefix.
@@ -70,76 +68,60 @@ class PrefixDecoders(NamedWeights, keras.Model):
 
     def __init__(
         self,
-        prefixes,
-        image_shape,
-        decoder_blocks,
-        width,
-        latent_width=16,
-        bottleneck=0.25,
-        width_per_resolution="",
-        no_bias_above=64,
-        num_latent_levels=None,
-        unroll=False,
-        **kwargs,
-    ):
-        kwargs.setdefault("name", "prefix_decoders")
-        super().__init__(**kwargs)
+        prefixes: Sequence[int | str],
+        image_shape: Sequence[int],
+        *,
+        name: str = "prefix_decoders",
+        dtype: Any = None,
+        **fields: Any,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        made_of = Architecture.of(fields, type(self).__name__)
         self.image_shape = tuple(map(int, image_shape))
-        resolutions = level_resolutions(parse_decoder_blocks(decoder_blocks))
-        if num_latent_levels is not None:
-            (total,) = prefix_lengths(num_latent_levels, resolutions, "num_latent_levels")
-            resolutions = resolutions[:total]
-        self.prefixes = prefix_lengths(prefixes, resolutions)
+        self.prefixes = prefix_lengths(prefixes, resolutions_of(made_of))
+        self._fields = {name: getattr(made_of, name) for name in _SHARED}
+        self._num_latent_levels = made_of.num_latent_levels
         self.decoders = [
-            PrefixDecoder(
-                decoder_blocks,
-                width,
+            Readout(
+                self._fields["decoder_blocks"],
                 num_latent_levels=length,
                 channels=self.image_shape[-1],
-                latent_width=latent_width,
-                bottleneck=bottleneck,
-                width_per_resolution=width_per_resolution,
-                no_bias_above=no_bias_above,
-                unroll=unroll,
                 dtype=self.dtype_policy,
                 name=f"prefix_decoder_{length:03d}",
+                **{name: self._fields[name] for name in _SHARED[1:]},
             )
             for length in self.prefixes
         ]
-        self._arguments = {
-            "prefixes": list(self.prefixes),
-            "image_shape": list(self.image_shape),
-            "decoder_blocks": decoder_blocks,
-            "width": width,
-            "latent_width": latent_width,
-            "bottleneck": bottleneck,
-            "width_per_resolution": width_per_resolution,
-            "no_bias_above": no_bias_above,
-            "num_latent_levels": num_latent_levels,
-            "unroll": unroll,
-        }
         self.build()
 
     @classmethod
-    def for_model(cls, model, prefixes=None):
-        """Returns fresh decoders for prefixes of a `VDVAE`.
+    def for_model(
+        cls, model: HierarchicalModel, prefixes: Sequence[int | str] | None = None
+    ) -> Self:
+        """Returns fresh readouts for prefixes of a model.
 
         Args:
-            model: the `VDVAE`.
+            model: one with an `Architecture`.
             prefixes: see the constructor; by default each prefix at which a resolution is complete.
 
         Raises:
             UserError: the model is one of several stages, or is given a condition.
         """
-        if hasattr(model, "stages") or model.condition is not None:
+        if len(model.stage_ends) > 1 or model.condition is not None:
             raise UserError(
                 f"{model.name}: decoders are fitted to prefixes of an unconditional model of one "
                 "stage alone: fit those of a first stage on its own run (--run_dir), and leave "
                 "--refit_steps out here"
             )
-        config = model.get_config()
-        shared = {name: config[name] for name in _OF_THE_MODEL}
-        return cls(prefixes_of(model, prefixes), **shared)
+        made_of = dataclasses.asdict(model.architecture)
+        fields = {name: made_of[name] for name in (*_SHARED, "num_latent_levels")}
+        dtype = model.dtype_policy.name
+        return cls(prefixes_of(model, prefixes), model.image_shape, dtype=dtype, **fields)
+
+    @property
+    def named_weights(self) -> dict:
+        """{name: variable} of all weights."""
+        return named_weights(self)
 
     def build(self, input_shape=None):
         if not self.built:
@@ -159,8 +141,15 @@ class PrefixDecoders(NamedWeights, keras.Model):
         """
         return {decoder.num_levels: decoder(latents) for decoder in self.decoders}
 
-    def get_config(self):
-        return {"name": self.name, "dtype": self.dtype_policy.name, **self._arguments}
+    def get_config(self) -> dict:
+        return {
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+            "prefixes": list(self.prefixes),
+            "image_shape": list(self.image_shape),
+            "num_latent_levels": self._num_latent_levels,
+            **self._fields,
+        }
 
     @classmethod
     def from_config(cls, config):
@@ -210,7 +199,7 @@ class RefittedPrefixes:
         """
         noise = seeded_noise(0) if noise is None else noise
         frozen = self.frozen_model
-        decoded = frozen.posterior_pass(images, noise, keep_latents=True)
+        decoded = frozen.training_output(images, noise, keep_latents=True)
         latents = tuple(map(tf.stop_gradient, decoded.latents))
         reconstructions = self.decoders(latents)
         return VDVAEOutput(
@@ -222,7 +211,7 @@ class RefittedPrefixes:
             prefix_reconstructions=reconstructions,
         )
 
-    def reconstruct(self, images, seed=0, batch_size=64):
+    def reconstruct(self, images: np.ndarray, seed: Any = 0, batch_size: int = 64) -> dict:
         """Reconstructs images from every prefix.
 
         Args:
@@ -234,11 +223,11 @@ class RefittedPrefixes:
             {K: uint8 [num_images, height, width, channels]}.
         """
         images, seed = self.frozen_model.check_images(images), make_seed(seed)
-        parts = [
-            self._reconstruct_graph(images[start : start + batch_size], seed, start)
-            for start in range(0, len(images), batch_size)
-        ]
-        return {k: np.concatenate([part[k] for part in parts]) for k in self.decoded_prefixes}
+
+        def run(here):
+            return self._reconstruct_graph(images[here], seed, here.start)
+
+        return in_batches(run, len(images), batch_size)
 
     @functools.cached_property
     def _reconstruct_graph(self):

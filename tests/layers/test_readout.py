@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.layers import Decoder, PrefixDecoder
+from pcvae.layers import Given, Readout, TopDown
 
 ARGUMENTS = {
     "blocks": "1x1,4m1,4x2,8m4,8x1",
@@ -17,7 +17,7 @@ SIDES = (1, 4, 4, 4, 8, 8)
 
 
 def build(num_latent_levels, randomly=True, **changes):
-    decoder = PrefixDecoder(num_latent_levels=num_latent_levels, **{**ARGUMENTS, **changes})
+    decoder = Readout(num_latent_levels=num_latent_levels, **{**ARGUMENTS, **changes})
     decoder.build()
     if randomly:
         for index, weight in enumerate(decoder.weights):
@@ -70,8 +70,8 @@ def test_a_loop_over_levels_equals_levels_written_out():
 
 
 def test_it_is_the_first_stage_decoder_without_prior_and_posterior():
-    """Equal to a `Decoder` of the same prefix whose weights it shares, at given latents."""
-    stage = Decoder(**ARGUMENTS, num_latent_levels=3)
+    """Equal to a `TopDown` of the same prefix whose weights it shares, at given latents."""
+    stage = TopDown(**ARGUMENTS, num_latent_levels=3)
     stage.build()
     for index, weight in enumerate(stage.weights):
         weight.assign(0.3 * tf.random.stateless_normal(weight.shape, seed=(index, 9)))
@@ -87,20 +87,15 @@ def test_it_is_the_first_stage_decoder_without_prior_and_posterior():
     decoder.gain.assign(stage.gain)
     decoder.bias.assign(stage.bias)
     given = latents(3)
-    features = stage.decode(given, noise=_NoNoise(), temperature=tf.zeros(3)).features
+    features = stage.walk(len(given[0]), Given(tuple(given)), noise=None).features
     expected = decoder.head.mean(decoder.head(features))
     np.testing.assert_allclose(decoder(given), expected, atol=1e-5)
-
-
-class _NoNoise:
-    def normal(self, site, shape):
-        return tf.zeros(shape)
 
 
 @pytest.mark.parametrize("length", [2, "4x4"])
 def test_config_round_trip(length):
     decoder = build(length, channels=1, no_bias_above=4)
-    again = PrefixDecoder.from_config(decoder.get_config())
+    again = Readout.from_config(decoder.get_config())
     again.build()
     assert again.get_config() == decoder.get_config()
     assert [w.path for w in again.weights] == [w.path for w in decoder.weights]
@@ -115,4 +110,4 @@ def test_low_precision_agrees_with_float32():
 
 def test_an_unknown_prefix_is_a_user_error():
     with pytest.raises(UserError, match="expected 1..6, got 7"):
-        PrefixDecoder(num_latent_levels=7, **ARGUMENTS)
+        Readout(num_latent_levels=7, **ARGUMENTS)

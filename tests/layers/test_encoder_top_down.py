@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
-from pcvae.layers import Decoder, Encoder
+from pcvae.layers import Encoder, Posterior, Prior, TopDown
+from pcvae.layers.plan import posterior_prefix
+from pcvae.layers.top_down import LATENT
 
 ENCODER = {"blocks": "8x1,8d2,4x1,4d4,1x1", "width": 6, "width_per_resolution": "4:8,1:10"}
 DECODER = {**ENCODER, "blocks": "1x1,4m1,4x1,8m4", "latent_width": 2}
@@ -41,21 +43,22 @@ def test_activations_of_a_resolution_are_those_before_the_block_that_pools():
 
 def test_a_resolution_starts_from_its_bias_or_from_zeros():
     for no_bias_above, biases in ((8, {"1", "4", "8"}), (4, {"1", "4"}), (0, set())):
-        decoder = build(Decoder(**DECODER, no_bias_above=no_bias_above))
+        decoder = build(TopDown(**DECODER, no_bias_above=no_bias_above))
         assert set(decoder.biases) == biases
     decoder.biases = {}
     noise = seeded_noise(0)
-    features = decoder.generate(3, noise, tf.ones(4)).features
+    features = decoder.walk(3, Prior(tf.ones(4)), noise).features
     assert features.shape == (3, 8, 8, 6)
 
 
 def test_prefix_pass_is_the_posterior_pass_and_the_prior_pass_at_its_ends():
-    encoder, decoder = randomise(build(Encoder(**ENCODER))), randomise(build(Decoder(**DECODER)))
+    encoder, decoder = randomise(build(Encoder(**ENCODER))), randomise(build(TopDown(**DECODER)))
     activations = encoder(tf.random.stateless_normal((3, 8, 8, 3), seed=(0, 0)))
     noise, temperature = seeded_noise(3), tf.constant([1.0, 0.5, 0.7, 0.9])
-    whole = decoder.infer(activations, noise, keep_latents=True)
+    whole = decoder.walk(3, Posterior(), noise, activations, keep=(LATENT,))
     for num_levels in range(5):
-        prefix = decoder.infer_prefix(activations, noise, temperature, num_levels, True)
+        plan = posterior_prefix(num_levels, temperature)
+        prefix = decoder.walk(3, plan, noise, activations, keep=(LATENT,))
         for level in range(num_levels):
             np.testing.assert_array_equal(prefix.latents[level], whole.latents[level])
         np.testing.assert_array_equal(
@@ -63,21 +66,21 @@ def test_prefix_pass_is_the_posterior_pass_and_the_prior_pass_at_its_ends():
         )
         np.testing.assert_array_equal(prefix.rate_per_level[:, num_levels:], 0.0)
     np.testing.assert_array_equal(prefix.features, whole.features)
-    none = decoder.infer_prefix(activations, noise, temperature, 0)
+    none = decoder.walk(3, posterior_prefix(0, temperature), noise, activations)
     np.testing.assert_allclose(
-        none.features, decoder.generate(3, noise, temperature).features, atol=1e-6
+        none.features, decoder.walk(3, Prior(temperature), noise).features, atol=1e-6
     )
 
 
 def test_rate_per_level_has_one_column_a_level_in_order():
-    encoder, decoder = build(Encoder(**ENCODER)), randomise(build(Decoder(**DECODER)))
+    encoder, decoder = build(Encoder(**ENCODER)), randomise(build(TopDown(**DECODER)))
     activations = encoder(tf.random.stateless_normal((3, 8, 8, 3), seed=(0, 0)))
-    rates = decoder.infer(activations, seeded_noise(0)).rate_per_level
+    rates = decoder.walk(3, Posterior(), seeded_noise(0), activations).rate_per_level
     assert rates.shape == (3, 4)
     assert (rates.numpy() > 0).all()
 
 
-@pytest.mark.parametrize("layer", [Encoder(**ENCODER), Decoder(**DECODER, split_levels=(2,))])
+@pytest.mark.parametrize("layer", [Encoder(**ENCODER), TopDown(**DECODER, split_levels=(2,))])
 def test_config_round_trip(layer):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
@@ -90,4 +93,4 @@ def test_widths_that_cannot_be_are_named():
     with pytest.raises(UserError, match="must not shrink .* 8 at 8 and 6 at 4"):
         Encoder("8d2,4x1", 6, width_per_resolution={8: 8})
     with pytest.raises(UserError, match="must not grow .* 6 at 1 and 8 at 4"):
-        Decoder("1x1,4m1", 6, width_per_resolution={4: 8})
+        TopDown("1x1,4m1", 6, width_per_resolution={4: 8})

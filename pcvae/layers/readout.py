@@ -1,17 +1,18 @@
 """The decoder d_k of a prefix: from latents z_1:k to an image, with nothing random in it."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from pcvae.layers.cells import DeterministicLevel
 from pcvae.layers.heads import make_head
-from pcvae.layers.residual import convolution, fan_in_uniform
-from pcvae.layers.top_down import DeterministicLevel
 from pcvae.layers.top_down_pass import TopDownPass, batch_size_of
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
 class GivenLatentLevel(DeterministicLevel):
-    """A `TopDownLevel` that takes its latent as given and has neither prior nor posterior.
+    """A level that takes its latent as given and has neither prior nor posterior.
 
     The prior's residual stays, without the parameters of a Gaussian; then the latent enters by a
     1x1 convolution and a residual block follows.
@@ -20,29 +21,16 @@ class GivenLatentLevel(DeterministicLevel):
         width: channels of the features.
         latent_width: channels of the latent.
         middle_width: channels of the blocks' bottleneck.
-        kernel_size: side of the blocks' inner kernels.
-        num_levels: number of levels of the decoder; see `TopDownLevel`.
+        **kwargs: the other arguments of `ConvolutionalLevel`, and those of a Keras layer.
     """
 
-    def __init__(self, width, latent_width, middle_width, kernel_size=3, num_levels=1, **kwargs):
-        super().__init__(width, middle_width, kernel_size, num_levels, **kwargs)
+    def __init__(self, width: int, latent_width: int, middle_width: int, **kwargs: Any) -> None:
+        super().__init__(width, middle_width, **kwargs)
         self.latent_width = latent_width
 
-    def build(self, input_shape=None):
-        self.latent_projection = convolution(
-            self.width,
-            1,
-            self.latent_width,
-            self.dtype_policy,
-            "latent_projection",
-            fan_in_uniform(1.0 / self.num_levels),
-        )
+    def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
-
-    @property
-    def convolutions(self):
-        """The convolutions that hold all weights of the level, by name."""
-        return {**super().convolutions, "latent_projection": self.latent_projection}
+        self.latent_projection = self.latent_entrance(self.latent_width)
 
     def call(self, features, latent):
         """Maps features [batch, side, side, width] and a latent [.., latent_width] to features."""
@@ -58,7 +46,7 @@ class GivenLatentLevel(DeterministicLevel):
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class PrefixDecoder(TopDownPass):
+class Readout(TopDownPass):
     """A decoder d_k for the mean squared error (Shu and Ermon 2022, section 3).
 
     It has the form of a first stage's decoder: levels that take a latent up to k, deterministic

@@ -21,7 +21,7 @@ from pcvae.models import (
     write_model,
 )
 from pcvae.objectives import PrefixDistortion, mse
-from pcvae.outputs import DecoderOutput
+from pcvae.outputs import VDVAEOutput
 from tests.models import tiny
 from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
@@ -202,11 +202,12 @@ class NoisySign:
     def __init__(self, deviation):
         self.deviation = deviation
 
-    def posterior_pass(self, images, noise, keep_latents):
+    def training_output(self, images, noise, keep_latents):
         signs = tf.sign(tf.reduce_mean(tf.cast(images, tf.float32), [1, 2, 3]) - 127.5)
         shape = (tf.shape(signs)[0], 1, 1, 1)
         latent = tf.reshape(signs, shape) + self.deviation * noise.normal(0, shape)
-        return DecoderOutput(None, (latent,), tf.zeros((tf.shape(signs)[0], 1)))
+        rates = tf.zeros((tf.shape(signs)[0], 1))
+        return VDVAEOutput(None, None, (latent,), rates, None)
 
 
 def least_error(deviation):

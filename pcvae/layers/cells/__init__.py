@@ -1,0 +1,6 @@
+"""Cells: what one top-down level computes; an architecture is a cell."""
+
+from pcvae.layers.cells.cell import Cell, ConvolutionalLevel, DeterministicLevel, Site
+from pcvae.layers.cells.vdvae import VDVAECell
+
+__all__ = ["Cell", "ConvolutionalLevel", "DeterministicLevel", "Site", "VDVAECell"]

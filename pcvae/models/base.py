@@ -1,0 +1,300 @@
+"""The interface of the zoo: what every hierarchical model is, and what follows from its walk."""
+
+import abc
+import types
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from pcvae import units
+from pcvae.distributions.noise import Noise, seeded_noise
+from pcvae.errors import UserError
+from pcvae.layers.plan import Plan, Posterior, Prior
+from pcvae.layers.top_down import LATENT
+from pcvae.models import keras_fit
+from pcvae.models.arrays import ArrayMethods
+from pcvae.models.batches import BatchRunner
+from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
+from pcvae.models.description import Level, StageDescription, ends
+from pcvae.models.inputs import checked_batch
+from pcvae.models.weights import copy_weights, named_weights
+from pcvae.outputs import Trace, VDVAEOutput
+
+
+class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
+    """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
+
+    Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
+    the methods of `ArrayMethods` work on arrays. ``model.compile(optimizer=...)`` and
+    ``model.fit(images)`` minimise the negative ELBO in nats per dimension.
+
+    A model says `levels`, `evidence`, `walk`, `describe` and ``get_config``, and has a ``head``.
+    The rest is written once, here and in `ArrayMethods`. It may further have
+
+    * a condition (`pcvae.models.conditions`), which `walk` and `evidence` then take;
+    * ``prefix_decoders``, readouts of prefixes that are trained together with it: each layer has
+      ``num_levels``, K, and maps the latents z_1:K to an image.
+
+    Args:
+        image_shape: (height, width, channels).
+        condition: a `Condition`; None for an unconditional model.
+        **kwargs: ``name`` and ``dtype`` of a Keras model.
+    """
+
+    head: keras.layers.Layer
+
+    def __init__(
+        self, image_shape: Sequence[int], condition: Condition | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.image_shape = tuple(map(int, image_shape))
+        self.condition = condition
+        self.prefix_decoders: list = []
+        self._frozen_names: frozenset = frozenset()
+        self._runner = BatchRunner(self)
+        # The namespace hides them from Keras, which would save them.
+        self._hidden = types.SimpleNamespace(metrics=keras_fit.metrics_in_bits_per_dim())
+
+    # What a model says.
+
+    @property
+    @abc.abstractmethod
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of latents, in the order in which they are drawn."""
+
+    @abc.abstractmethod
+    def evidence(self, images: tf.Tensor, condition: GivenCondition) -> Any:
+        """Returns what the posterior sees of uint8 images, as `walk` takes it."""
+
+    @abc.abstractmethod
+    def walk(
+        self,
+        plan: Plan,
+        noise: Noise,
+        num_images: Any,
+        evidence: Any = None,
+        condition: GivenCondition = UNCONDITIONAL,
+        keep: Sequence[str] = (),
+    ) -> Trace:
+        """Goes through the levels; see `layers.TopDown.walk`."""
+
+    @abc.abstractmethod
+    def describe(self) -> tuple[StageDescription, ...]:
+        """Returns the description of each stage, for the level table."""
+
+    def weights_of_prefix(self, num_levels: int) -> dict:
+        """Returns {name: variable} of all that p(z_1:K) and q(z_1:K | x) are computed from.
+
+        Raises:
+            UserError: the levels of the prefix share variables with later ones.
+        """
+        raise UserError(f"{type(self).__name__} does not say what the weights of a prefix are")
+
+    def make_readout(self, num_levels: int) -> keras.layers.Layer:
+        """Returns a new decoder d_K of the prefix z_1:K: latents to an image in [-1, 1]."""
+        raise UserError(f"{type(self).__name__} has no decoders of prefixes")
+
+    def pixel_noise(self, noise: Noise) -> Noise:
+        """Returns the noise that the head draws pixels with."""
+        return noise
+
+    # What follows from the levels.
+
+    @property
+    def num_levels(self) -> int:
+        """Number of levels of latents."""
+        return len(self.levels)
+
+    @property
+    def level_resolutions(self) -> tuple[int, ...]:
+        """Resolution of each level."""
+        return tuple(level.resolution for level in self.levels)
+
+    @property
+    def latent_shapes(self) -> tuple[tuple, ...]:
+        """Shape of each latent, without the batch."""
+        return tuple(level.shape for level in self.levels)
+
+    @property
+    def prefixes(self) -> tuple[int, ...]:
+        """Numbers of levels K of the prefixes at which a resolution of a stage is complete."""
+        return ends(self.levels, lambda level: (level.stage, level.resolution))
+
+    @property
+    def stage_ends(self) -> tuple[int, ...]:
+        """Number of levels up to and with each stage."""
+        return ends(self.levels, lambda level: level.stage)
+
+    @property
+    def readouts(self) -> dict[int, keras.layers.Layer]:
+        """{K: readout} of the prefixes that have one, ascending."""
+        return {readout.num_levels: readout for readout in self.prefix_decoders}
+
+    @property
+    def decoded_prefixes(self) -> tuple[int, ...]:
+        """Numbers of levels K of the prefixes that the model decodes; the last holds all levels."""
+        return (*self.readouts, self.num_levels)
+
+    # What follows from the walk, in a graph.
+
+    def trace(
+        self,
+        plan: Plan,
+        noise: Noise,
+        images: tf.Tensor | None = None,
+        condition: Any = None,
+        num_images: Any = None,
+        keep: Sequence[str] = (),
+    ) -> Trace:
+        """Reads condition and evidence, and walks.
+
+        Args:
+            plan: where the latents come from.
+            noise: a `SeededNoise` or `GivenNoise`.
+            images: uint8 [batch, height, width, channels], for a plan that reads evidence.
+            condition: of a conditional model, one for each image; it may be left out where it
+                follows from the images.
+            num_images: number of examples; by default that of the images.
+            keep: see `walk`.
+        """
+        if self.condition is not None and condition is None and images is not None:
+            condition = self.condition.natural(images)
+        given = self.read_condition(condition)
+        if num_images is None:
+            num_images = images.shape[0] or tf.shape(images)[0]
+        evidence = self.evidence(images, given) if plan.reads_evidence else None
+        return self.walk(plan, noise, num_images, evidence, given, keep)
+
+    def output(self, plan: Plan, noise: Noise, *args: Any, **kwargs: Any) -> VDVAEOutput:
+        """Walks, and returns what the head makes of it, without a likelihood; see `trace`."""
+        trace = self.trace(plan, noise, *args, **kwargs)
+        params = self.head(trace.features)
+        return VDVAEOutput(
+            head_params=params,
+            reconstruction=self.head.mean(params),
+            latents=trace.latents,
+            rate_per_level=trace.rate_per_level,
+            nll=None,
+            stage_reconstructions=trace.stage_reconstructions,
+        )
+
+    def training_output(
+        self,
+        images: tf.Tensor,
+        noise: Noise,
+        condition: Any = None,
+        keep_latents: bool = False,
+        pointwise: bool = False,
+    ) -> VDVAEOutput:
+        """Draws every latent from the posterior; see `trace`.
+
+        Args:
+            images: uint8 [batch, height, width, channels].
+            noise: as in `trace`.
+            condition: as in `trace`.
+            keep_latents: whether the output holds the latents.
+            pointwise: see `Posterior`.
+        """
+        keep = (LATENT,) if keep_latents or self.readouts else ()
+        output = self.output(Posterior(pointwise), noise, images, condition, keep=keep)
+        likely = self.head.has_likelihood
+        return output._replace(
+            latents=output.latents if keep_latents else (),
+            nll=self.head.negative_log_likelihood(output.head_params, images) if likely else None,
+            prefix_reconstructions={
+                k: readout(output.latents) for k, readout in self.readouts.items()
+            },
+        )
+
+    def draw(
+        self, num_samples: Any, noise: Noise, temperature: tf.Tensor, condition: Any = None
+    ) -> tf.Tensor:
+        """Draws images, uint8 [num_samples, height, width, channels]: latents, then pixels."""
+        plan = Prior(temperature)
+        output = self.output(plan, noise, condition=condition, num_images=num_samples)
+        return self.head.sample(output.head_params, self.pixel_noise(noise))
+
+    def rounded(self, signed: tf.Tensor) -> tf.Tensor:
+        """Rounds pixels on [-1, 1] to uint8 images of the model's bit depth."""
+        depth = self.head.bit_depth
+        return units.images_from_levels(units.levels_from_signed(signed, depth), depth)
+
+    def read_condition(self, condition: Any) -> GivenCondition:
+        """Returns a batch of conditions as `walk` and `evidence` take it.
+
+        Raises:
+            UserError: there is one, and the model is unconditional.
+        """
+        if self.condition is not None:
+            return self.condition.read(self.condition_encoder, self.image_shape[0], condition)
+        if condition is not None:
+            raise UserError(f"{self.name} takes no condition: make the model with one")
+        return UNCONDITIONAL
+
+    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> VDVAEOutput:
+        """Checks the images, then calls the layer: Keras would wrap errors of `call` in lines."""
+        return super().__call__(checked_batch(images, self.image_shape), *args, **kwargs)
+
+    def call(
+        self,
+        images: tf.Tensor,
+        noise: Noise | None = None,
+        keep_latents: bool = False,
+        condition: Any = None,
+    ) -> VDVAEOutput:
+        """See `training_output`. The noise is that of seed 0 by default."""
+        noise = seeded_noise(0) if noise is None else noise
+        return self.training_output(images, noise, condition, keep_latents)
+
+    # Keras' own training.
+
+    def train_step(self, batch: Any) -> dict:
+        """One step of `fit`: minimises the negative ELBO in nats per dimension."""
+        return keras_fit.train_step(self, batch, self._hidden.metrics)
+
+    def test_step(self, batch: Any) -> dict:
+        return keras_fit.test_step(self, batch, self._hidden.metrics)
+
+    @property
+    def metrics(self) -> list:
+        """The metrics of `fit` and `evaluate`, means over images, reset at each epoch."""
+        return list(self._hidden.metrics.values())
+
+    @property
+    def named_weights(self) -> dict:
+        """{name: variable} of all weights."""
+        return named_weights(self)
+
+    @property
+    def trained_weights(self) -> dict:
+        """{name: variable} of the weights that training moves."""
+        return {k: v for k, v in self.named_weights.items() if k not in self._frozen_names}
+
+    @property
+    def frozen_weights(self) -> dict:
+        """{name: variable} of the weights that stay as they are; see `freeze`."""
+        return {k: v for k, v in self.named_weights.items() if k in self._frozen_names}
+
+    def freeze(self, names: Iterable[str]) -> None:
+        """Holds weights by name, whatever trains the model; they also stop being trainable."""
+        weights = self.named_weights
+        self._frozen_names = frozenset(names)
+        for name in self._frozen_names:
+            weights[name].trainable = False
+
+    def twin(self) -> Self:
+        """Returns a model of the same configuration, with equal frozen weights and fresh others."""
+        twin = type(self).from_config(self.get_config())
+        copy_weights(self.frozen_weights, twin)
+        return twin
+
+    def __deepcopy__(self, memo: dict) -> Self:
+        copied = memo[id(self)] = type(self).from_config(self.get_config())
+        copy_weights(self.named_weights, copied)
+        return copied
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        return cls(**config)
