@@ -2,6 +2,8 @@
 
 import operator
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from pcvae.errors import UserError
 
@@ -9,7 +11,7 @@ MAX_SEED = 2**32 - 1  # what NumPy and Keras take
 LARGEST_NUMBER = 1e100  # ours: far beyond it, sums and axes of plots overflow
 
 
-def check_integer(name, value, low, high=None):
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Returns a value as an int, if it is an integer of Python or NumPy in [low, high].
 
     Args:
@@ -31,13 +33,13 @@ def check_integer(name, value, low, high=None):
     return number
 
 
-def check_counts(**counts):
+def check_counts(**counts: Any) -> None:
     """Raises UserError unless all values are integers of at least 1; see `check_integer`."""
     for name, value in counts.items():
         check_integer(name, value, 1)
 
 
-def check_seed(seed):
+def check_seed(seed: Any) -> int:
     """Returns a seed as an int, if it is an integer from 0 to 2^32 - 1.
 
     Raises:
@@ -46,7 +48,7 @@ def check_seed(seed):
     return check_integer("seed", seed, 0, MAX_SEED)
 
 
-def check_folder(path, name):
+def check_folder(path: Any, name: str) -> str | os.PathLike:
     """Returns a path, if it is a folder or can be made one.
 
     Args:
@@ -69,7 +71,7 @@ def check_folder(path, name):
     return path
 
 
-def is_number_or_none(value):
+def is_number_or_none(value: Any) -> bool:
     """Says whether a JSON value is a number that can be drawn, or None, which is no finite one."""
     if value is None:
         return True
@@ -77,7 +79,7 @@ def is_number_or_none(value):
     return known and -LARGEST_NUMBER <= value <= LARGEST_NUMBER
 
 
-def some_names(names, shown):
+def some_names(names: Iterable[str], shown: int) -> str:
     """Returns the first of several names as text, and how many more there are.
 
     Args:

@@ -6,7 +6,9 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
 
 
-def check_new_folder(path, name="output"):
+def check_new_folder(path: str | os.PathLike, name: str = "output") -> Path:
     """Returns a path, if nothing is there yet or an empty folder.
 
     Raises:
@@ -31,7 +33,7 @@ def check_new_folder(path, name="output"):
 
 
 @contextlib.contextmanager
-def new_folder(path, name="output"):
+def new_folder(path: str | os.PathLike, name: str = "output") -> Iterator[Path]:
     """Gives a temporary folder beside a path, which gets its name when the block ends well.
 
     An error, a signal or a full disk inside the block leave nothing behind.
@@ -57,14 +59,15 @@ def new_folder(path, name="output"):
 
 
 @contextlib.contextmanager
-def new_file(path):
+def new_file(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a path of the same suffix beside a path, which gets its name when the block ends well.
 
     What is there is replaced; the folder is made. An error or a signal leave nothing behind.
 
     Args:
-        path: a `pathlib.Path`.
+        path: where the file will be.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
@@ -74,19 +77,19 @@ def new_file(path):
         partial.unlink(missing_ok=True)
 
 
-def write_text(text, path):
+def write_text(text: str, path: str | os.PathLike) -> None:
     """Writes a text in UTF-8 as `new_file` does, so that a reader never sees half of it."""
-    with new_file(Path(path)) as partial:
+    with new_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_json(record, path):
+def write_json(record: Any, path: str | os.PathLike) -> None:
     """Writes JSON as `new_file` does; a number that is not finite is a ValueError."""
     write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", path)
 
 
-def write_arrays(path, **arrays):
+def write_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:
     """Writes arrays by name as an ``.npz``, as `new_file` does."""
     # NumPy would add .npz to a name in .NPZ, but not to an open file.
-    with new_file(Path(path)) as partial, partial.open("wb") as file:
+    with new_file(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)

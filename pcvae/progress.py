@@ -2,21 +2,24 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 SECONDS_BETWEEN_LINES = 3.0
+T = TypeVar("T")
 
 
-def report(line):
+def report(line: str) -> None:
     """Prints one line for the person who waits (standard error, so that results stay clean)."""
     print(line, file=sys.stderr, flush=True)
 
 
-def progress_of(label):
+def progress_of(label: str) -> Callable[[Sequence[T]], Iterator[T]]:
     """Returns a function that puts `with_progress` around the batches or steps it gets."""
     return lambda items: with_progress(items, len(items), label)
 
 
-def with_progress(items, total, label):
+def with_progress(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """Yields the items and prints how far it is, with the time left, every few seconds.
 
     Work that ends before the first line is due prints one line only, at its end.

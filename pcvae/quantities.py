@@ -18,6 +18,10 @@ class Quantity(NamedTuple):
     tag: str = ""  # in TensorBoard and in ``summaries/*.jsonl``; empty where it is not logged
     logarithmic: bool = False  # how it is drawn
 
+    def text(self, record: Mapping[str, Any]) -> str:
+        """Returns the value that a record holds, with its standard error."""
+        return number_text(record[self.key], record.get(f"{self.key}_stderr"), self.digits)
+
     @property
     def title(self) -> str:
         """The name with the unit, over a column."""

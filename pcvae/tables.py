@@ -1,18 +1,22 @@
 """Numbers with their errors, and rows of text as a table."""
 
+from collections.abc import Collection, Sequence
 
-def number_text(value, error=None, digits=4):
+
+def number_text(value: float | None, error: float | None = None, digits: int = 4) -> str:
     """Returns a number with its standard error; None is what was not finite, or not measured."""
-    text = "not finite" if value is None else _decimal(value, digits)
+    if value is None:
+        return "not finite"
+    text = _decimal(value, digits)
     return text if error is None else f"{text} +- {_decimal(error, digits)}"
 
 
-def _decimal(number, digits):
+def _decimal(number: float, digits: int) -> str:
     """A number with that many decimals; from a million on they would say nothing."""
     return f"{number:.{digits}f}" if abs(number) < 1e6 else f"{number:.4g}"
 
 
-def text_table(rows, left=()):
+def text_table(rows: Sequence[Sequence[str]], left: Collection[int] = ()) -> str:
     """Aligns rows of texts.
 
     Args:

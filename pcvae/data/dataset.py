@@ -2,6 +2,7 @@
 
 import abc
 
+from pcvae.checks import check_integer
 from pcvae.data.cache import cache_root, cached_splits, content_hash
 from pcvae.errors import UserError
 
@@ -88,14 +89,5 @@ class ImageDataset(abc.ABC):
 
 
 def check_image_size(image_size):
-    """Returns an image size, the side in pixels, if it is one.
-
-    Raises:
-        UserError: if it is not a whole number from 1 to 4096.
-    """
-    whole = isinstance(image_size, int) and not isinstance(image_size, bool)
-    if not whole or not 1 <= image_size <= 4096:
-        raise UserError(
-            f"image_size must be a whole number of pixels from 1 to 4096, got {image_size!r}"
-        )
-    return image_size
+    """Returns an image size, the side in pixels from 1 to 4096; see `checks.check_integer`."""
+    return check_integer("image_size", image_size, 1, 4096)

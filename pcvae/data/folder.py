@@ -44,7 +44,7 @@ class FolderImages(ImageDataset):
         Raises:
             UserError: if the folder is missing or holds no pictures, or an argument is wrong.
         """
-        check_image_size(image_size)
+        image_size = check_image_size(image_size)
         if channels not in (1, 3):
             raise UserError(f"a folder gives 1 or 3 channels, got channels={channels!r}")
         self._root = Path(path).expanduser()

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+from pcvae.checks import check_integer
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import decode_file, decode_in_threads
 from pcvae.data.splits import held_out_count, split_by_name
@@ -36,9 +37,9 @@ class LSUNImages(ImageDataset):
         Raises:
             UserError: if there is no LMDB, or more than one category.
         """
-        check_image_size(image_size)
-        if num_train_images is not None and num_train_images < 1:
-            raise UserError(f"num_train_images must be 1 or more, got {num_train_images}")
+        image_size = check_image_size(image_size)
+        if num_train_images is not None:
+            num_train_images = check_integer("num_train_images", num_train_images, 1)
         self._train, self._val = _find(Path(path).expanduser())
         self._num_train_images = num_train_images
         stats = [

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
+from pcvae.checks import check_counts, check_integer
+from pcvae.data.dataset import SPLITS, ImageDataset
 from pcvae.errors import UserError
 from pcvae.progress import with_progress
 
@@ -51,14 +52,10 @@ class SyntheticImages(ImageDataset):
         Raises:
             UserError: if an argument is out of range.
         """
-        check_image_size(image_size)
-        if not 16 <= image_size <= 256:
-            raise UserError(
-                f"synthetic pictures are 16 to 256 pixels wide, got image_size={image_size}"
-            )
+        image_size = check_integer("synthetic, image_size", image_size, 16, 256)
         counts = (num_train_images, num_validation_images, num_test_images)
-        if any(not isinstance(count, int) or count < 1 for count in counts):
-            raise UserError(f"each split of synthetic needs 1 image or more, got {counts}")
+        names = ("num_train_images", "num_validation_images", "num_test_images")
+        check_counts(**dict(zip(names, counts, strict=True)))
         if not isinstance(seed, int):
             raise UserError(f"the seed of synthetic must be a whole number, got {seed!r}")
         self._counts = dict(zip(SPLITS, counts, strict=True))

@@ -62,7 +62,7 @@ class TFDSImages(ImageDataset):
                     f"the images of tfds:{name} are not squares of one size (shape {shape}); set "
                     "image_size to crop and resize them"
                 )
-        check_image_size(side)
+        side = check_image_size(side)
         if channels not in (None, shape[2]) and {channels, shape[2]} != {1, 3}:
             raise UserError(
                 f"the images of tfds:{name} have {shape[2]} channels, got channels={channels!r}"

@@ -6,7 +6,7 @@ from pcvae import units
 from pcvae.distributions.noise import SeededNoise
 from pcvae.measure.per_image import PerImageEvaluation
 from pcvae.objectives import mse
-from pcvae.tables import number_text
+from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, NLL, PSNR, RATE
 
 
 class LikelihoodEvaluation(PerImageEvaluation):
@@ -81,16 +81,12 @@ def distortion_means(mse_per_image):
 def headline(record):
     """Returns the main numbers of a record in one line, with standard errors."""
 
-    def number(name, digits):
-        return number_text(record[name], record[f"{name}_stderr"], digits)
-
-    parts = [f"mse {number('distortion_mse', 5)}", f"psnr {number('psnr_db', 2)} dB"]
-    rate = f"rate {number('rate_bits_per_dim', 4)}"
-    if "nll_bits_per_dim" in record:
-        total = number("negative_elbo_bits_per_dim", 4)
-        nll = f"nll {number('nll_bits_per_dim', 4)}"
-        return f"negative ELBO {total} bits/dim ({nll}, {rate}), {', '.join(parts)}"
-    return f"{rate} bits/dim, {', '.join(parts)}"
+    close = f"mse {DISTORTION.text(record)}, psnr {PSNR.text(record)} {PSNR.unit}"
+    rate = f"rate {RATE.text(record)}"
+    if NLL.key in record:
+        total, nll = NEGATIVE_ELBO.text(record), NLL.text(record)
+        return f"negative ELBO {total} {NEGATIVE_ELBO.unit} (nll {nll}, {rate}), {close}"
+    return f"{rate} {RATE.unit}, {close}"
 
 
 def mean_with_error(name, values):

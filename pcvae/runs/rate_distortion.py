@@ -16,8 +16,7 @@ from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
-from pcvae.tables import number_text, text_table
-from pcvae.training import checkpoints
+from pcvae.tables import text_table
 
 
 def rate_distortion(
@@ -148,7 +147,7 @@ def _write_summaries(directory, pictures):
 
     A writer of its own: a `ScalarLog` would cut what the run has logged.
     """
-    step = int(checkpoints.newest(directory.checkpoints).rpartition("-")[2])
+    step = training.newest_step(directory.checkpoints)
     writer = tf.summary.create_file_writer(str(directory.summaries / "eval"))
     with writer.as_default(step=step):
         for name, picture in pictures.items():
@@ -178,20 +177,10 @@ def _unfinished_lines(rows):
 
 def _table(rows):
     """Returns the rows as a table with units."""
-    columns = (
-        (RATE_NATS_PER_DIM.title, RATE_NATS_PER_DIM.key, 5),
-        (RATE.title, RATE.key, 5),  # coarse prefixes have little of it
-        ("mse", DISTORTION.key, DISTORTION.digits),
-        (PSNR.title, PSNR.key, PSNR.digits),
-    )
-    lines = [("decoder", "K", "resolution", *(title for title, _, _ in columns))]
+    rates = RATE_NATS_PER_DIM, RATE._replace(digits=5)  # coarse prefixes have little of it
+    lines = [("decoder", "K", "resolution", *(q.title for q in rates), "mse", PSNR.title)]
     for row in rows:
         side = row["resolution"]
-        numbers = (_with_error(row, name, digits) for _, name, digits in columns)
+        numbers = (quantity.text(row) for quantity in (*rates, DISTORTION, PSNR))
         lines.append((row["decoder"], str(row["num_levels"]), f"{side}x{side}", *numbers))
     return text_table(lines)
-
-
-def _with_error(row, name, digits):
-    value, error = row[name], row[f"{name}_stderr"]
-    return number_text(value, None if value is None else error, digits)

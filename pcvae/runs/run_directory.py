@@ -2,7 +2,9 @@
 
 import inspect
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pcvae import data
 from pcvae.errors import UserError
@@ -24,7 +26,7 @@ class RunDirectory:
         UserError: the path is none.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         if not isinstance(path, str | os.PathLike):
             raise UserError(f"run_dir: expected the path of a run directory, got {path!r}")
         self.path = path = Path(path)
@@ -42,31 +44,31 @@ class RunDirectory:
         self.evaluation_json = self.result("evaluation")
         self.curve_json = self.result("rate_distortion")
 
-    def __fspath__(self):
+    def __fspath__(self) -> str:
         return os.fspath(self.path)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.path)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name of the folder, which tables and plots show."""
         return self.path.resolve().name
 
     @property
-    def prefix_decoders(self):
+    def prefix_decoders(self) -> "RunDirectory":
         """The directory of the fit of decoders to prefixes."""
         return RunDirectory(self.path / "prefix_decoders")
 
-    def result(self, name):
+    def result(self, name: str) -> Path:
         """Returns the path of ``results/NAME.json``."""
         return self.results / f"{name}.json"
 
-    def image(self, name):
+    def image(self, name: str) -> Path:
         """Returns the path of ``images/NAME.png``."""
         return self.images / f"{name}.png"
 
-    def run(self):
+    def run(self) -> dict[str, Any]:
         """Returns the record ``run.json``.
 
         Raises:
@@ -74,22 +76,22 @@ class RunDirectory:
         """
         return read_json(self.run_json, "the record of a run", fault_of_run)
 
-    def evaluation(self):
+    def evaluation(self) -> dict[str, Any]:
         """Returns the record ``results/evaluation.json``; raises UserError as `run` does."""
         remedy = f"evaluate the run, pcvae-evaluate --run_dir={self}"
         what = "the record of an evaluation"
         return read_json(self.evaluation_json, what, fault_of_evaluation, remedy)
 
-    def curve(self):
+    def curve(self) -> list[dict[str, Any]]:
         """Returns the rows of ``results/rate_distortion.json``; raises UserError as `run` does."""
         remedy = f"measure it, pcvae-rate-distortion --run_dir={self}"
         return read_json(self.curve_json, "a rate-distortion curve", fault_of_curve, remedy)
 
-    def curve_if_measured(self):
+    def curve_if_measured(self) -> list[dict[str, Any]]:
         """Returns the rows of the curve; [] if it was not measured."""
         return self.curve() if self.curve_json.exists() else []
 
-    def scalars(self, name):
+    def scalars(self, name: str) -> list[dict[str, Any]]:
         """Returns the scalars that the run has logged, a list of dict; [] if it kept none.
 
         Args:
@@ -98,11 +100,11 @@ class RunDirectory:
         path = self.summaries / f"{name}.jsonl"
         return summaries.read_scalar_lines(path) if path.exists() else []
 
-    def free_bits_nats_per_level(self):
+    def free_bits_nats_per_level(self) -> float:
         """Returns the free bits of the run's objective; 0 where there are none."""
         return self.run().get("free_bits_nats_per_level", 0.0)
 
-    def dataset(self, image_shape, spec=None):
+    def dataset(self, image_shape: Sequence[int], spec: str | None = None) -> data.ImageDataset:
         """Returns the dataset of the run, or another one at the run's image size.
 
         Args:
@@ -132,12 +134,17 @@ class RunDirectory:
         return dataset
 
 
-def read_run(run_dir):
+def read_run(run_dir: str | os.PathLike) -> dict[str, Any]:
     """Returns the record ``run.json`` of a run directory; see `RunDirectory.run`."""
     return RunDirectory(run_dir).run()
 
 
-def read_json(path, what, fault_of=None, remedy=None):
+def read_json(
+    path: Path,
+    what: str,
+    fault_of: Callable[[Any], str | None] | None = None,
+    remedy: str | None = None,
+) -> Any:
     """Returns what a JSON file of a run directory holds.
 
     Args:

@@ -1,6 +1,6 @@
 """Training: strategy, optimizers, the update, one step, the loop, checkpoints and summaries."""
 
-from pcvae.training.checkpoints import Checkpoints, group_shapes, newest, read_group
+from pcvae.training.checkpoints import Checkpoints, group_shapes, newest, newest_step, read_group
 from pcvae.training.loop import Action, Window, train
 from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.schedules import LearningRate
@@ -33,6 +33,7 @@ __all__ = [
     "is_chief",
     "make_strategy",
     "newest",
+    "newest_step",
     "read_group",
     "train",
 ]

@@ -160,6 +160,12 @@ def newest(directory):
     return paths[-1] if paths else None
 
 
+def newest_step(directory):
+    """Returns the step of the newest complete checkpoint in a folder, or None."""
+    path = newest(directory)
+    return None if path is None else _step(path)
+
+
 def read_group(directory, group):
     """Reads one group of the newest checkpoint.
 

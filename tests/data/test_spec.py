@@ -74,7 +74,7 @@ def test_options_reach_the_sources_that_know_them(home):
             "arrays:FILE, tfds:NAME, lsun:PATH$",
         ),
         ("Synthetic", "unknown dataset"),
-        ("synthetic:3", "16 to 256 pixels"),
+        ("synthetic:3", "image_size: expected an integer from 16 to 256, got 3"),
         ("synthetic:x", "synthetic:SIZE"),
         ("synthetic:", "synthetic:SIZE"),
         ("folder", "expected folder:PATH"),
