@@ -21,8 +21,8 @@ from pcvae.runs.reconstruct import reconstruct
 from pcvae.runs.report import write_report
 from pcvae.runs.run_directory import RunDirectory, read_run
 from pcvae.runs.sample import sample
-from pcvae.runs.train import train
 from pcvae.runs.train_extractor import train_extractor
+from pcvae.runs.training_run import train
 
 __all__ = [
     "RunDirectory",

@@ -149,6 +149,13 @@ def test_file_parses(name):
     gin_utils.parse([runs.train], [name], _required(name))
 
 
+def test_the_record_of_the_first_version_is_read_and_goes_on():
+    """What it calls by name is still there: the functions that gin binds, and their modules."""
+    run_dir = Path(__file__).parents[1] / "goldens" / "run_0_1_0"
+    configuration = gin_utils.parse([runs.train], [str(run_dir / "config.gin")], [])
+    configuration.check_unchanged(run_dir)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_header_of_an_experiment_says_command_result_and_time(name):
     header = _header(name)

@@ -1,4 +1,7 @@
-"""The training run: assembles the parts, trains, evaluates, leaves the files."""
+"""The training run: assembles the parts, trains, evaluates, leaves the files.
+
+The name of this module stands in ``config.gin`` of every run: `training_run.train`.
+"""
 
 import keras
 
