@@ -1,8 +1,8 @@
-"""The error for whatever the user can mend."""
+"""The error for whatever the user can fix."""
 
 
 class UserError(ValueError):
-    """Input that the user can mend: a path, a flag, a binding, an image, a layer string.
+    """Input that the user can fix: a path, a flag, a binding, an image, a layer string.
 
     The message is one line. It says what was expected and what came, and names the remedy where
     there is one. The commands print it as ``pcvae: error: ...`` and exit with code 2.

@@ -90,7 +90,7 @@ def health_lines(findings):
 
 
 def health_summary(findings):
-    """Returns what `health_lines` gives in one line for a log, without what to try."""
+    """Returns what `health_lines` returns in one line for a log, without what to try."""
     checks = [finding for finding in findings if finding.name != CONSTRAINT]
     found = "; ".join(finding.statement for finding in checks if finding.severity != OK)
     return f"health: {found or f'{len(checks)} checks, nothing found'}"

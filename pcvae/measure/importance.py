@@ -12,7 +12,7 @@ from pcvae.measure.per_image import PerImageEvaluation
 
 
 class ImportanceWeightedEvaluation(PerImageEvaluation):
-    """Bounds -log p(x) by K posterior samples an image, at least as well as the negative ELBO.
+    """Bounds -log p(x) by K posterior samples per image, at least as well as the negative ELBO.
 
     With ``w_k = p(x | z_k) prod_i p(z_i | z_<i) / q(z_i | x, z_<i)`` at ``z_k`` from the posterior,
 

@@ -74,7 +74,7 @@ def targets_of(pictures):
 
     Args:
         pictures: records with ``digits``, ``plate``, ``wall``, ``ink``, ``light`` and ``blur``, as
-            `data.draw_picture` gives them.
+            `data.draw_picture` returns them.
     """
     digits = np.full((len(pictures), MAX_DIGITS), NO_DIGIT, np.int32)
     for row, picture in zip(digits, pictures, strict=True):

@@ -146,7 +146,7 @@ def load_prefix_decoders(run_dir, model):
 
     Args:
         run_dir: a directory that `train` left.
-        model: its model, as `load` gives it.
+        model: its model, as `load` returns it.
 
     Returns:
         `models.PrefixDecoders`, or None if none were fitted.

@@ -147,7 +147,7 @@ def checked_arguments(
         num_samples: how many samples; None for as many as images, at most 50,000, and of a
             conditional model at most as many as conditions.
         num_images: how many images of the split, the first ones; None for all.
-        temperature: of the samples; one number, or one a level.
+        temperature: of the samples; one number, or one per level.
         pixels: "sample" draws them from the head, "mean" takes its mean.
 
     Returns:

@@ -28,7 +28,7 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
     Args:
         weights: a ``.th`` file of openai/vdvae, or an ``.npz`` of the same names and layouts.
         output: the run directory, new or empty.
-        model_fn: called without arguments, or with image_shape if there is a dataset; gives a
+        model_fn: called without arguments, or with image_shape if there is a dataset; returns a
             `VDVAE` of the checkpoint's layer strings and widths.
         dataset: the `ImageDataset` that evaluations take, or None.
         spec: the same as `data.from_spec` takes it, at the model's size; in place of ``dataset``.

@@ -98,7 +98,7 @@ def interpolate(
     temperature=0.0,
     num_images=8,
 ):
-    """Draws paths from images to others, one a column; see `show.interpolate`."""
+    """Draws paths from images to others, one per column; see `show.interpolate`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     model, starts, ends = _open(run_dir, num_images, first, second)
     amounts = np.linspace(0.0, 1.0, num_steps).tolist()
@@ -124,7 +124,7 @@ def traverse(
     seed=0,
     temperature=0.0,
 ):
-    """Draws moves of one image along channels of a level, one a row; see `show.traverse`."""
+    """Draws moves of one image along channels of a level, one per row; see `show.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     if not 0.0 <= reach <= MAX_REACH:
         raise UserError(f"reach: expected a number from 0 to {MAX_REACH:g}, got {reach}")
@@ -157,7 +157,7 @@ def swap(
     temperature=0.0,
     num_images=8,
 ):
-    """Draws images with some levels of others, one a column; see `show.swap`."""
+    """Draws images with some levels of others, one per column; see `show.swap`."""
     model, own, other = _open(run_dir, num_images, first, second)
     results = show.swap(model, own, other, levels, below, seed, temperature)
     what = f"levels {_ranges(levels)}\nof second{_below(model, levels, below)}"

@@ -19,7 +19,7 @@ def check_picture_size(output, num_images):
 
 
 def write_picture_or_arrays(output, picture, **arrays):
-    """Writes arrays to an ``.npz``, or what ``picture()`` gives to another file; makes folders."""
+    """Writes arrays to an ``.npz``, or what ``picture()`` returns as a PNG; makes folders."""
     output = Path(output)
     if output.suffix.lower() == ".npz":
         write_arrays(output, **arrays)

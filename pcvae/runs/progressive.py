@@ -34,7 +34,7 @@ def progressive(
 
     Returns:
         What ``progressive.json`` holds: a list with one dict for each prefix: ``num_levels``,
-        ``resolution``, ``bits`` and ``psnr_db``, one number an image; None for an image that is
+        ``resolution``, ``bits`` and ``psnr_db``, one number per image; None for an image that is
         reconstructed without an error.
 
     Raises:

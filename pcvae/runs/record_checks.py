@@ -1,7 +1,7 @@
-"""Whether the records of a run directory hold what pages and tables are made of.
+"""Checks of the records of a run directory, which an editor or another program may have changed.
 
-Somebody else may have written them, or an editor. Each function returns what is wrong, as the end
-of a line, or None: a number is a number, a list has one for each level.
+Each function returns what is wrong, as the end of a line, or None: a number has to be a number, a
+list to hold one for each level.
 """
 
 from pcvae.checks import is_number_or_none

@@ -45,10 +45,10 @@ def sample(
             path that ends with a slash or a folder that is there.
         run_dir: a directory that `train` left; or None for an export.
         export: a directory that `export` left; or None for a run.
-        temperature: a number, or one a level, coarsest first.
+        temperature: a number, or one per level, coarsest first.
         last_temperature: with a number as ``temperature``: that of the last level, the ones between
             on a straight line.
-        stage_temperatures: of a model of several stages: one a stage, instead of ``temperature``.
+        stage_temperatures: of a model of several stages: one per stage, instead of ``temperature``.
         seed: integer from 0 to 2^32 - 1.
         first_sample: index of the first image.
         pixels: "sample" draws them, "mean" takes the mean of the head.

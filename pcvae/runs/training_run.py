@@ -45,10 +45,10 @@ def train(
     Args:
         run_dir: where everything is kept.
         dataset: an `ImageDataset`.
-        model_fn: called with image_shape; gives the model, which may have frozen weights.
-        objective_fn: called without arguments; gives the objective.
-        optimizer_fn: called without arguments; gives an `AdamW` or `Adamax`.
-        update_fn: called with optimizer; gives a `GradientUpdate`.
+        model_fn: called with image_shape; returns the model, which may have frozen weights.
+        objective_fn: called without arguments; returns the objective.
+        optimizer_fn: called without arguments; returns an `AdamW` or `Adamax`.
+        update_fn: called with optimizer; returns a `GradientUpdate`.
         trainer_fn: called with model, averaged_model, objective, update and seed.
         steps: steps in all, those of earlier calls included.
         batch_size: global batch size, over all replicas.
@@ -64,7 +64,7 @@ def train(
         cache_first_stage: whether what a frozen first stage gives is computed once for each image
             instead of anew at each step; see `frozen_weights.cached_first_stage`.
         on_assembled: called when all parts are made; its errors end the run.
-        on_start: called when the images are ready, too, and nothing is written yet; gives a text
+        on_start: called when the images are ready, too, and nothing is written yet; returns a text
             (Markdown) about the configuration. Its errors end the run.
 
     Returns:

@@ -43,7 +43,7 @@ def curve_plot(panel, output=pixels):
         output: `figures.pixels` or `figures.svg`.
 
     Returns:
-        What ``output`` gives; by default uint8 [height, width, 3].
+        What ``output`` returns; by default uint8 [height, width, 3].
     """
     figure = Figure(figsize=(5.5, 3.4), layout="constrained")
     axes = figure.subplots()

@@ -17,7 +17,7 @@ def image_grid(images, columns=None, min_side=64):
 
     Args:
         images: uint8 [num_images, height, width, channels].
-        columns: images a row; by default about as many as rows.
+        columns: images per row; by default about as many as rows.
         min_side: small images are enlarged by a whole factor up to about this side.
 
     Returns:
@@ -182,7 +182,7 @@ def rows_of_conditions(conditions, samples, columns=8):
     Args:
         conditions: uint8 [num_images, side, side, channels], of a side that divides the height.
         samples: uint8 [num_images, height, width, channels].
-        columns: images a row.
+        columns: images per row.
 
     Returns:
         uint8 [grid height, grid width, 3].
@@ -209,7 +209,7 @@ def refit_grid(refitted, images, rows, seed=0):
     Args:
         refitted: a `RefittedPrefixes`.
         images: uint8 [columns, height, width, channels].
-        rows: what `rate_distortion_curve` gives for them; rate and PSNR go into the labels.
+        rows: what `rate_distortion_curve` returns for them; rate and PSNR go into the labels.
         seed: integer, of the posterior.
 
     Returns:

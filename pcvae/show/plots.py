@@ -36,7 +36,7 @@ def rate_distortion_plot(curves, names=("distortion_mse", "psnr_db"), output=pix
         output: `figures.pixels` or `figures.svg`.
 
     Returns:
-        What ``output`` gives; by default uint8 [height, width, 3].
+        What ``output`` returns; by default uint8 [height, width, 3].
     """
     figure = Figure(figsize=(5.5 * len(names), 5), layout="constrained")
     axes = figure.subplots(1, len(names), squeeze=False)[0]
@@ -72,11 +72,11 @@ def rate_by_resolution_plot(rates, output=pixels):
     """Plots how many bits each resolution of levels carries, one group of bars a resolution.
 
     Args:
-        rates: {label: what `rate_by_resolution` gives}.
+        rates: {label: what `rate_by_resolution` returns}.
         output: `figures.pixels` or `figures.svg`.
 
     Returns:
-        What ``output`` gives; by default uint8 [height, width, 3].
+        What ``output`` returns; by default uint8 [height, width, 3].
     """
     sides = sorted({side for by_side in rates.values() for side in by_side})
     figure = Figure(figsize=(max(5.5, 0.5 * len(sides) * len(rates)), 4.0), layout="constrained")

@@ -43,7 +43,7 @@ def progressive_reconstructions(model, images, seed=0):
 
 
 def reconstruction_picture(images, columns):
-    """Shows what `progressive_reconstructions` gives: a row an image, bits and PSNR under each.
+    """Shows what `progressive_reconstructions` returns: a row per image, bits and PSNR under each.
 
     Returns:
         uint8 [height, width, 3].
@@ -104,7 +104,7 @@ def progressive_samples(model, num_samples=2, redraws=3, seed=0, temperature=1.0
 
 
 def sample_picture(model, drawn):
-    """Shows what `progressive_samples` gives: a row a redraw, the number of fixed levels above.
+    """Shows what `progressive_samples` returns: a row per redraw, the number of fixed levels above.
 
     Returns:
         uint8 [height, width, 3].
@@ -149,7 +149,7 @@ def bits_per_pixel_maps(model, images, seed=0):
 
 
 def rate_map_plot(images, maps, output=pixels):
-    """Plots what `bits_per_pixel_maps` gives: a row an image, a colour scale a resolution.
+    """Plots what `bits_per_pixel_maps` returns: a row per image, a colour scale per resolution.
 
     Args:
         images: uint8 [num_images, height, width, channels].
@@ -157,7 +157,7 @@ def rate_map_plot(images, maps, output=pixels):
         output: `figures.pixels` or `figures.svg`.
 
     Returns:
-        What ``output`` gives; by default uint8 [height, width, 3].
+        What ``output`` returns; by default uint8 [height, width, 3].
     """
     count = len(images)
     figure = Figure(figsize=(1.9 * (len(maps) + 1), 1.9 * count + 0.9), layout="constrained")
