@@ -6,30 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-COMMANDS = (
-    "train",
-    "evaluate",
-    "sample",
-    "reconstruct",
-    "describe",
-    "rate_distortion",
-    "sweep",
-    "train_extractor",
-    "table1",
-    "table2",
-    "pipeline",
-    "import_openai",
-    "import_lpips",
-    "export",
-    "encode",
-    "decode",
-    "interpolate",
-    "traverse",
-    "swap",
-    "compare",
-    "progressive",
-    "explore",
-)
+# The folder is the list of the commands.
+COMMANDS = sorted(path.stem for path in (ROOT / "pcvae" / "cli" / "commands").glob("[!_]*.py"))
 # Folders of gin files have no __init__.py: with one, a top-level gin/ would hide the gin library.
 GIN_FOLDERS = sorted({path.parent for path in (ROOT / "gin").rglob("*.gin")})
 # Read, not imported: the build has none of the dependencies.
@@ -100,7 +78,11 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"pcvae-{name.replace('_', '-')} = pcvae.commands.{name}:main" for name in COMMANDS
+            "pcvae = pcvae.cli.program:main",
+            *(
+                f"pcvae-{name.replace('_', '-')} = pcvae.cli.commands.{name}:main"
+                for name in COMMANDS
+            ),
         ]
     },
 )

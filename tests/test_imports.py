@@ -13,7 +13,8 @@ EVERYWHERE = ("checks", "errors", "files", "progress")
 # room -> the rooms that its modules may import, beside itself and those that serve all
 ARROWS = {
     "__init__": {"runs"},
-    "commands": {"gin_utils", "runs", "studies"},
+    "__main__": {"cli"},
+    "cli": {"gin_utils", "runs", "studies"},
     "studies": {"runs", "training", "measure", "show", "models"},
     "runs": {
         *("training", "measure", "show", "export", "data", "models", "objectives"),
@@ -37,7 +38,7 @@ ARROWS = {
     "variables": set(),
     **{room: set() for room in EVERYWHERE},
 }
-GIN_ROOMS = {"gin_utils", "commands"}
+GIN_ROOMS = {"gin_utils", "cli"}
 KERAS_2 = (
     "tf.keras",
     "tensorflow.keras",

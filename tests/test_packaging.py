@@ -1,5 +1,6 @@
 """What an installed package holds: modules, gin files, console scripts equal to bin/*."""
 
+import configparser
 import importlib
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import pcvae
+from pcvae.cli import program
 
 ROOT = Path(__file__).parents[1]
 GIN_FILES = sorted(path.relative_to(ROOT / "gin") for path in (ROOT / "gin").rglob("*.gin"))
@@ -72,20 +74,29 @@ def test_the_checkout_finds_its_gin_files():
 
 
 def test_a_command_of_the_build_works_from_anywhere(built, tmp_path):
-    code = "import sys; from pcvae.commands.train import main; sys.exit(main(['--help']))"
+    code = "import sys; from pcvae.cli.commands.train import main; sys.exit(main(['--help']))"
     result = _run(code, tmp_path, built)
     assert result.returncode == 0
     assert "--run_dir" in result.stdout
 
 
-def test_console_scripts_equal_the_scripts_in_bin():
-    setup = (ROOT / "setup.py").read_text()
-    names = re.search(r"COMMANDS = \((.*?)\)", setup, re.DOTALL)[1]
-    names = re.findall(r'"(\w+)"', names)
-    assert sorted(names) == sorted(path.name for path in (ROOT / "bin").iterdir())
-    for name in names:
-        assert callable(importlib.import_module(f"pcvae.commands.{name}").main)
-        assert f"from pcvae.commands.{name} import main" in (ROOT / "bin" / name).read_text()
+def test_console_scripts_and_the_scripts_in_bin_are_those_of_the_listed_commands(tmp_path):
+    names = program.module_names()
+    assert {"train", "evaluate", "rate_distortion"} <= set(names)
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    parsed = configparser.ConfigParser()
+    parsed.read(next(tmp_path.glob("*.egg-info")) / "entry_points.txt")
+    scripts = {
+        f"pcvae-{name.replace('_', '-')}": f"pcvae.cli.commands.{name}:main" for name in names
+    }
+    expected = {"pcvae": "pcvae.cli.program:main", **scripts}
+    assert dict(parsed["console_scripts"]) == expected
+    for target in expected.values():
+        module, _, function = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+    assert sorted(path.name for path in (ROOT / "bin").iterdir()) == names
+    assert len({path.read_text() for path in (ROOT / "bin").iterdir()}) == 1
 
 
 def test_the_version_stands_in_one_place():
@@ -118,9 +129,10 @@ def test_every_public_module_is_reached_lazily_by_its_name():
     rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
     private = {
         "__init__",
+        "__main__",
         "__pycache__",
         "checks",
-        "commands",
+        "cli",
         "files",
         "gin",
         "gin_utils",

@@ -2,7 +2,7 @@
 
 The library itself is plain Python and knows nothing of gin. A command registers its root function,
 reads gin files and ``--gin.NAME=VALUE`` flags, and calls the root; gin supplies the arguments. This
-package and ``pcvae.commands`` are the only importers of gin.
+package and ``pcvae.cli`` are the only importers of gin.
 """
 
 from pcvae.gin_utils.arguments import binding, rewrite_gin_args

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae import gin_utils, runs
-from pcvae.commands import describe, train
+from pcvae.cli.commands import describe, train
 from pcvae.data.synthetic import draw_image
 from pcvae.layers.levels import parse_decoder_blocks, parse_encoder_blocks
 

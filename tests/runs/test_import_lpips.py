@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pcvae import runs
-from pcvae.commands import evaluate, import_lpips
+from pcvae.cli.commands import evaluate, import_lpips
 from pcvae.errors import UserError
 from tests.runs.untrained_run import write_run
 

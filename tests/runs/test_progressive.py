@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pcvae import runs
-from pcvae.commands import progressive
+from pcvae.cli.commands import progressive
 from tests.runs.untrained_run import write_run
 
 

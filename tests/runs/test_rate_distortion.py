@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pcvae import measure, runs, training
-from pcvae.commands import rate_distortion as command
+from pcvae.cli.commands import rate_distortion as command
 from pcvae.errors import UserError
 from tests.runs.untrained_run import write_run
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pcvae import measure
-from pcvae.commands import compare as command
+from pcvae.cli.commands import compare as command
 from pcvae.errors import UserError
 from pcvae.runs.record_checks import fault_of_run
 from pcvae.runs.run_directory import RunDirectory

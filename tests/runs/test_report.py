@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pcvae import quantities, runs, training
-from pcvae.commands import compare as command
+from pcvae.cli.commands import compare as command
 from pcvae.errors import UserError
 from pcvae.quantities import measured
 from pcvae.runs.compare import comparison_rows, differences, labels_of, reasons

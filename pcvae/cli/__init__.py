@@ -1,0 +1,1 @@
+"""The command line: the program ``pcvae``, the frame of its commands, and what they share."""

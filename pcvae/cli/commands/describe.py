@@ -1,0 +1,47 @@
+"""Prints the levels of a model: index, resolution, width, latents, parameters; and totals.
+
+Usage:
+  pcvae-describe --gin_file=experiments/quickstart.gin
+  pcvae-describe --gin_file=models/vdvae_cifar10.gin --gin.models.VDVAE.width=64
+  pcvae-describe --run_dir=runs/quickstart
+
+Takes every gin file that pcvae-train takes, and a file that binds nothing but the model: then the
+model's own image shape is used instead of the dataset's.
+"""
+
+from absl import flags
+
+from pcvae import gin_utils
+from pcvae.cli import command
+from pcvae.errors import UserError
+
+
+def define_flags(values):
+    """Defines the flags of pcvae-describe."""
+    text = "A run directory of pcvae-train, instead of gin files."
+    flags.DEFINE_string("run_dir", None, text, flag_values=values)
+    command.define_gin_flags(values)
+
+
+def run(values):
+    """Checks the flags, builds the model and prints its table."""
+    if bool(values.run_dir) == bool(values.gin_file):
+        raise UserError("expected either --gin_file or --run_dir")
+    if values.run_dir and values.gin_bindings:
+        raise UserError("--gin.NAME=VALUE needs --gin_file: a run's model is in its model.json")
+    run_dir = command.require_run(values.run_dir) if values.run_dir else None
+    runs = command.import_runs()
+    if run_dir:
+        print(runs.describe_run(run_dir=run_dir))
+        return
+    configuration = gin_utils.parse(
+        [runs.train], values.gin_file, values.gin_bindings, values.gin_search_path
+    )
+    bound = configuration.arguments(runs.train, ["model_fn", "dataset"])
+    if "model_fn" not in bound:
+        raise UserError(f"{values.gin_file[-1]} does not bind runs.train.model_fn")
+    image_shape = bound["dataset"].image_shape if "dataset" in bound else None
+    print(runs.describe(model_fn=bound["model_fn"], image_shape=image_shape))
+
+
+main = command.Command("describe", __doc__, define_flags, run).main

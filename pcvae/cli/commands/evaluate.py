@@ -1,0 +1,148 @@
+"""Evaluates a run on every image of a split: bits per dimension, rates, distortion; samples.
+
+Usage:
+  pcvae-evaluate --run_dir=runs/quickstart
+  pcvae-evaluate --run_dir=runs/quickstart --split=train --num_images=1000
+  pcvae-evaluate --run_dir=runs/quickstart --data=folder:PATH --output=photos.json
+  pcvae-evaluate --run_dir=runs/quickstart --importance_samples=100 --num_images=500
+  pcvae-evaluate --run_dir=runs/quickstart --frechet --num_samples=10000 --temperature=0.9
+  pcvae-evaluate --run_dir=runs/quickstart --perceptual=ssim,lpips --lpips_weights=lpips_alex.npz
+  pcvae-evaluate --run_dir=runs/cifar10 --frechet --extractor=classify_image_graph_def.pb
+
+Replaces results/evaluation.json in the run directory, whatever it was measured on before; --output
+writes elsewhere. The file says which images were taken.
+"""
+
+from absl import flags
+
+from pcvae.cli import command, parsing
+from pcvae.cli.commands.sample import parse_temperature
+from pcvae.errors import UserError
+
+DEFAULT_METRICS = ["ssim", "ms_ssim"]
+# flag -> argument of `runs.frechet_record`
+FRECHET_FLAGS = {
+    "extractor": "extractor",
+    "extractor_resize": "resize",
+    "extractor_sha256": "sha256",
+    "num_samples": "num_samples",
+    "temperature": "temperature",
+    "pixels": "pixels",
+    "frechet_split": "split",
+}
+
+
+def define_flags(values):
+    """Defines the flags of pcvae-evaluate."""
+    command.define_run_dir(values)
+    text = "Which images of the dataset."
+    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], text, flag_values=values)
+    text = "How many images, the first ones of the split (default: all)."
+    flags.DEFINE_integer("num_images", None, text, lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
+    text = "Other images than those of the run: synthetic, folder:PATH, arrays:FILE, ..."
+    flags.DEFINE_string("data", None, text, flag_values=values)
+    text = "Images at a time (default: as in training)."
+    flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    text = (
+        "Compute the importance-weighted bound with so many posterior samples an image, too; it "
+        "takes as many times as long (default: none)."
+    )
+    flags.DEFINE_integer("importance_samples", None, text, lower_bound=1, flag_values=values)
+    text = "Measure samples against images, too: Frechet distance and kernel distance."
+    flags.DEFINE_bool("frechet", False, text, flag_values=values)
+    text = (
+        "Where their features come from: synthetic, a network that is trained on drawn pictures "
+        "when it is not there yet; a .keras file, a SavedModel, or the frozen Inception graph of "
+        "2015 (.pb), by path or, with --extractor_sha256, by address https://... ."
+    )
+    flags.DEFINE_string("extractor", None, f"{text} Default: synthetic.", flag_values=values)
+    text = "How images get the size of the extractor: bilinear, bicubic, lanczos3 or area."
+    flags.DEFINE_string("extractor_resize", None, text, flag_values=values)
+    text = (
+        "The SHA-256 that the extractor must have, of its file or as in a protocol; nothing is "
+        "fetched without it."
+    )
+    flags.DEFINE_string("extractor_sha256", None, text, flag_values=values)
+    text = "How many samples (default: as many as images, at most 50,000; no more than conditions)."
+    flags.DEFINE_integer("num_samples", None, text, lower_bound=2, flag_values=values)
+    text = "Temperature of the samples: a number, or one for each level between commas (default: 1)"
+    flags.DEFINE_string("temperature", None, text, flag_values=values)
+    text = "Whether samples are drawn from the head or its mean is taken (default: sample)."
+    flags.DEFINE_enum("pixels", None, ["sample", "mean"], text, flag_values=values)
+    text = "Which images samples are measured against (default: train)."
+    splits = ["train", "validation", "test"]
+    flags.DEFINE_enum("frechet_split", None, splits, text, flag_values=values)
+    text = (
+        "Compare reconstructions with their images, too: ssim, ms_ssim (from 161 pixels a side on) "
+        "and lpips, between commas (default: all there are weights for)."
+    )
+    parsing.define_optional_list("perceptual", DEFAULT_METRICS, text, values)
+    text = "The weights of LPIPS, FILE.npz, as pcvae-import-lpips writes it."
+    flags.DEFINE_string("lpips_weights", None, text, flag_values=values)
+    text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
+    flags.DEFINE_string("output", None, text, flag_values=values)
+
+
+def run(values):
+    """Checks the flags, then evaluates."""
+    run_dir = command.require_run(values.run_dir)
+    if values.output is not None:
+        command.require_output(values.output, (".json",))
+    frechet = frechet_arguments(values)
+    runs = command.import_runs()
+    runs.evaluate(
+        run_dir=run_dir,
+        split=values.split,
+        num_images=values.num_images,
+        seed=values.seed,
+        spec=values.data,
+        batch_size=values.batch_size,
+        output=values.output,
+        importance_samples=values.importance_samples,
+        frechet=frechet,
+        perceptual=perceptual_arguments(values),
+    )
+
+
+def perceptual_arguments(values):
+    """Returns the arguments of `runs.evaluate`'s ``perceptual`` that flags give, or None.
+
+    Raises:
+        UserError: --lpips_weights is given without --perceptual.
+    """
+    weights = values.lpips_weights
+    if values.perceptual is None:
+        if weights:
+            raise UserError("--lpips_weights is about perceptual distances: it needs --perceptual")
+        return None
+    metrics = [*values.perceptual]
+    if weights and values.perceptual == DEFAULT_METRICS:
+        metrics.append("lpips")
+    return {"metrics": metrics, "lpips_weights": weights}
+
+
+def frechet_arguments(values):
+    """Returns the arguments of `runs.frechet_record` that flags give, or None without --frechet.
+
+    Raises:
+        UserError: a flag of --frechet is given without it.
+    """
+    given = {
+        argument: values[flag].value
+        for flag, argument in FRECHET_FLAGS.items()
+        if values[flag].value is not None
+    }
+    if not values.frechet:
+        if given:
+            flag = next(flag for flag in FRECHET_FLAGS if FRECHET_FLAGS[flag] in given)
+            raise UserError(f"--{flag} is about the Frechet distance: it needs --frechet")
+        return None
+    if "temperature" in given:
+        given["temperature"], last = parse_temperature(given["temperature"])
+        if last is not None:
+            raise UserError("--temperature: expected a number or one a level, got a line")
+    return given
+
+
+main = command.Command("evaluate", __doc__, define_flags, run).main

@@ -1,0 +1,39 @@
+"""Trains the in-domain feature extractor: a small network that says what drawn pictures show.
+
+Usage:
+  pcvae-train-extractor
+  pcvae-train-extractor --image_size=32
+  pcvae-train-extractor --image_size=16 --seed=1 --output=extractor.keras
+
+It stands in for a published network where there is none at hand, and its name stands in every
+result: --extractor=synthetic of pcvae-evaluate. It learns from street numbers that the program
+draws, none of them in a data set. Two cores take about a minute for 16x16 or 32x32. Equal seeds
+give equal weights, bit by bit, on the same kind of processor.
+"""
+
+from absl import flags
+
+from pcvae.cli import command
+
+
+def define_flags(values):
+    """Defines the flags of pcvae-train-extractor."""
+    text = "Side of the pictures; beyond 32 the training takes longer."
+    flags.DEFINE_integer("image_size", 16, text, 16, 256, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Of the weights and the order.", flag_values=values)
+    text = (
+        "FILE.keras, replaced if it is there (default: the cache, where --extractor=synthetic "
+        "finds the one of seed 0)."
+    )
+    flags.DEFINE_string("output", None, text, flag_values=values)
+
+
+def run(values):
+    """Checks the flags, then trains."""
+    if values.output is not None:
+        command.require_output(values.output, (".keras",))
+    runs = command.import_runs()
+    runs.train_extractor(image_size=values.image_size, seed=values.seed, output=values.output)
+
+
+main = command.Command("train_extractor", __doc__, define_flags, run).main

@@ -1,0 +1,75 @@
+"""What the commands on latents share: their flags, and how they are checked."""
+
+import os
+
+from absl import flags
+
+from pcvae.cli import command
+from pcvae.errors import UserError
+
+IMAGES = "A folder of pictures, one picture, or a file of arrays (.npy, .npz)"
+BELOW = ["keep", "infer", "resample"]
+
+
+def define_edit_flags(values, what):
+    """Defines the flags of an edit whose result is a grid."""
+    text = (
+        "The levels below the edit: keep those of the image, infer them anew from the image, or "
+        "resample them from the prior."
+    )
+    flags.DEFINE_enum("below", "keep", BELOW, text, flag_values=values)
+    text = "Temperature of levels from the prior; 0 takes its means."
+    flags.DEFINE_float("temperature", 0.0, text, lower_bound=0.0, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
+    text = (
+        "FILE.png for a labelled grid or FILE.npz for arrays, replaced if it is there (default: "
+        f"images/{what}.png in the run directory)."
+    )
+    flags.DEFINE_string("output", None, text, flag_values=values)
+
+
+def define_pairs(values):
+    """Defines the flags that name images in pairs."""
+    flags.DEFINE_string("first", None, f"{IMAGES}.", flag_values=values)
+    flags.DEFINE_string("second", None, f"{IMAGES}: as many.", flag_values=values)
+    text = "How many pairs at most."
+    flags.DEFINE_integer("num_images", 8, text, lower_bound=1, flag_values=values)
+
+
+def edit_arguments(values, what):
+    """Returns the arguments that all edits share."""
+    run_dir = command.require_run(values.run_dir)
+    place = os.path.join(run_dir, "images", f"{what}.png")
+    return {
+        "run_dir": run_dir,
+        "output": command.require_output(values.output or place),
+        "below": values.below,
+        "temperature": values.temperature,
+        "seed": values.seed,
+    }
+
+
+def pairs(values):
+    """Returns the arguments of images in pairs."""
+    images = {
+        name: command.require_place(name, values[name].value, IMAGES)
+        for name in ("first", "second")
+    }
+    return {**images, "num_images": values.num_images}
+
+
+def parse_levels(text, flag):
+    """Returns the indices that a text such as ``0-3,7`` names, ascending.
+
+    Raises:
+        UserError: it names none.
+    """
+    levels = set()
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()) or len(low + high) > 8:
+            raise UserError(f"--{flag}={text}: expected numbers and ranges, such as 0-3,7")
+        levels |= set(range(int(low), int(high or low) + 1))
+    if not levels:
+        raise UserError(f"--{flag}={text}: expected numbers and ranges, such as 0-3,7")
+    return sorted(levels)
