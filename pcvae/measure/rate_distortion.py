@@ -148,7 +148,7 @@ class _PrefixEvaluation(LikelihoodEvaluation):
             return whole[:, None]
         # A loop, so that the graph does not grow with the number of levels.
         errors = tf.map_fn(
-            error,
+            tf.autograph.experimental.do_not_convert(error),
             tf.range(1, model.num_levels),
             fn_output_signature=tf.float32,
             parallel_iterations=1,

@@ -22,8 +22,9 @@ from pcvae.models.staged import StagedVAE
 from pcvae.models.vdvae import VDVAE
 from pcvae.models.weights import frozen_weights_sha256, weights_sha256
 
+# By their full name: gin runs this file once more under another one.
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    importlib.import_module(f"pcvae.models.{_module.name}")
 globals().update(registered_models())
 
 __all__ = [

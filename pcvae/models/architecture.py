@@ -1,8 +1,9 @@
 """The architecture of a convolutional hierarchy: one frozen record, checked as a whole."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Self
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
 
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
@@ -14,6 +15,8 @@ from pcvae.layers.levels import (
     prefix_lengths,
     widths_notation,
 )
+
+Function = TypeVar("Function", bound=Callable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +67,26 @@ class Architecture:
             resolutions = level_resolutions(parse_decoder_blocks(self.decoder_blocks))
             length = prefix_length(self.unshared_prefix, resolutions, "unshared_prefix")
             settle(self, "unshared_prefix", length)
+
+    @classmethod
+    def as_arguments(cls, function: Function) -> Function:
+        """Shows the fields in the signature of a function, in place of its ``**fields``.
+
+        So whoever asks for its arguments (gin, ``help``, the reader of ``model.json``) finds them.
+        """
+        signature = inspect.signature(function)
+        given = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        fields = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=field.type,
+            )
+            for field in dataclasses.fields(cls)
+        ]
+        function.__signature__ = signature.replace(parameters=[*given, *fields])
+        return function
 
     @classmethod
     def of(cls, fields: dict[str, Any], model: str) -> Self:

@@ -6,7 +6,6 @@ from typing import Any
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
-from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.vdvae import VDVAE
 
 
@@ -60,6 +59,8 @@ def small_vdvae(
     blocks_per_resolution: int = 0,
     levels_per_resolution: int = 1,
     condition: str | None = None,
+    condition_shape: Sequence[int] | None = None,
+    num_classes: int | None = None,
     model_class: type[VDVAE] = VDVAE,
     **fields: Any,
 ) -> VDVAE:
@@ -75,10 +76,12 @@ def small_vdvae(
         max_width: channels at the coarsest resolutions.
         blocks_per_resolution: see `small_layer_strings`.
         levels_per_resolution: see `small_layer_strings`.
-        condition: None, or the kind of a condition: the model then is a `ConditionalVDVAE`.
-        model_class: a `VDVAE` with another cell, for a model without a condition.
-        **fields: other arguments of `VDVAE` and `Architecture`, and of `ConditionalVDVAE`. By
-            default ``latent_width=8``, ``bottleneck=0.5`` and ``num_mixtures=3``.
+        condition: None, or the kind of a condition; see `make_condition`.
+        condition_shape: of an image or of features; see `make_condition`.
+        num_classes: of labels.
+        model_class: `VDVAE`, or one with another cell.
+        **fields: other arguments of `VDVAE`, the fields of `Architecture` included. By default
+            ``latent_width=8``, ``bottleneck=0.5`` and ``num_mixtures=3``.
 
     Raises:
         UserError: an argument is out of range, or the side does not halve down to 8 or less.
@@ -109,6 +112,11 @@ def small_vdvae(
         "num_mixtures": 3,
         **fields,
     }
-    if condition is None:
-        return model_class(**arguments)
-    return ConditionalVDVAE(condition=condition, **arguments)
+    if condition is not None:
+        arguments["condition"] = {
+            "kind": condition,
+            "shape": condition_shape,
+            "num_classes": num_classes,
+            "encoder_blocks": encoder_blocks,
+        }
+    return model_class(**arguments)

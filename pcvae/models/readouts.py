@@ -66,6 +66,7 @@ class PrefixDecoders(keras.Model):
         UserError: the arguments do not fit together, or there is no such prefix.
     """
 
+    @Architecture.as_arguments
     def __init__(
         self,
         prefixes: Sequence[int | str],

@@ -4,7 +4,6 @@ Keras' own reader of configurations finds classes and modules by the names in a 
 does: a record holds numbers, words and lists for arguments of classes that stand in a table.
 """
 
-import dataclasses
 import inspect
 import json
 import math
@@ -16,12 +15,9 @@ import threading
 import keras
 
 from pcvae.errors import UserError
-from pcvae.models.architecture import Architecture
 
 MAX_RECORD_BYTES = 4 * 2**20
 BYTES_PER_WEIGHT = 4
-# What the remaining arguments of a model are called that are fields of its architecture.
-FIELDS = "fields"
 _DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # What Keras' serialised objects are known by.
@@ -150,11 +146,8 @@ def _argument_names(model_class):
     names = {"name", "dtype"}
     for parent in model_class.__mro__:
         if "__init__" in vars(parent) and parent.__module__.startswith("pcvae."):
-            parameters = inspect.signature(parent).parameters.values()
-            names |= {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-            if any(p.name == FIELDS for p in parameters):
-                names |= {field.name for field in dataclasses.fields(Architecture)}
-    return names
+            names |= set(inspect.signature(parent.__init__).parameters)
+    return names - {"self", "args", "kwargs"}
 
 
 def _is_plain(value):

@@ -49,6 +49,7 @@ class VDVAE(HierarchicalModel):
     # What one level computes; another cell makes another model.
     cell_class: ClassVar[type] = VDVAECell
 
+    @Architecture.as_arguments
     def __init__(
         self,
         image_shape: Sequence[int] | None = None,

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian
 from pcvae.layers.cells.cell import ConvolutionalLevel, Site
+from pcvae.layers.residual import BottleneckBlock
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -30,11 +31,15 @@ class VDVAECell(ConvolutionalLevel):
 
     def build(self, input_shape: Any = None) -> None:
         width, latent = self.width, self.latent_width
-        self.posterior_block = self.block("posterior", 2 * width, 2 * latent)
+        self.posterior_block = self.make_posterior_block()
         self.prior_block = self.block("prior", width, 2 * latent + width, last_scale=0.0)
         self.residual_block = self.residual("residual", last_scale=1.0 / self.num_levels)
         self.latent_projection = self.latent_entrance(latent)
         super().build(input_shape)
+
+    def make_posterior_block(self) -> BottleneckBlock:
+        """Returns the block of the posterior's parameters, which sees features and activations."""
+        return self.block("posterior", 2 * self.width, 2 * self.latent_width)
 
     def prior(self, h: tf.Tensor, site: Site) -> tuple[DiagonalGaussian, tf.Tensor]:
         """Returns p(z_i | z_<i) and the features with the prior's residual added."""
