@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from pcvae import measure
-from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.files import write_arrays
 from pcvae.measure.lpips import canonical_names, check_lpips_shapes, lpips_from_arrays
-from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
+from pcvae.runs.weight_files import read_weights
 
 
 def import_lpips(*, backbone, lins, output):
@@ -28,8 +27,12 @@ def import_lpips(*, backbone, lins, output):
     """
     arrays = {}
     for path, flag, kind in ((backbone, "--backbone", "features."), (lins, "--lins", "lin")):
-        found = _read(Path(path), flag)
-        arrays |= {name: array for name, array in found.items() if name.startswith(kind)}
+        found = read_weights(Path(path), flag, canonical_names)
+        arrays |= {
+            name: np.asarray(array, np.float32)
+            for name, array in found.items()
+            if name.startswith(kind)
+        }
     network, _ = check_lpips_shapes({name: array.shape for name, array in arrays.items()})
     output = Path(output)
     write_arrays(output, **arrays)
@@ -54,31 +57,9 @@ def read_lpips(path):
         raise UserError(
             f"--lpips_weights={path}: expected a file in .npz, as pcvae-import-lpips writes it"
         )
-    model = lpips_from_arrays(_read_arrays(path))
+    arrays = read_weights(path, "--lpips_weights", canonical_names, check_lpips_shapes)
+    model = lpips_from_arrays(
+        {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    )
     protocol = {"network": model.network, "version": "0.1", "weights": path.name}
     return model, {**protocol, "sha256": measure.file_sha256(path)}
-
-
-def _read(path, flag):
-    suffix = path.suffix.lower()
-    if suffix not in (*TORCH_SUFFIXES, ".npz"):
-        expected = ", ".join((*TORCH_SUFFIXES, ".npz"))
-        raise UserError(f"{flag}={path}: expected a file in {expected}")
-    if not path.is_file():
-        raise UserError(f"{flag}={path}: there is no such file")
-    if suffix == ".npz":
-        headers = read_headers(path)
-        keys = canonical_names(headers)
-        arrays = load_arrays(path, keys.values())
-        return {name: np.asarray(arrays[key], np.float32) for name, key in keys.items()}
-    state = read_torch_state(path, flag)
-    return {name: tensor_values(state[key]) for name, key in canonical_names(state).items()}
-
-
-def _read_arrays(path):
-    """Reads an ``.npz``; names and shapes are compared before any values are read."""
-    headers = read_headers(path)
-    keys = canonical_names(headers)
-    check_lpips_shapes({name: headers[key][0] for name, key in keys.items()})
-    arrays = load_arrays(path, keys.values())
-    return {name: np.asarray(arrays[key], np.float32) for name, key in keys.items()}

@@ -4,17 +4,16 @@ A checkpoint of the reference is a PyTorch file (``.th``), read by PyTorch's loa
 weights, or the same tensors by name in an ``.npz``. No pickle is ever run.
 """
 
+import functools
 from pathlib import Path
 
 from pcvae import data, measure, models, training
-from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.files import check_new_folder, new_folder, write_json
 from pcvae.models.reference_weights import check_reference_shapes
 from pcvae.runs.run_directory import RunDirectory
-from pcvae.runs.torch_files import TORCH_SUFFIXES, read_torch_state, tensor_values
+from pcvae.runs.weight_files import check_weight_file, read_weights
 
-SUFFIXES = (*TORCH_SUFFIXES, ".npz")
 EVALUATION_BATCH_SIZE = 16
 # What other programs put in front of the names: several processes, and our own fixtures.
 _PREFIXES = ("module.", "weight/")
@@ -42,10 +41,7 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
     """
     weights = Path(weights)
     check_new_folder(output)
-    if weights.suffix.lower() not in SUFFIXES:
-        raise UserError(f"--weights={weights}: expected a file in {', '.join(SUFFIXES)}")
-    if not weights.is_file():
-        raise UserError(f"--weights={weights}: there is no such file")
+    check_weight_file(weights, "--weights")
     model = model_fn(**({} if dataset is None else {"image_shape": dataset.image_shape}))
     if spec is not None:
         dataset = data.from_spec(spec, image_size=model.image_shape[0])
@@ -54,8 +50,9 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
             f"{dataset.name} has images of shape {dataset.image_shape}, the model takes "
             f"{model.image_shape}"
         )
-    read = _read_arrays if weights.suffix.lower() == ".npz" else _read_torch
-    models.load_reference_weights(model, read(weights, model))
+    check = functools.partial(check_reference_shapes, model)
+    arrays = read_weights(weights, "--weights", _reference_names, check)
+    models.load_reference_weights(model, arrays)
     run = {
         "data": None if dataset is None else dataset.origin,
         "batch_size": EVALUATION_BATCH_SIZE,
@@ -70,21 +67,10 @@ def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
     return run
 
 
-def _read_arrays(path, model):
-    """Reads an ``.npz``; names and shapes are compared before any values are read."""
-    headers = read_headers(path)
-    marked = [name for name in headers if name.startswith("weight/")]
-    keys = {_reference_name(key): key for key in marked or headers}
-    check_reference_shapes(model, {name: headers[key][0] for name, key in keys.items()})
-    arrays = load_arrays(path, keys.values())
-    return {name: arrays[key] for name, key in keys.items()}
-
-
-def _read_torch(path, model):
-    """Reads a PyTorch file; names and shapes are compared before values are copied."""
-    state = {_reference_name(name): tensor for name, tensor in read_torch_state(path).items()}
-    check_reference_shapes(model, {name: tuple(tensor.shape) for name, tensor in state.items()})
-    return {name: tensor_values(tensor) for name, tensor in state.items()}
+def _reference_names(names):
+    """Returns {name in the reference: name in the file}."""
+    marked = [name for name in names if name.startswith("weight/")]
+    return {_reference_name(name): name for name in marked or names}
 
 
 def _reference_name(name):

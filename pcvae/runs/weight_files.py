@@ -1,11 +1,15 @@
-"""Weights in PyTorch files, read by PyTorch's loader of nothing but weights. No pickle is run."""
+"""Weights by name, in PyTorch files or ``.npz``.
+
+PyTorch's files are read by its loader of nothing but weights. No pickle is run.
+"""
 
 import importlib
 import warnings
 
+from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 
-TORCH_SUFFIXES = (".th", ".pth", ".pt")
+SUFFIXES = (".th", ".pth", ".pt", ".npz")
 MIN_TORCH = (2, 6)  # before, its loader of weights could be made to run code
 
 
@@ -50,6 +54,37 @@ def read_torch_state(path, flag="--weights"):
     return {str(name): tensor for name, tensor in state.items()}
 
 
-def tensor_values(tensor):
-    """Returns the values of a tensor as a float32 array."""
-    return tensor.detach().float().numpy()
+def check_weight_file(path, flag):
+    """Raises UserError unless a path is a PyTorch file or an ``.npz`` that is there."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{flag}={path}: expected a file in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise UserError(f"{flag}={path}: there is no such file")
+
+
+def read_weights(path, flag, names_of, check=None):
+    """Returns {name: array} of a PyTorch file or an ``.npz``.
+
+    Args:
+        path: a `pathlib.Path`.
+        flag: what the user named it by, for errors.
+        names_of: called with the names in the file; returns {name: its name in the file}.
+        check: called with {name: shape} before any values are read, or None.
+
+    Raises:
+        UserError: the file is no such one, or damaged; or the check fails.
+    """
+    check_weight_file(path, flag)
+    in_numpy = path.suffix.lower() == ".npz"
+    if in_numpy:
+        shapes = {name: shape for name, (shape, _) in read_headers(path).items()}
+    else:
+        state = read_torch_state(path, flag)
+        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    keys = names_of(shapes)
+    if check:
+        check({name: shapes[key] for name, key in keys.items()})
+    if in_numpy:
+        arrays = load_arrays(path, keys.values())
+        return {name: arrays[key] for name, key in keys.items()}
+    return {name: state[key].detach().float().numpy() for name, key in keys.items()}
