@@ -98,10 +98,9 @@ class Command:
 
     def help(self, values):
         """Returns the help text: the command's own, then each flag with default and meaning."""
-        own = values.flags_by_module_dict()
-        found = {flag.name: flag for group in own.values() for flag in group}
         lines = [self._help_text.strip(), "", "Flags:"]
-        for name, flag in found.items():
+        for name in values:
+            flag = values[name]
             default = "" if flag.default in (None, [], False) else f" (default: {flag.default})"
             lines.append(f"  --{name}{'' if flag.boolean else '=VALUE'}{default}")
             lines.append(f"      {' '.join(flag.help.split())}")
@@ -122,34 +121,6 @@ class Command:
             file=sys.stderr,
         )
         return 1
-
-
-def define_gin_flags(values):
-    """Defines the flags of a command that reads a gin configuration."""
-    flags.DEFINE_multi_string(
-        "gin_file",
-        [],
-        "A gin file: a path, or a file that comes with pcvae, such as experiments/quickstart.gin. "
-        "May repeat; a later file overrides an earlier one.",
-        flag_values=values,
-    )
-    flags.DEFINE_multi_string(
-        "gin_bindings",
-        [],
-        "A gin statement, 'NAME = VALUE'; --gin.NAME=VALUE is the short form. May repeat.",
-        flag_values=values,
-    )
-    flags.DEFINE_multi_string(
-        "gin_search_path",
-        [],
-        "A further folder in which gin files and their includes are looked up. May repeat.",
-        flag_values=values,
-    )
-
-
-def define_run_dir(values):
-    """Defines --run_dir of a command that works on a finished run."""
-    flags.DEFINE_string("run_dir", None, "The run directory of pcvae-train.", flag_values=values)
 
 
 def require_run(run_dir, flag="run_dir"):

@@ -4,10 +4,10 @@ import os
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
+from pcvae.cli.shared_flags import IMAGES
 from pcvae.errors import UserError
 
-IMAGES = "A folder of pictures, one picture, or a file of arrays (.npy, .npz)"
 BELOW = ["keep", "infer", "resample"]
 
 
@@ -19,13 +19,13 @@ def define_edit_flags(values, what):
     )
     flags.DEFINE_enum("below", "keep", BELOW, text, flag_values=values)
     text = "Temperature of levels from the prior; 0 takes its means."
-    flags.DEFINE_float("temperature", 0.0, text, lower_bound=0.0, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
+    shared_flags.define(values, "temperature", text)
+    shared_flags.define(values, "seed")
     text = (
         "FILE.png for a labelled grid or FILE.npz for arrays, replaced if it is there (default: "
         f"images/{what}.png in the run directory)."
     )
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
 
 
 def define_pairs(values):
@@ -33,7 +33,7 @@ def define_pairs(values):
     flags.DEFINE_string("first", None, f"{IMAGES}.", flag_values=values)
     flags.DEFINE_string("second", None, f"{IMAGES}: as many.", flag_values=values)
     text = "How many pairs at most."
-    flags.DEFINE_integer("num_images", 8, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "num_images", text, default=8)
 
 
 def edit_arguments(values, what):

@@ -3,6 +3,7 @@
 from absl import flags
 
 from pcvae.checks import check_seed
+from pcvae.cli import shared_flags
 from pcvae.errors import UserError
 
 DATASETS = ("synthetic", "svhn", "celeba64", "lsun64")
@@ -19,12 +20,12 @@ def define_table_flags(values, table, kinds):
     text = f"Whose experiments to run: experiments/{table}_DATASET_{{{','.join(kinds)}}}.gin."
     flags.DEFINE_enum("dataset", "synthetic", DATASETS, text, flag_values=values)
     text = f"Where the runs are kept (default: runs/{table}-DATASET)."
-    flags.DEFINE_string("run_dir", None, text, flag_values=values)
+    shared_flags.define(values, "run_dir", text)
     flags.DEFINE_list("seeds", "0", "The seeds, with rows for each.", flag_values=values)
     text = "Other images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
-    flags.DEFINE_string("data", None, text, flag_values=values)
+    shared_flags.define(values, "data", text)
     text = "A gin statement for every run, 'NAME = VALUE'; --gin.NAME=VALUE is the short form."
-    flags.DEFINE_multi_string("gin_bindings", [], text, flag_values=values)
+    shared_flags.define(values, "gin_bindings", text)
 
 
 def parse_seeds(texts):

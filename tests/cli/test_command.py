@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import Interrupted, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,9 @@ def test_flags_arrive_and_success_is_0():
 
 
 def test_help_shows_usage_and_every_flag_with_default_and_meaning(capsys):
-    assert _command(_raise(AssertionError), command.define_gin_flags)(["--help", "--typo"]) == 0
+    assert (
+        _command(_raise(AssertionError), shared_flags.define_gin_flags)(["--help", "--typo"]) == 0
+    )
     out = capsys.readouterr().out
     for text in ("Does nothing.", "--count=VALUE (default: 3)", "How many.", "--path=VALUE"):
         assert text in out
@@ -155,7 +157,7 @@ command.import_runs()""",
 }
 MOMENT = """
 import os, signal, sys, time
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 def wait():
     print("ready", flush=True)
     time.sleep(60)

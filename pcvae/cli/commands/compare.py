@@ -11,17 +11,15 @@ there. The page opens from a file, without a network.
 
 import os
 
-from absl import flags
-
 from pcvae.checks import check_folder
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-compare."""
     text = "The folder that gets the page, the table and the plot."
-    flags.DEFINE_string("output", "runs/comparison", text, flag_values=values)
+    shared_flags.define(values, "output", text, default="runs/comparison")
 
 
 def run(values, run_dirs):

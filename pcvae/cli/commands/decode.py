@@ -9,19 +9,19 @@ prior.
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-decode."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     text = "An .npz of level_000, level_001, ..., coarsest first."
     flags.DEFINE_string("latents", None, text, flag_values=values)
     text = "Temperature of levels that are missing; 0 takes the prior's means."
-    flags.DEFINE_float("temperature", 0.0, text, lower_bound=0.0, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of levels that are missing.", flag_values=values)
+    shared_flags.define(values, "temperature", text)
+    shared_flags.define(values, "seed", "Seed of levels that are missing.")
     text = "FILE.png for a grid or FILE.npz for arrays, replaced if it is there."
-    flags.DEFINE_string("output", "decoded.png", text, flag_values=values)
+    shared_flags.define(values, "output", text, default="decoded.png")
 
 
 def run(values):

@@ -9,18 +9,16 @@ Takes every gin file that pcvae-train takes, and a file that binds nothing but t
 model's own image shape is used instead of the dataset's.
 """
 
-from absl import flags
-
 from pcvae import gin_utils
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-describe."""
     text = "A run directory of pcvae-train, instead of gin files."
-    flags.DEFINE_string("run_dir", None, text, flag_values=values)
-    command.define_gin_flags(values)
+    shared_flags.define(values, "run_dir", text)
+    shared_flags.define_gin_flags(values)
 
 
 def run(values):

@@ -7,27 +7,23 @@ The file holds float32 arrays level_000, level_001, ... [num_images, side, side,
 first. pcvae-decode turns it into images again: as it is, into those of pcvae-reconstruct.
 """
 
-from absl import flags
-
-from pcvae.cli import command
-from pcvae.cli.latent_flags import IMAGES
+from pcvae.cli import command, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-encode."""
-    command.define_run_dir(values)
-    flags.DEFINE_string("images", None, f"{IMAGES}.", flag_values=values)
+    shared_flags.define(values, "run_dir")
+    shared_flags.define(values, "images")
     text = "How many images at most, the first by name or index."
-    flags.DEFINE_integer("num_images", 64, text, lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
-    text = "FILE.npz, replaced if it is there."
-    flags.DEFINE_string("output", "latents.npz", text, flag_values=values)
+    shared_flags.define(values, "num_images", text, default=64)
+    shared_flags.define(values, "seed")
+    shared_flags.define(values, "output", default="latents.npz")
 
 
 def run(values):
     """Checks the flags, then encodes."""
     run_dir = command.require_run(values.run_dir)
-    images = command.require_place("images", values.images, IMAGES)
+    images = command.require_place("images", values.images, shared_flags.IMAGES)
     output = command.require_output(values.output, (".npz",))
     runs = command.import_runs()
     runs.encode(

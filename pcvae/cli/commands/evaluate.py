@@ -15,7 +15,7 @@ writes elsewhere. The file says which images were taken.
 
 from absl import flags
 
-from pcvae.cli import command, parsing
+from pcvae.cli import command, parsing, shared_flags
 from pcvae.cli.commands.sample import parse_temperature
 from pcvae.errors import UserError
 
@@ -34,16 +34,12 @@ FRECHET_FLAGS = {
 
 def define_flags(values):
     """Defines the flags of pcvae-evaluate."""
-    command.define_run_dir(values)
-    text = "Which images of the dataset."
-    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], text, flag_values=values)
-    text = "How many images, the first ones of the split (default: all)."
-    flags.DEFINE_integer("num_images", None, text, lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
-    text = "Other images than those of the run: synthetic, folder:PATH, arrays:FILE, ..."
-    flags.DEFINE_string("data", None, text, flag_values=values)
-    text = "Images at a time (default: as in training)."
-    flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "run_dir")
+    shared_flags.define(values, "split")
+    shared_flags.define(values, "num_images")
+    shared_flags.define(values, "seed")
+    shared_flags.define(values, "data", shared_flags.OTHER_IMAGES)
+    shared_flags.define(values, "batch_size")
     text = (
         "Compute the importance-weighted bound with so many posterior samples an image, too; it "
         "takes as many times as long (default: none)."
@@ -56,7 +52,7 @@ def define_flags(values):
         "when it is not there yet; a .keras file, a SavedModel, or the frozen Inception graph of "
         "2015 (.pb), by path or, with --extractor_sha256, by address https://... ."
     )
-    flags.DEFINE_string("extractor", None, f"{text} Default: synthetic.", flag_values=values)
+    shared_flags.define(values, "extractor", f"{text} Default: synthetic.")
     text = "How images get the size of the extractor: bilinear, bicubic, lanczos3 or area."
     flags.DEFINE_string("extractor_resize", None, text, flag_values=values)
     text = (
@@ -65,11 +61,11 @@ def define_flags(values):
     )
     flags.DEFINE_string("extractor_sha256", None, text, flag_values=values)
     text = "How many samples (default: as many as images, at most 50,000; no more than conditions)."
-    flags.DEFINE_integer("num_samples", None, text, lower_bound=2, flag_values=values)
+    shared_flags.define(values, "num_samples", text, lower_bound=2)
     text = "Temperature of the samples: a number, or one for each level between commas (default: 1)"
-    flags.DEFINE_string("temperature", None, text, flag_values=values)
+    shared_flags.define_level_temperatures(values, None, text)
     text = "Whether samples are drawn from the head or its mean is taken (default: sample)."
-    flags.DEFINE_enum("pixels", None, ["sample", "mean"], text, flag_values=values)
+    shared_flags.define(values, "pixels", text)
     text = "Which images samples are measured against (default: train)."
     splits = ["train", "validation", "test"]
     flags.DEFINE_enum("frechet_split", None, splits, text, flag_values=values)
@@ -81,7 +77,7 @@ def define_flags(values):
     text = "The weights of LPIPS, FILE.npz, as pcvae-import-lpips writes it."
     flags.DEFINE_string("lpips_weights", None, text, flag_values=values)
     text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
 
 
 def run(values):

@@ -10,12 +10,12 @@ unless --host says otherwise. It takes Flask: pip install 'pcvae[explore]'.
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-explore."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     text = "The address to listen at. Others than the default let other machines use the page."
     flags.DEFINE_string("host", "127.0.0.1", text, flag_values=values)
     text = "The port to listen at; 0 takes a free one."

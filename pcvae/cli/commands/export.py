@@ -11,20 +11,20 @@ and an example.py that runs with TensorFlow alone.
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-export."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     text = "The directory that is written, new or empty."
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
     text = "How weights are held; for the 16-bit types the error is measured and written down."
     dtypes = ["float32", "bfloat16", "float16"]
     flags.DEFINE_enum("weights_dtype", "float32", dtypes, text, flag_values=values)
     text = "The one number of images that the endpoints take (default: any); 1 for least latency."
-    flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "batch_size", text)
     text = "Compile sampling by XLA: a slow first call, then faster ones."
     flags.DEFINE_bool("xla", False, text, flag_values=values)
     text = "Also write sample.stablehlo.mlir, for so many images (default: no such file)."

@@ -12,7 +12,7 @@ the same names needs no PyTorch.
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
@@ -22,8 +22,7 @@ def define_flags(values):
     flags.DEFINE_string("backbone", None, text, flag_values=values)
     text = "The linear layers trained on human judgements: .pth or .npz."
     flags.DEFINE_string("lins", None, text, flag_values=values)
-    text = "FILE.npz, replaced if it is there."
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output")
 
 
 def run(values):

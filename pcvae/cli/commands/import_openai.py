@@ -13,7 +13,7 @@ weights (pip install 'pcvae[import]'); an .npz holds the same tensors by name an
 from absl import flags
 
 from pcvae import gin_utils
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 # name -> the gin files of model and data; FFHQ-256 comes as a folder that only its owner knows.
@@ -31,11 +31,11 @@ def define_flags(values):
     flags.DEFINE_string("weights", None, text, flag_values=values)
     text = "A published model: its gin file and its data."
     flags.DEFINE_enum("preset", None, list(PRESETS), text, flag_values=values)
-    command.define_gin_flags(values)
+    shared_flags.define_gin_flags(values)
     text = "The images that evaluations take: folder:PATH, arrays:FILE, tfds:NAME, ..."
-    flags.DEFINE_string("data", None, text, flag_values=values)
+    shared_flags.define(values, "data", text)
     text = "The run directory that is written, new or empty."
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
 
 
 def run(values):

@@ -10,18 +10,18 @@ lerp along a line in the latents. docs/latents.md says what --below shows.
 
 from absl import flags
 
-from pcvae.cli import command, latent_flags
+from pcvae.cli import command, latent_flags, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-interpolate."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     latent_flags.define_pairs(values)
     text = "How many points of the way, ends included."
-    flags.DEFINE_integer("num_steps", 7, text, lower_bound=2, upper_bound=16, flag_values=values)
+    shared_flags.define(values, "num_steps", text)
     flags.DEFINE_enum("path", "slerp", ["slerp", "lerp"], "The way.", flag_values=values)
     text = "How many levels are interpolated, coarsest first (default: all)."
-    flags.DEFINE_integer("num_levels", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "num_levels", text, lower_bound=1)
     latent_flags.define_edit_flags(values, "interpolation")
 
 

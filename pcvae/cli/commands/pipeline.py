@@ -18,7 +18,7 @@ import os
 from absl import flags
 
 from pcvae import gin_utils
-from pcvae.cli import command, step_process
+from pcvae.cli import command, shared_flags, step_process
 from pcvae.cli.experiments import FIRST_STAGE, parse_experiment
 from pcvae.errors import UserError
 
@@ -30,16 +30,14 @@ def define_flags(values):
     text = "The gin files of the stages, in their order."
     flags.DEFINE_list("stages", STAGES, text, flag_values=values)
     text = "Where the runs are kept."
-    flags.DEFINE_string("run_dir", os.path.join("runs", "pipeline"), text, flag_values=values)
-    text = "The images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
-    flags.DEFINE_string("data", None, text, flag_values=values)
+    shared_flags.define(values, "run_dir", text, default=os.path.join("runs", "pipeline"))
+    shared_flags.define(values, "data")
     text = (
         "A gin statement for every stage that uses its name, 'NAME = VALUE'; --gin.NAME=VALUE is "
         "the short form."
     )
-    flags.DEFINE_multi_string("gin_bindings", [], text, flag_values=values)
-    text = "A further folder in which gin files and their includes are looked up. May repeat."
-    flags.DEFINE_multi_string("gin_search_path", [], text, flag_values=values)
+    shared_flags.define(values, "gin_bindings", text)
+    shared_flags.define(values, "gin_search_path")
 
 
 def run(values):

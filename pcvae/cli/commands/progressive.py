@@ -10,26 +10,20 @@ while the rest is drawn anew; images/rate_maps.png, where in the picture the bit
 go; results/progressive.json, the numbers. A report that is there shows them, too.
 """
 
-from absl import flags
-
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-progressive."""
-    command.define_run_dir(values)
-    text = "Which images of the dataset."
-    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], text, flag_values=values)
+    shared_flags.define(values, "run_dir")
+    shared_flags.define(values, "split")
     text = "How many images, the first ones of the split."
-    flags.DEFINE_integer("num_images", 4, text, 1, 32, flag_values=values)
-    text = "How many samples."
-    flags.DEFINE_integer("num_samples", 2, text, 1, 32, flag_values=values)
-    text = "Seed of the latents' noise."
-    flags.DEFINE_integer("seed", 0, text, flag_values=values)
+    shared_flags.define(values, "num_images", text, default=4, upper_bound=32)
+    shared_flags.define(values, "num_samples", default=2, upper_bound=32)
+    shared_flags.define(values, "seed")
     text = "Temperature of the samples."
-    flags.DEFINE_float("temperature", 1.0, text, lower_bound=0.0, flag_values=values)
-    text = "Other images than those of the run: synthetic, folder:PATH, arrays:FILE, ..."
-    flags.DEFINE_string("data", None, text, flag_values=values)
+    shared_flags.define(values, "temperature", text, default=1.0)
+    shared_flags.define(values, "data", shared_flags.OTHER_IMAGES)
 
 
 def run(values):

@@ -16,15 +16,15 @@ import re
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-rate-distortion."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     text = "Steps of the fit of the decoders; 0 fits none and uses those that are there."
-    flags.DEFINE_integer("refit_steps", 0, text, lower_bound=0, flag_values=values)
+    shared_flags.define(values, "refit_steps", text, default=0, lower_bound=0)
     text = (
         "Prefixes that get a decoder, by resolution (4x4,8x8: all levels up to it) or number of "
         "levels (3,7); by default the last level of each resolution."
@@ -35,17 +35,14 @@ def define_flags(values):
     text = "Remove the decoders that are there and fit anew."
     flags.DEFINE_bool("refit_from_scratch", False, text, flag_values=values)
     text = "Which images of the dataset are measured; the fit takes the training split."
-    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], text, flag_values=values)
-    text = "How many images, the first ones of the split (default: all)."
-    flags.DEFINE_integer("num_images", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "split", text)
+    shared_flags.define(values, "num_images")
     text = "Seed of the latents' noise, and of the fit."
-    flags.DEFINE_integer("seed", 0, text, flag_values=values)
-    text = "Other images than those of the run: synthetic, folder:PATH, arrays:FILE, ..."
-    flags.DEFINE_string("data", None, text, flag_values=values)
+    shared_flags.define(values, "seed", text)
+    shared_flags.define(values, "data", shared_flags.OTHER_IMAGES)
     text = "FILE.npz for rate and distortion of each image."
     flags.DEFINE_string("per_image", None, text, flag_values=values)
-    text = "Images at a time (default: as in training)."
-    flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "batch_size")
 
 
 def parse_prefixes(text):

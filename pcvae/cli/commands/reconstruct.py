@@ -13,29 +13,29 @@ import os
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-reconstruct."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     text = "A folder of pictures, one picture, or a file of arrays."
-    flags.DEFINE_string("images", None, text, flag_values=values)
+    shared_flags.define(values, "images", text)
     text = "How many levels come from the image, coarsest first (default: all)."
-    flags.DEFINE_integer("num_levels", None, text, lower_bound=0, flag_values=values)
+    shared_flags.define(values, "num_levels", text)
     text = (
         "own: the decoder trained for this prefix; prior: the model itself, the other levels at "
         "the prior's means (default: own where the model has one)."
     )
     flags.DEFINE_enum("decoder", None, ["own", "prior"], text, flag_values=values)
     text = "How many images at most, the first by name or index."
-    flags.DEFINE_integer("num_images", 64, text, lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Seed of the latents' noise.", flag_values=values)
+    shared_flags.define(values, "num_images", text, default=64)
+    shared_flags.define(values, "seed")
     text = (
         "FILE.png or FILE.npz, replaced if it is there (default: "
         "images/reconstructions_COUNT_KLEVELS[_DECODER]_seed_N.png in the run directory)."
     )
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
 
 
 def run(values):

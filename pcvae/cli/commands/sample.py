@@ -18,31 +18,31 @@ import os
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-sample."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     text = "A directory of pcvae-export, instead of a run."
     flags.DEFINE_string("export", None, text, flag_values=values)
     text = "How many images."
-    flags.DEFINE_integer("num_samples", 64, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "num_samples", text, default=64)
     text = "Index of the first image."
     flags.DEFINE_integer("first_sample", 0, text, lower_bound=0, flag_values=values)
     text = (
         "Temperature of the prior: a number, one for each level between commas, or FIRST:LAST for "
         "a line from the coarsest level to the finest."
     )
-    flags.DEFINE_string("temperature", "1.0", text, flag_values=values)
+    shared_flags.define_level_temperatures(values, "1.0", text)
     text = (
         "Temperature of each stage of a composed model, between commas, instead of --temperature."
     )
     flags.DEFINE_string("stage_temperatures", None, text, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "The same seed gives the same images.", flag_values=values)
+    shared_flags.define(values, "seed", "The same seed gives the same images.")
     text = "Draw pixels from the head, or take its mean."
-    flags.DEFINE_enum("pixels", "sample", ["sample", "mean"], text, flag_values=values)
+    shared_flags.define(values, "pixels", text, default="sample")
     text = (
         "Of a conditional model: labels such as 0,1,2, or the path of images; image i gets the "
         "i-th of them, from the start again after the last. A .png shows images above the samples."
@@ -52,12 +52,12 @@ def define_flags(values):
         "Images drawn at once (default: 16). They are drawn in whole batches: 1 is fastest for "
         "one image of a large model."
     )
-    flags.DEFINE_integer("batch_size", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "batch_size", text)
     text = (
         "FILE.png or FILE.npz, replaced if it is there, or DIR/ for one PNG each, where nothing is "
         "replaced (default: images/samples_COUNT_tTEMPERATURE_seed_N.png in the run directory)."
     )
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
 
 
 def parse_temperature(text):

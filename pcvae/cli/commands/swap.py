@@ -9,13 +9,13 @@ The grid holds one column for each pair. docs/latents.md says what --below shows
 
 from absl import flags
 
-from pcvae.cli import command, latent_flags
+from pcvae.cli import command, latent_flags, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-swap."""
-    command.define_run_dir(values)
+    shared_flags.define(values, "run_dir")
     latent_flags.define_pairs(values)
     text = "Which levels the first images get from the second ones, such as 0-3,7; coarsest 0."
     flags.DEFINE_string("levels", None, text, flag_values=values)

@@ -16,7 +16,7 @@ import os
 from absl import flags
 
 from pcvae import gin_utils
-from pcvae.cli import command, step_process
+from pcvae.cli import command, shared_flags, step_process
 from pcvae.cli.experiments import parse_experiment
 from pcvae.errors import UserError
 
@@ -24,14 +24,13 @@ from pcvae.errors import UserError
 def define_flags(values):
     """Defines the flags of pcvae-sweep."""
     text = "Where the runs are kept (default: runs/sweep-NAME OF THE GIN FILE)."
-    flags.DEFINE_string("run_dir", None, text, flag_values=values)
+    shared_flags.define(values, "run_dir", text)
     text = "The gin macro that differs from run to run, such as RATE_TARGET_BITS_PER_DIM."
     flags.DEFINE_string("knob", None, text, flag_values=values)
     text = "Its values, separated by commas: numbers or words, no lists."
     flags.DEFINE_list("values", [], text, flag_values=values)
-    text = "The images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
-    flags.DEFINE_string("data", None, text, flag_values=values)
-    command.define_gin_flags(values)
+    shared_flags.define(values, "data")
+    shared_flags.define_gin_flags(values)
 
 
 def run(values):

@@ -21,7 +21,7 @@ import re
 
 from absl import flags
 
-from pcvae.cli import command, step_process
+from pcvae.cli import command, shared_flags, step_process
 from pcvae.cli.table_flags import define_table_flags, parse_seeds, shared_arguments
 from pcvae.errors import UserError
 
@@ -44,7 +44,7 @@ def define_flags(values):
     text = "The prefix: a resolution such as 4x4 or a number of levels (default: as the dataset)."
     flags.DEFINE_string("prefix", None, text, flag_values=values)
     text = "Steps of the fit of the fresh decoder (default: as many as the ELBO run has)."
-    flags.DEFINE_integer("refit_steps", None, text, lower_bound=1, flag_values=values)
+    shared_flags.define(values, "refit_steps", text, lower_bound=1)
     text = "Also train without a rate target."
     flags.DEFINE_bool("capacity_check", False, text, flag_values=values)
 

@@ -21,7 +21,7 @@ import os
 
 from absl import flags
 
-from pcvae.cli import command, step_process
+from pcvae.cli import command, shared_flags, step_process
 from pcvae.cli.table_flags import define_table_flags, parse_seeds, shared_arguments
 from pcvae.errors import UserError
 
@@ -44,9 +44,9 @@ def define_flags(values):
     text = "Train every target for every seed."
     flags.DEFINE_bool("all_targets", False, text, flag_values=values)
     text = "How many samples of each model are compared with as many images at the most."
-    flags.DEFINE_integer("num_samples", 5000, text, lower_bound=2, flag_values=values)
+    shared_flags.define(values, "num_samples", text, default=5000, lower_bound=2)
     text = "Whose features: synthetic (trained on drawn pictures), or a file; see pcvae-evaluate."
-    flags.DEFINE_string("extractor", "synthetic", text, flag_values=values)
+    shared_flags.define(values, "extractor", text, default="synthetic")
 
 
 def run(values):

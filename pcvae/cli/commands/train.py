@@ -17,7 +17,7 @@ from pathlib import Path
 from absl import flags
 
 from pcvae import gin_utils
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 from pcvae.cli.experiments import parse_experiment
 
 QUICKSTART = "experiments/quickstart.gin"
@@ -26,15 +26,14 @@ QUICKSTART = "experiments/quickstart.gin"
 def define_flags(values):
     """Defines the flags of pcvae-train."""
     text = "Where the run is kept (default: runs/NAME OF THE GIN FILE, then of the data)."
-    flags.DEFINE_string("run_dir", None, text, flag_values=values)
-    text = "The images: synthetic, folder:PATH, arrays:FILE, tfds:NAME or lsun:PATH."
-    flags.DEFINE_string("data", None, text, flag_values=values)
+    shared_flags.define(values, "run_dir", text)
+    shared_flags.define(values, "data")
     text = (
         "The run directory of the trained first stage, for an experiment that puts a second one on "
         "it: sets the macro FIRST_STAGE."
     )
     flags.DEFINE_string("first_stage", None, text, flag_values=values)
-    command.define_gin_flags(values)
+    shared_flags.define_gin_flags(values)
     text = "Go on with a run directory although the configuration differs from its own."
     flags.DEFINE_bool("allow_config_change", False, text, flag_values=values)
 

@@ -13,19 +13,19 @@ give equal weights, bit by bit, on the same kind of processor.
 
 from absl import flags
 
-from pcvae.cli import command
+from pcvae.cli import command, shared_flags
 
 
 def define_flags(values):
     """Defines the flags of pcvae-train-extractor."""
     text = "Side of the pictures; beyond 32 the training takes longer."
     flags.DEFINE_integer("image_size", 16, text, 16, 256, flag_values=values)
-    flags.DEFINE_integer("seed", 0, "Of the weights and the order.", flag_values=values)
+    shared_flags.define(values, "seed", "Of the weights and the order.")
     text = (
         "FILE.keras, replaced if it is there (default: the cache, where --extractor=synthetic "
         "finds the one of seed 0)."
     )
-    flags.DEFINE_string("output", None, text, flag_values=values)
+    shared_flags.define(values, "output", text)
 
 
 def run(values):

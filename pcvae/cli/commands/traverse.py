@@ -10,21 +10,21 @@ of the level. docs/latents.md says what --below shows.
 
 from absl import flags
 
-from pcvae.cli import command, latent_flags
+from pcvae.cli import command, latent_flags, shared_flags
 from pcvae.errors import UserError
 
 
 def define_flags(values):
     """Defines the flags of pcvae-traverse."""
-    command.define_run_dir(values)
-    text = f"{latent_flags.IMAGES}; the first one is taken."
-    flags.DEFINE_string("images", None, text, flag_values=values)
+    shared_flags.define(values, "run_dir")
+    text = f"{shared_flags.IMAGES}; the first one is taken."
+    shared_flags.define(values, "images", text)
     text = "Index of the level, coarsest 0; pcvae-describe lists them."
     flags.DEFINE_integer("level", None, text, lower_bound=0, flag_values=values)
     text = "Which channels, such as 0-3,7 (default: all, 16 at most)."
     flags.DEFINE_string("channels", None, text, flag_values=values)
     text = "How many moves from one end to the other; an odd number has 0 in the middle."
-    flags.DEFINE_integer("num_steps", 7, text, lower_bound=2, upper_bound=16, flag_values=values)
+    shared_flags.define(values, "num_steps", text)
     text = "The largest move, in standard deviations."
     flags.DEFINE_float("reach", 3.0, text, lower_bound=0.0, flag_values=values)
     latent_flags.define_edit_flags(values, "traversal_level_I")
@@ -35,7 +35,7 @@ def run(values):
     if values.level is None:
         raise UserError("--level is missing: the index of a level, coarsest 0")
     arguments = latent_flags.edit_arguments(values, f"traversal_level_{values.level:03d}")
-    images = command.require_place("images", values.images, latent_flags.IMAGES)
+    images = command.require_place("images", values.images, shared_flags.IMAGES)
     channels = values.channels
     if channels is not None:
         channels = latent_flags.parse_levels(channels, "channels")
