@@ -25,7 +25,7 @@ def measure(levels_at_32, width, unroll, num_steps=5, batch_size=4):
     """Returns levels, variables, nodes, seconds to the end of the first step, seconds a step."""
     build = [make_model(levels_at_32, width, unroll) for _ in range(2)]
     update = training.GradientUpdate(training.AdamW())
-    trainer = training.ELBOTrainer(*build, objectives.NegativeELBO(), update)
+    trainer = training.Trainer(*build, objectives.NegativeELBO(), update)
     batch = {
         "images": tf.zeros((batch_size, 32, 32, 3), tf.uint8),
         "first_example": tf.constant(0, tf.int64),

@@ -32,6 +32,14 @@ class VDVAEOutput(NamedTuple):
     stage_reconstructions: dict = {}
 
 
+class Constraint(NamedTuple):
+    """A bound on a quantity, to be met with equality where the model can."""
+
+    quantity: str  # "rate_nats_per_dim" or "distortion_mse"
+    target: float  # in the unit that the quantity names
+    num_levels: int | None = None  # of the prefix whose rate is bounded; None for all levels
+
+
 class ObjectiveTerms(NamedTuple):
     """What an objective gives for a batch. The rate is the true one, whatever the loss does."""
 
@@ -40,3 +48,4 @@ class ObjectiveTerms(NamedTuple):
     distortion: tf.Tensor  # [batch] mean squared error on [-1, 1]
     metrics: dict  # name with unit -> [batch]
     constraint_gaps: tf.Tensor | None = None  # [batch, constraints] value - target, own units
+    constraints: tuple[Constraint, ...] = ()  # in the order of the gaps

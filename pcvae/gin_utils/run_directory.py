@@ -1,5 +1,6 @@
 """Is a directory free for a run, or one of the same configuration?"""
 
+import re
 import tokenize
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from pcvae.errors import UserError
 from pcvae.gin_utils.arguments import WrittenReferences
 
 _CHANGES_SHOWN = 12
+# Three former names of one class: a run that was recorded with them is the same run.
+_FORMER_TRAINERS = re.compile(r"\btraining\.(ELBO|Constrained|SecondStage)Trainer\b")
 
 
 def check_run_dir(run_dir):
@@ -72,6 +75,7 @@ def _bindings_in_file(path):
 
 def _bindings_in(text):
     """Returns the bindings of a gin text, as name -> value as written."""
+    text = _FORMER_TRAINERS.sub("training.Trainer", text)
     statements = list(config_parser.ConfigParser(text, WrittenReferences()))
     return {
         f"{s.scope}/{s.selector}.{s.arg_name}".strip("/.").replace("/.", "."): repr(s.value)

@@ -1,23 +1,23 @@
 """What a hierarchical VAE is trained for: pure functions of its outputs."""
 
-from pcvae.objectives.constrained import (
+from pcvae.objectives.distortion import mse
+from pcvae.objectives.elbo import NegativeELBO
+from pcvae.objectives.lagrangian import (
     ConstrainedDistortion,
     ConstrainedRate,
-    Constraint,
+    LagrangeMultiplier,
     ProgressiveCoding,
+    lagrangian,
 )
-from pcvae.objectives.distortions import mse
-from pcvae.objectives.elbo import NegativeELBO
-from pcvae.objectives.multipliers import LagrangeMultiplier
-from pcvae.objectives.prefix_distortion import PrefixDistortion
+from pcvae.objectives.refit import PrefixDistortion
 
 __all__ = [
     "ConstrainedDistortion",
     "ConstrainedRate",
-    "Constraint",
     "LagrangeMultiplier",
     "NegativeELBO",
     "PrefixDistortion",
     "ProgressiveCoding",
+    "lagrangian",
     "mse",
 ]

@@ -4,9 +4,8 @@ import tensorflow as tf
 
 from pcvae import units
 from pcvae.errors import UserError
-from pcvae.objectives.distortions import mse
-from pcvae.objectives.prefix_distortion import check_one_decoder
-from pcvae.outputs import ObjectiveTerms
+from pcvae.objectives.distortion import own_distortion
+from pcvae.outputs import ObjectiveTerms, VDVAEOutput
 
 
 class NegativeELBO:
@@ -25,7 +24,12 @@ class NegativeELBO:
         UserError: an argument is negative.
     """
 
-    def __init__(self, beta=1.0, kl_warmup_steps=0, free_bits_nats_per_level=0.0):
+    def __init__(
+        self,
+        beta: float = 1.0,
+        kl_warmup_steps: int = 0,
+        free_bits_nats_per_level: float = 0.0,
+    ):
         for name, value in (
             ("beta", beta),
             ("kl_warmup_steps", kl_warmup_steps),
@@ -37,29 +41,29 @@ class NegativeELBO:
         self.kl_warmup_steps = kl_warmup_steps
         self.free_bits_nats_per_level = free_bits_nats_per_level
 
-    def constraints(self, decoded_prefixes):
-        """Returns the constraints: none; see `ConstrainedRate.constraints`."""
-        check_one_decoder(self, decoded_prefixes)
-        return ()
-
-    def rate_weight(self, step):
+    def rate_weight(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the weight of the rate at a step: beta times the warm-up."""
         if not self.kl_warmup_steps:
             return tf.constant(float(self.beta))
         progress = tf.cast(step + 1, tf.float32) / float(self.kl_warmup_steps)
         return self.beta * tf.minimum(1.0, progress)
 
-    def __call__(self, output, images, step):
+    def __call__(self, output: VDVAEOutput, images: tf.Tensor, step: tf.Tensor) -> ObjectiveTerms:
         """Gives the terms of a batch.
 
         Args:
-            output: a `VDVAEOutput`.
+            output: that of a model with a likelihood and without decoders of prefixes.
             images: uint8 [batch, height, width, channels].
             step: integer tensor, the number of steps taken.
 
         Returns:
-            `ObjectiveTerms`; the loss is in nats per dimension.
+            The terms; the loss is in nats per dimension.
+
+        Raises:
+            UserError: the head has no likelihood, or prefixes have decoders, which would never be
+                trained.
         """
+        distortion = own_distortion(self, output, images)
         if output.nll is None:
             raise UserError(
                 "NegativeELBO needs a head with a likelihood, got the linear head: choose "
@@ -72,7 +76,7 @@ class NegativeELBO:
         return ObjectiveTerms(
             loss=units.nats_per_dim(output.nll + weighted, image_shape),
             rate=rate,
-            distortion=mse(images, output.reconstruction),
+            distortion=distortion,
             metrics={
                 "negative_elbo/bits_per_dim": units.bits_per_dim(output.nll + rate, image_shape),
                 "nll/bits_per_dim": units.bits_per_dim(output.nll, image_shape),

@@ -84,7 +84,10 @@ def cached_first_stage(model, images, seed, batch_size):
         UserError: the model is no such composition.
     """
     if getattr(model, "num_frozen_stages", 0) == 0:
-        raise UserError("cache_first_stage: only a frozen first stage of a StagedVAE can be cached")
+        raise UserError(
+            "cache_first_stage: only a frozen first stage of a StagedVAE can be cached: give the "
+            "run that trained it, --first_stage=RUN_DIR, or leave the cache out"
+        )
     progress = progress_of("caching the first stage, batches")
     return model.earlier_conditions(images, seed, batch_size, progress)
 

@@ -101,7 +101,7 @@ def train(
             seed=seed,
         )
         likelihood = measure.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
-    constraints = [constraint._asdict() for constraint in trainer.constraints]
+    constraints = [constraint._asdict() for constraint in trainer.constraints()]
     frozen = FrozenWeights(model, directory)
     frozen.check_unchanged()
     if on_assembled:

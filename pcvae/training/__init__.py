@@ -6,13 +6,11 @@ from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.schedules import LearningRate
 from pcvae.training.strategy import is_chief, make_strategy
 from pcvae.training.summaries import ScalarLog
-from pcvae.training.trainers import (
-    ConstrainedTrainer,
-    ELBOTrainer,
-    SecondStageTrainer,
-    Trainer,
-)
+from pcvae.training.trainers import Trainer
 from pcvae.training.update import GradientUpdate, TrainingDivergedError, UpdateReport
+
+# Its former names, by which gin files and the records of older runs call it.
+ELBOTrainer = ConstrainedTrainer = SecondStageTrainer = Trainer
 
 __all__ = [
     "Action",

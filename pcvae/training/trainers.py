@@ -7,13 +7,18 @@ import tensorflow as tf
 from pcvae import quantities, units
 from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
-from pcvae.objectives import LagrangeMultiplier
+from pcvae.objectives import LagrangeMultiplier, lagrangian
+from pcvae.outputs import Constraint
 from pcvae.training.graph_size import count_graph_nodes
 from pcvae.variables import tf_variable
 
 
 class Trainer:
     """Trains a model by an objective that is a function of its outputs alone.
+
+    Where the objective has ``targets``, a Lagrange multiplier for each: a step minimises the
+    `lagrangian` and then moves the multipliers by the gaps, averaged over the global batch. Where
+    weights of the model are frozen, such as those of a first stage, it trains the others.
 
     Made inside the scope of the strategy that runs it. The noise of an example is keyed by
     (seed, step, place in the global batch), and losses are sums over the global batch divided by
@@ -22,28 +27,28 @@ class Trainer:
     Args:
         model: the model that is trained.
         averaged_model: a model of the same configuration; its weights hold the moving average.
-        objective: function (output, images, step) -> `ObjectiveTerms`.
+        objective: function (output, images, step) -> `ObjectiveTerms`. Its attribute ``targets``,
+            if any, has the targets of its constraints, in the order of the gaps.
         update: a `GradientUpdate` that is not built yet. It gets the model's `trained_weights`: for
             frozen ones there is neither a gradient, nor a slot, nor an average.
         seed: integer, of the noise.
         multiplier: a `LagrangeMultiplier` that is not built yet, of the constraints that the
             objective may have; by default the ``geco`` rule.
+
+    Raises:
+        UserError: a multiplier, and an objective without constraints.
     """
 
     def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
         self.model = model
         self.averaged_model = averaged_model
         self.objective = objective
+        self.multiplier = _multiplier(objective, multiplier)
         self.update = update
-        self.constraints = objective.constraints(model.decoded_prefixes)
         self.seed = make_seed(seed)
         self.strategy = tf.distribute.get_strategy()
         weights, averages = model.trained_weights, averaged_model.named_weights
         update.build(weights, {name: averages[name] for name in weights})
-        self.multiplier = None
-        if self.constraints:
-            self.multiplier = LagrangeMultiplier() if multiplier is None else multiplier
-            self.multiplier.build(len(self.constraints))
         self._step = tf.function(self._distributed_step, autograph=False)
 
     @property
@@ -71,6 +76,19 @@ class Trainer:
         """
         return self._step(batch)
 
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Returns the constraints, each with the prefix that it bounds.
+
+        They may depend on the prefixes that the model decodes, so that this evaluates the objective
+        on one black image, at once: what does not fit together is refused here.
+
+        Raises:
+            UserError: model and objective do not fit together.
+        """
+        images = tf.zeros((1, *self.model.image_shape), tf.uint8)
+        output = self.model(images, noise=SeededNoise(self.seed, tf.constant(0, tf.int64)))
+        return self.objective(output, images, 0).constraints
+
     def graph_nodes(self, batch):
         """Returns the number of graph nodes of a step, those of its functions included."""
         return count_graph_nodes(self._step.get_concrete_function(batch).graph)
@@ -92,7 +110,8 @@ class Trainer:
         with tf.GradientTape() as tape:
             output = self.model(images, noise=noise, **given)
             terms = self.objective(output, images, step)
-            loss = self._total(terms) / context.num_replicas_in_sync
+            multipliers = self.multiplier and tf.convert_to_tensor(self.multiplier.values)
+            loss = lagrangian(terms, multipliers) / context.num_replicas_in_sync
         gradients = tape.gradient(loss, variables)
         report = self.update.apply(gradients)
         means = context.all_reduce(
@@ -109,25 +128,16 @@ class Trainer:
         )
         return {**means, **self._moved_multipliers(terms, context), "update": report}
 
-    def _total(self, terms):
-        """Returns what is minimised, the mean over the replica's part of the batch."""
-        if not self.constraints:
-            return tf.reduce_mean(terms.loss)
-        multipliers = tf.convert_to_tensor(self.multiplier.values)
-        penalty = tf.linalg.matvec(terms.constraint_gaps, multipliers)
-        return tf.reduce_mean(terms.loss + penalty) / (1.0 + tf.reduce_sum(multipliers))
-
     def _moved_multipliers(self, terms, context):
         """Moves the multipliers by the gaps of the global batch; returns what to report of them."""
-        if not self.constraints:
+        if not self.multiplier:
             return {}
         gaps = context.all_reduce(
             tf.distribute.ReduceOp.MEAN, tf.reduce_mean(terms.constraint_gaps, axis=0)
         )
-        targets = [constraint.target for constraint in self.constraints]
-        multipliers = self.multiplier.update(gaps / targets)
+        multipliers = self.multiplier.update(gaps)
         results = {}
-        for index, constraint in enumerate(self.constraints):
+        for index, constraint in enumerate(terms.constraints):
             tag = functools.partial(quantities.constraint_tag, num_levels=constraint.num_levels)
             results[tag(quantities.LAGRANGE_MULTIPLIER)] = multipliers[index]
             results[tag(quantities.CONSTRAINT_GAP)] = gaps[index]
@@ -135,58 +145,15 @@ class Trainer:
         return results
 
 
-class ELBOTrainer(Trainer):
-    """Trains by an objective without constraints, such as `objectives.NegativeELBO`.
-
-    Raises:
-        UserError: the objective has constraints.
-    """
-
-    def __init__(self, model, averaged_model, objective, update, seed=0):
-        super().__init__(model, averaged_model, objective, update, seed)
-        if self.constraints:
-            raise UserError(
-                f"ELBOTrainer got the objective {type(objective).__name__}, which has constraints: "
-                "train it by training.ConstrainedTrainer (include 'runs/constrained.gin')"
-            )
-
-
-class ConstrainedTrainer(Trainer):
-    """Trains by a constrained objective, with a Lagrange multiplier for each constraint.
-
-    Minimises (loss + sum_j multiplier_j * gap_j) / (1 + sum_j multiplier_j) and then moves the
-    multipliers by the relative gaps, averaged over the global batch. Dividing moves no optimum; it
-    keeps gradients of one size while a multiplier travels over orders of magnitude (ours).
-    Arguments are those of `Trainer`.
-
-    Raises:
-        UserError: the objective has no constraints.
-    """
-
-    def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
-        super().__init__(model, averaged_model, objective, update, seed, multiplier)
-        if not self.constraints:
-            raise UserError(
-                f"ConstrainedTrainer got the objective {type(objective).__name__}, which has no "
-                "constraints: train it by training.ELBOTrainer (include 'runs/elbo.gin')"
-            )
-
-
-class SecondStageTrainer(Trainer):
-    """Trains what a frozen first stage leaves open (Shu and Ermon 2022, section 5.1).
-
-    The model has frozen weights: a `StagedVAE` whose last stage is fitted, or a `VDVAE` with a
-    frozen prefix. The objective is the ELBO in the paper; a constrained one makes the next of
-    several progressive stages. Arguments are those of `Trainer`.
-
-    Raises:
-        UserError: nothing of the model is frozen.
-    """
-
-    def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
-        if not model.frozen_weights:
-            raise UserError(
-                "SecondStageTrainer needs a model with a frozen first stage: give the run that "
-                "trained it, --first_stage=RUN_DIR, or train all of it by training.ELBOTrainer"
-            )
-        super().__init__(model, averaged_model, objective, update, seed, multiplier)
+def _multiplier(objective, multiplier):
+    """Returns the multiplier, built for the objective's constraints; None if it has none."""
+    targets = getattr(objective, "targets", ())
+    if targets:
+        multiplier = LagrangeMultiplier() if multiplier is None else multiplier
+        multiplier.build(targets)
+    elif multiplier is not None:
+        raise UserError(
+            f"the objective {type(objective).__name__} has no constraints for a multiplier: "
+            "include 'runs/elbo.gin', or take a constrained objective"
+        )
+    return multiplier

@@ -48,7 +48,7 @@ def train(run_dir, arrays, steps=STEPS, **changes):
         "objective_fn": lambda: objectives.ProgressiveCoding(TARGETS),
         "optimizer_fn": lambda: training.AdamW(learning_rate=1e-3, warmup_steps=2),
         "update_fn": training.GradientUpdate,
-        "trainer_fn": training.ConstrainedTrainer,
+        "trainer_fn": training.Trainer,
         "steps": steps,
         "batch_size": 4,
         "report_every_steps": 2,
@@ -108,7 +108,6 @@ def test_the_run_loads_with_its_prefix_decoders(finished, arrays):
     ("changes", "message"),
     [
         ({"objective_fn": lambda: objectives.ProgressiveCoding([0.1])}, "1 rate targets, but"),
-        ({"trainer_fn": training.ELBOTrainer}, "training.ConstrainedTrainer"),
         ({"objective_fn": objectives.NegativeELBO}, "take ProgressiveCoding"),
     ],
 )

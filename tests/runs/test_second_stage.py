@@ -38,7 +38,7 @@ def train(run_dir, arrays, steps, **changes):
         "objective_fn": lambda: objectives.ConstrainedDistortion(0.3),
         "optimizer_fn": lambda: training.AdamW(learning_rate=1e-2, warmup_steps=2),
         "update_fn": training.GradientUpdate,
-        "trainer_fn": training.ConstrainedTrainer,
+        "trainer_fn": training.Trainer,
         "steps": steps,
         "batch_size": 4,
         "report_every_steps": 2,
@@ -58,7 +58,7 @@ def second(first):
     return {
         "model_fn": model_fn,
         "objective_fn": objectives.NegativeELBO,
-        "trainer_fn": training.SecondStageTrainer,
+        "trainer_fn": training.Trainer,
     }
 
 

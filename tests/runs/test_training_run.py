@@ -44,7 +44,7 @@ def train(run_dir, arrays, steps, **changes):
         "objective_fn": objectives.NegativeELBO,
         "optimizer_fn": lambda: training.AdamW(learning_rate=1e-3, warmup_steps=2),
         "update_fn": training.GradientUpdate,
-        "trainer_fn": training.ELBOTrainer,
+        "trainer_fn": training.Trainer,
         "steps": steps,
         "batch_size": 4,
         "report_every_steps": 2,

@@ -56,7 +56,7 @@ class LinearGaussianModel(keras.Model):
     """q(z|x) = N(Wx, diag(s^2)), p(z) = N(0, I), d(z) = Vz."""
 
     num_levels = 1
-    decoded_prefixes = stage_ends = (1,)
+    image_shape = SHAPE
 
     def __init__(self, seed=0):
         super().__init__()
@@ -120,7 +120,7 @@ def make_trainer(objective, multiplier, num_steps, seed=0):
     )
     update = training.GradientUpdate(optimizer, ema_decay=0.99)
     models = LinearGaussianModel(seed), LinearGaussianModel(seed)
-    return training.ConstrainedTrainer(*models, objective, update, seed, multiplier)
+    return training.Trainer(*models, objective, update, seed, multiplier)
 
 
 def train(trainer, num_steps, batch_size=256, strategy=None):

@@ -12,6 +12,7 @@ from pcvae.objectives import (
     LagrangeMultiplier,
     NegativeELBO,
 )
+from pcvae.outputs import Constraint
 from tests.training import linear_gaussian
 
 NUM_STEPS = 2500
@@ -146,13 +147,15 @@ def test_the_multiplier_uses_the_gap_of_the_whole_batch_and_the_value_before_its
     np.testing.assert_allclose(results["lagrange/target"], 0.4)
 
 
-def test_trainer_and_objective_have_to_fit():
-    def make(trainer, objective):
-        models = linear_gaussian.LinearGaussianModel(), linear_gaussian.LinearGaussianModel()
-        update = training.GradientUpdate(training.AdamW())
-        return trainer(*models, objective, update)
+def test_a_multiplier_without_a_constraint_is_refused():
+    models = linear_gaussian.LinearGaussianModel(), linear_gaussian.LinearGaussianModel()
+    update = training.GradientUpdate(training.AdamW())
+    with pytest.raises(UserError, match="NegativeELBO has no constraints for a multiplier"):
+        training.Trainer(*models, NegativeELBO(), update, multiplier=LagrangeMultiplier())
+    assert training.Trainer(*models, NegativeELBO(), update).multiplier is None
 
-    with pytest.raises(UserError, match="ConstrainedRate, which has constraints"):
-        make(training.ELBOTrainer, ConstrainedRate(0.1))
-    with pytest.raises(UserError, match="NegativeELBO, which has no constraints"):
-        make(training.ConstrainedTrainer, NegativeELBO())
+
+def test_the_constraints_are_known_before_the_first_step():
+    trainer = linear_gaussian.make_trainer(ConstrainedRate(0.4), None, 1)
+    assert trainer.constraints() == (Constraint("rate_nats_per_dim", 0.4),)
+    assert trainer.steps_taken == 0

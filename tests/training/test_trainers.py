@@ -21,7 +21,7 @@ def make_trainer(seed=0, **update_arguments):
         weight.assign(0.2 * tf.random.stateless_normal(weight.shape, seed=(index, 0)))
     optimizer = training.AdamW(learning_rate=1e-2, warmup_steps=0)
     update = training.GradientUpdate(optimizer, **update_arguments)
-    return training.ELBOTrainer(*models, NegativeELBO(), update, seed=seed)
+    return training.Trainer(*models, NegativeELBO(), update, seed=seed)
 
 
 def images():

@@ -10,7 +10,7 @@ from pcvae.objectives import LagrangeMultiplier
 
 def built(num_constraints=1, **arguments):
     multiplier = LagrangeMultiplier(**arguments)
-    multiplier.build(num_constraints)
+    multiplier.build([1.0] * num_constraints)
     return multiplier
 
 
@@ -51,6 +51,15 @@ def test_geco_moves_the_logarithm_by_the_moving_average():
 def test_geco_counts_a_batch_that_is_far_off_as_one():
     far, one = built(), built()
     np.testing.assert_array_equal(move(far, [[1e6]]), move(one, [[1.0]]))
+
+
+@pytest.mark.parametrize("rule", ["lagrangian", "geco"])
+def test_gaps_count_relative_to_their_targets(rule):
+    multiplier = LagrangeMultiplier(rule)
+    multiplier.build([0.5, 4.0])
+    np.testing.assert_array_equal(
+        move(multiplier, [[0.125, -2.0]]), move(built(2, rule=rule), [[0.25, -0.5]])
+    )
 
 
 @pytest.mark.parametrize("rule", ["lagrangian", "geco"])

@@ -21,4 +21,4 @@ def test_the_loss_is_the_sum_of_the_errors_and_the_rate_the_true_one():
     np.testing.assert_array_equal(terms.rate, [7.0] * 3)
     assert set(terms.metrics) == {"distortion/prefix_001_mse", "distortion/prefix_003_mse"}
     np.testing.assert_array_equal(terms.metrics["distortion/prefix_001_mse"], errors[1])
-    assert PrefixDistortion().constraints((1, 3)) == ()
+    assert terms.constraints == () and terms.constraint_gaps is None

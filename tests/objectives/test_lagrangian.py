@@ -10,12 +10,12 @@ from pcvae.errors import UserError
 from pcvae.objectives import (
     ConstrainedDistortion,
     ConstrainedRate,
-    Constraint,
     NegativeELBO,
     ProgressiveCoding,
+    lagrangian,
     mse,
 )
-from pcvae.outputs import VDVAEOutput
+from pcvae.outputs import Constraint, ObjectiveTerms, VDVAEOutput
 
 SHAPE = (2, 2, 3)
 DIMS = 12
@@ -61,20 +61,30 @@ def test_one_group_is_the_rate_objective():
 
 
 def test_constraints_name_quantity_target_and_prefix():
-    assert NegativeELBO().constraints((3,)) == ()
-    assert ConstrainedRate(0.5).constraints((3,)) == (Constraint("rate_nats_per_dim", 0.5),)
-    assert ConstrainedDistortion(0.5).constraints((3,)) == (Constraint("distortion_mse", 0.5),)
-    assert ProgressiveCoding([0.5, 0.6]).constraints((1, 3)) == (
+    def constraints(objective, **prefix_reconstructions):
+        return objective(output(**prefix_reconstructions), IMAGES, 0).constraints
+
+    assert constraints(ConstrainedRate(0.5)) == (Constraint("rate_nats_per_dim", 0.5),)
+    assert constraints(ConstrainedDistortion(0.5)) == (Constraint("distortion_mse", 0.5),)
+    assert constraints(ProgressiveCoding([0.5, 0.6]), k1=0.0) == (
         Constraint("rate_nats_per_dim", 0.5, 1),
         Constraint("rate_nats_per_dim", 0.6, 3),
     )
 
 
+def test_the_lagrangian_weighs_each_gap_and_keeps_the_size_of_the_gradient():
+    gaps = tf.constant([[0.5, -1.0], [0.1, 0.2]])
+    terms = ObjectiveTerms(tf.constant([2.0, 4.0]), None, None, {}, gaps)
+    found = lagrangian(terms, tf.constant([3.0, 0.5]))
+    each = np.array([2.0 + 3.0 * 0.5 - 0.5 * 1.0, 4.0 + 3.0 * 0.1 + 0.5 * 0.2])
+    np.testing.assert_allclose(found, each.mean() / (1.0 + 3.5), rtol=1e-6)
+    assert lagrangian(terms, None) == 3.0
+
+
 def test_targets_in_other_units():
-    (bits,) = ConstrainedRate(rate_target_bits_per_dim=0.5).constraints((1,))
-    assert bits.target == 0.5 * math.log(2.0)
+    assert ConstrainedRate(rate_target_bits_per_dim=0.5).target == 0.5 * math.log(2.0)
     # 20 dB below a peak-to-peak of 2, whose square is 4
-    (psnr,) = ConstrainedDistortion(distortion_target_psnr_db=20.0).constraints((1,))
+    psnr = ConstrainedDistortion(distortion_target_psnr_db=20.0)
     np.testing.assert_allclose(psnr.target, 0.04, rtol=1e-12)
     progressive = ProgressiveCoding(rate_targets_bits_per_dim=[0.5, 1.0])
     np.testing.assert_allclose(progressive.targets, np.log(2.0) * np.array([0.5, 1.0]))
@@ -121,8 +131,8 @@ def test_progressive_targets_grow_and_fit_the_model():
     for targets in ([], 0.1, "0.1"):
         with pytest.raises(UserError, match="expected a list of numbers"):
             ProgressiveCoding(targets)
-    with pytest.raises(UserError, match=r"3 rate targets, but the model decodes 2 .*K = 2, 5"):
-        ProgressiveCoding([0.1, 0.2, 0.3]).constraints((2, 5))
+    with pytest.raises(UserError, match=r"3 rate targets, but the model decodes 2 .*K = 2, 3"):
+        ProgressiveCoding([0.1, 0.2, 0.3])(output(k2=0.0), IMAGES, 0)
 
 
 @pytest.mark.parametrize(
@@ -130,4 +140,4 @@ def test_progressive_targets_grow_and_fit_the_model():
 )
 def test_objectives_of_one_decoder_refuse_models_with_more(objective):
     with pytest.raises(UserError, match=r"prefix_decoders \(K = 1, 2\): .* ProgressiveCoding"):
-        objective.constraints((1, 2, 3))
+        objective(output(k1=0.0, k2=0.0)._replace(nll=tf.zeros(2)), IMAGES, 0)
