@@ -37,12 +37,7 @@ NEGATIVE_ELBO = Quantity(
     "negative_elbo/bits_per_dim",
 )
 NLL = Quantity(
-    "nll_bits_per_dim",
-    "reconstruction term",
-    "bits/dim",
-    4,
-    "-log p(x | z)",
-    "nll/bits_per_dim",
+    "nll_bits_per_dim", "reconstruction term", "bits/dim", 4, "-log p(x | z)", "nll/bits_per_dim"
 )
 RATE = Quantity(
     "rate_bits_per_dim",

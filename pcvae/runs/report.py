@@ -144,15 +144,7 @@ def shape_of(directory, record):
 
 def protocol_of(record):
     """Returns what the numbers of an evaluation hang on, without the numbers."""
-    names = (
-        "data",
-        "split",
-        "num_images",
-        "seed",
-        "weights",
-        "image_shape",
-        "importance_samples",
-    )
+    names = ("data", "split", "num_images", "seed", "weights", "image_shape", "importance_samples")
     return {name: record[name] for name in names if name in record}
 
 

@@ -51,12 +51,7 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
     images, targets = draw("train", count)
     classifier = synthetic_classifier.build_classifier(image_size, seed)
     synthetic_classifier.train_classifier(
-        classifier,
-        images,
-        targets,
-        seed,
-        epochs,
-        progress=progress_of(f"{name}: training, steps"),
+        classifier, images, targets, seed, epochs, progress=progress_of(f"{name}: training, steps")
     )
     num_held_out = count // 10
     right = synthetic_classifier.share_of_numbers_read(classifier, *draw("test", num_held_out))

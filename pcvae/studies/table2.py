@@ -14,6 +14,21 @@ from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
 from pcvae.studies.table_files import write_table
 
 METRICS = ("frechet_distance", "kernel_distance")
+# What the table calls a number, its key in the record, and its form.
+_COLUMNS = (
+    ("dataset", "dataset", ""),
+    ("target D", "distortion_target_mse", ".4g"),
+    ("D_1", "stage1_distortion_mse", ".5f"),
+    ("R_1", "stage1_rate_nats_per_dim", ".5f"),
+    ("bits/dim", "negative_elbo_bits_per_dim", ".4f"),
+    ("base b/d", "baseline_negative_elbo_bits_per_dim", ".4f"),
+    ("FD", "frechet_distance", ".4g"),
+    ("base FD", "baseline_frechet_distance", ".4g"),
+    ("KD", "kernel_distance", ".4g"),
+    ("base KD", "baseline_kernel_distance", ".4g"),
+    ("parameters", "num_parameters", ","),
+    ("seed", "seed", ""),
+)
 
 
 def measure_samples(*, run_dir, num_samples, extractor, seed):
@@ -123,28 +138,13 @@ def _rate_of_first_stage(model, record):
 
 def table2_text(record):
     """Returns the table as text."""
-    names = ("dataset", "target D", "D_1", "R_1", "bits/dim", "base b/d", "FD", "base FD")
-    names = (*names, "KD", "base KD", "parameters", "seed")
     lines = [
         "target D and D_1: mse of stage 1 on [-1, 1]; R_1: its rate in nats/dim; bits/dim: "
         "negative ELBO; FD, KD: Frechet and kernel distance of samples; base: trained end to end",
-        " ".join(f"{name:>10}" for name in names),
+        " ".join(f"{name:>10}" for name, _, _ in _COLUMNS),
     ]
     for row in record["rows"]:
-        cells = (
-            row["dataset"],
-            f"{row['distortion_target_mse']:.4g}",
-            f"{row['stage1_distortion_mse']:.5f}",
-            f"{row['stage1_rate_nats_per_dim']:.5f}",
-            f"{row['negative_elbo_bits_per_dim']:.4f}",
-            f"{row['baseline_negative_elbo_bits_per_dim']:.4f}",
-            f"{row['frechet_distance']:.4g}",
-            f"{row['baseline_frechet_distance']:.4g}",
-            f"{row['kernel_distance']:.4g}",
-            f"{row['baseline_kernel_distance']:.4g}",
-            f"{row['num_parameters']:,}",
-            f"{row['seed']}",
-        )
+        cells = (format(row[key], form) for _, key, form in _COLUMNS)
         lines.append(" ".join(f"{cell:>10}" for cell in cells))
     for item in record["summary"]:
         error = item["frechet_ratio_stderr"]
