@@ -4,11 +4,11 @@ import json
 
 import pytest
 from PIL import Image
-from tests.commands.tiny_steps import TINY, assert_starts_nothing, write_pictures
 
 import pcvae
 from pcvae import models
 from pcvae.cli.commands import pipeline, table2, train
+from tests.cli.tiny_steps import TINY, assert_starts_nothing, write_pictures
 
 STAGE1, STAGE2, MIDDLE, PREFIX = (
     f"experiments/{name}.gin"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from PIL import Image
-from tests.commands.tiny_steps import TINY, assert_starts_nothing, write_pictures
 
 from pcvae.cli.commands import sweep, table1
+from tests.cli.tiny_steps import TINY, assert_starts_nothing, write_pictures
 
 
 @pytest.fixture(scope="module")
