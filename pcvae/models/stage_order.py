@@ -15,19 +15,19 @@ SEEN = (RECONSTRUCTION, FEATURES)
 STAGE_SITE = 2**29
 
 
-def noise_of_stage(noise: Noise, index: int, levels: slice) -> Noise:
+def noise_of_stage(noise: Noise | None, index: int, levels: slice) -> Noise | None:
     """Returns the noise of a stage.
 
     That of the first is the given one, those of the others are apart from it.
 
     Args:
-        noise: of the whole.
+        noise: of the whole; None where nothing is drawn.
         index: number of the stage.
         levels: those of the stage.
     """
     if isinstance(noise, GivenNoise):
         return GivenNoise(noise.arrays[levels])
-    if index == 0:
+    if index == 0 or noise is None:
         return noise
     return SeededNoise(fold_in(noise.seed, STAGE_SITE + index), noise.first_example)
 

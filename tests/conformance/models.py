@@ -1,0 +1,69 @@
+"""The models that every promise is held against: one line each, every class of the registry."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from pcvae import models
+from tests.models import tiny
+
+
+class Entry(NamedTuple):
+    """A tiny model, and the condition that it is given for some images, if any."""
+
+    make: Callable
+    condition: Callable | None = None  # of the number of images
+
+
+def _images(count):
+    return tiny.random_images(count, seed=7)
+
+
+def _small_images(count):
+    return _images(count)[:, ::2, ::2]
+
+
+def _features(count):
+    return np.random.default_rng(3).normal(size=(count, 4, 4, 5)).astype(np.float32)
+
+
+def _labels(count):
+    return np.arange(count, dtype=np.int32) % 3
+
+
+def _staged(see, num_stages, num_frozen=0):
+    stages = [tiny.first_stage()]
+    while len(stages) < num_stages:
+        stages.append(tiny.next_stage(stages, see))
+    return models.StagedVAE(stages, see, num_frozen)
+
+
+def _frozen_prefix():
+    fine = {"encoder_blocks": tiny.ENCODER_WITH_A_FINE_BLOCK}
+    model = tiny.vdvae(unshared_prefix=1, **fine)
+    model.freeze(model.weights_of_prefix(1))
+    return model
+
+
+LABEL = {"kind": "label", "num_classes": 3}
+
+ENTRIES = {
+    "vdvae": Entry(tiny.vdvae),
+    "deterministic_tail": Entry(functools.partial(tiny.vdvae, num_latent_levels=1)),
+    "gaussian": Entry(functools.partial(tiny.vdvae, head="gaussian", decoder_blocks="1x2,4m1")),
+    "readouts": Entry(functools.partial(tiny.vdvae, prefix_decoders=(1,))),
+    "frozen_prefix": Entry(_frozen_prefix),
+    "image": Entry(tiny.conditional, _images),
+    "super_resolution": Entry(
+        functools.partial(tiny.conditional, condition_shape=(2, 2, 3)), _small_images
+    ),
+    "features": Entry(
+        functools.partial(tiny.conditional, condition="features", condition_shape=(4, 4, 5)),
+        _features,
+    ),
+    "label": Entry(functools.partial(tiny.vdvae, condition=LABEL), _labels),
+    "staged": Entry(functools.partial(_staged, "reconstruction", 2, 1)),
+    "staged_by_features": Entry(functools.partial(_staged, "features", 3, 2)),
+}
