@@ -63,6 +63,7 @@ ENTRIES = {
         functools.partial(tiny.conditional, condition="features", condition_shape=(4, 4, 5)),
         _features,
     ),
+    "ladder": Entry(lambda: tiny.random_weights(models.LadderVAE(**tiny.ARGUMENTS))),
     "label": Entry(functools.partial(tiny.vdvae, condition=LABEL), _labels),
     "staged": Entry(functools.partial(_staged, "reconstruction", 2, 1)),
     "staged_by_features": Entry(functools.partial(_staged, "features", 3, 2)),
