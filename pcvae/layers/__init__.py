@@ -9,6 +9,7 @@ from pcvae.layers.readout import GivenLatentLevel, Readout
 from pcvae.layers.residual import BottleneckBlock
 from pcvae.layers.stack import Stack
 from pcvae.layers.top_down import TopDown
+from pcvae.layers.walk import walk_cells, walk_level
 
 __all__ = [
     "HEADS",
@@ -32,4 +33,6 @@ __all__ = [
     "TopDown",
     "VDVAECell",
     "make_head",
+    "walk_cells",
+    "walk_level",
 ]

@@ -1,30 +1,19 @@
 """The top-down walk: every level of latents, coarsest first (Child 2020, figure 3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from pcvae.distributions.gaussian import rate_map_nats
 from pcvae.distributions.noise import Noise
-from pcvae.errors import UserError
 from pcvae.layers.cells import DeterministicLevel, Site, VDVAECell
 from pcvae.layers.levels import DecoderGroup
 from pcvae.layers.plan import Plan
 from pcvae.layers.stack import Stack
 from pcvae.layers.top_down_pass import TopDownPass
+from pcvae.layers.walk import LATENT, check_keep, walk_level
 from pcvae.outputs import Trace
-
-LATENT, PRIOR_NOISE, RATE_MAP = "latent", "prior_noise", "rate_map"
-# What a walk can keep of each level beside its rate, each of the shape of the latent.
-KEPT: dict[str, Callable] = {
-    LATENT: lambda prior, posterior, latent: latent,
-    # The noise that the prior would make the latent of.
-    PRIOR_NOISE: lambda prior, posterior, latent: prior.noise_of(latent),
-    # The rate of each number of the latent, nats.
-    RATE_MAP: lambda prior, posterior, latent: rate_map_nats(posterior, prior),
-}
 
 
 class UnsharedActivations(NamedTuple):
@@ -109,8 +98,7 @@ class TopDown(TopDownPass):
         Raises:
             UserError: a rate map is to be kept of a walk without a posterior.
         """
-        if RATE_MAP in keep and not plan.reads_evidence:
-            raise UserError("rate_map: expected a plan that reads evidence")
+        check_keep(plan, keep)
         columns = []
 
         def run(group, stack, features):
@@ -139,13 +127,7 @@ class TopDown(TopDownPass):
             if condition is not None:
                 h = cell.enter(h, condition)
             site = Site(index, (tf.shape(h)[0], *self.latent_shape(group)))
-            prior, after = cell.prior(h, site)
-            posterior = None
-            if plan.reads_evidence:
-                posterior = cell.posterior(h, prior, evidence, site)
-            latent, rate = plan.draw(site, prior, posterior, noise, *inputs)
-            h = cell.absorb(after, latent)
-            return h, (rate, *(KEPT[name](prior, posterior, latent) for name in keep))
+            return walk_level(cell, h, site, plan, noise, evidence, inputs, keep)
 
         batch = features.shape[0]
         kept_spec = tf.TensorSpec((batch, *self.latent_shape(group)))

@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 
 from pcvae.layers.plan import Given, Mixed, Plan, Posterior, Prior, given_prefix, posterior_prefix
-from pcvae.layers.top_down import LATENT, PRIOR_NOISE, RATE_MAP
+from pcvae.layers.walk import LATENT, PRIOR_NOISE, RATE_MAP
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.composition import frozen_prefix_on, staged_on, staged_vae
 from pcvae.models.conditional import ConditionalVDVAE

@@ -24,7 +24,7 @@ from pcvae.checks import check_integer
 from pcvae.distributions.noise import GivenNoise, make_seed
 from pcvae.errors import UserError
 from pcvae.layers import plan as plans
-from pcvae.layers.top_down import LATENT, PRIOR_NOISE, RATE_MAP
+from pcvae.layers.walk import LATENT, PRIOR_NOISE, RATE_MAP
 from pcvae.models import inputs
 from pcvae.models.batches import COUNT, in_batches
 

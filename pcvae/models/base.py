@@ -12,7 +12,7 @@ from pcvae import units
 from pcvae.distributions.noise import Noise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior, Prior
-from pcvae.layers.top_down import LATENT
+from pcvae.layers.walk import LATENT
 from pcvae.models import keras_fit
 from pcvae.models.arrays import ArrayMethods
 from pcvae.models.batches import BatchRunner

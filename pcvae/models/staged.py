@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_noise
 from pcvae.layers.plan import Plan, Posterior
-from pcvae.layers.top_down import LATENT
+from pcvae.layers.walk import LATENT
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.batches import in_batches
 from pcvae.models.conditions import FEATURES, UNCONDITIONAL, GivenCondition, upsampled

@@ -8,7 +8,7 @@ from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers import Encoder, Posterior, Prior, TopDown
 from pcvae.layers.plan import posterior_prefix
-from pcvae.layers.top_down import LATENT
+from pcvae.layers.walk import LATENT
 
 ENCODER = {"blocks": "8x1,8d2,4x1,4d4,1x1", "width": 6, "width_per_resolution": "4:8,1:10"}
 DECODER = {**ENCODER, "blocks": "1x1,4m1,4x1,8m4", "latent_width": 2}

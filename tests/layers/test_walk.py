@@ -10,7 +10,7 @@ from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers import Encoder, Given, Posterior, Prior, TopDown
 from pcvae.layers.plan import given_prefix, zero_rate
-from pcvae.layers.top_down import LATENT, PRIOR_NOISE, RATE_MAP
+from pcvae.layers.walk import LATENT, PRIOR_NOISE, RATE_MAP
 
 WIDTHS = {"width": 6, "width_per_resolution": "4:8,1:10"}
 BLOCKS = "1x1,4m1,4x3,8m4"

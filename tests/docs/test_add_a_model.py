@@ -1,0 +1,54 @@
+"""The example of docs/add_a_model.md runs as it stands, and keeps the promises."""
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pcvae import models
+from tests.models import tiny
+
+PAGE = Path(__file__).parents[2] / "docs" / "add_a_model.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def example():
+    """The names that the first two blocks define, the cell and the model."""
+    namespace = {"__name__": "example"}
+    for block in BLOCKS[:2]:
+        exec(compile(block, str(PAGE), "exec"), namespace)
+    yield namespace
+    models.registry._MODELS.pop("DenseVAE")
+
+
+def test_every_block_runs(example, tmp_path, capsys):
+    namespace = {**example, "output_folder": tmp_path / "export"}
+    for block in BLOCKS[2:]:
+        exec(compile(block, str(PAGE), "exec"), namespace)
+    assert namespace["samples"].shape == (4, 8, 8, 3)
+    assert "bits/dim" in capsys.readouterr().out
+    assert (tmp_path / "export" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize("latent_widths", [(3,), (3, 2)])
+def test_it_keeps_the_promises_of_the_zoo(example, latent_widths, eagerly):
+    model = tiny.random_weights(example["DenseVAE"](tiny.IMAGE_SHAPE, latent_widths, width=6))
+    images = tiny.random_images(5)
+    latents = model.encode(images, seed=1)
+    whole = model.reconstruct(images, seed=1)
+    np.testing.assert_array_equal(model.decode(latents), whole)
+    for source in ("given", "posterior"):
+        sources = [source] * model.num_levels
+        np.testing.assert_array_equal(model.edit(images, latents, sources, seed=1), whole)
+    noise = model.noise_of(latents)
+    for actual, expected in zip(model.latents_of(noise), latents, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
+    parts = [model.sample(2, seed=3), model.sample(3, seed=3, first_sample=2)]
+    np.testing.assert_array_equal(np.concatenate(parts), model.sample(5, seed=3))
+    np.testing.assert_array_equal(model.reconstruct(images, seed=1, batch_size=2), whole)
+    again = keras.models.clone_model(model)
+    assert again.get_config() == model.get_config()
+    assert again.named_weights.keys() == model.named_weights.keys()
