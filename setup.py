@@ -40,6 +40,7 @@ setup(
     },
     package_data={
         **{gin_package(folder): ["*.gin"] for folder in GIN_FOLDERS},
+        "pcvae": ["py.typed"],
         "pcvae.show": ["templates/*.html"],
     },
     install_requires=[
@@ -68,6 +69,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
+            "basedpyright>=1.30",
             "dill",
             "scikit-learn>=1.5",
             "POT>=0.9.4",

@@ -24,9 +24,11 @@ class Plan(Protocol):
 
     def at(self, levels: slice) -> "Plan":
         """Returns the plan of a part of the levels, as if they were all."""
+        ...
 
     def inputs(self) -> tuple:
         """Returns the tensors [levels, ...] of which `draw` gets the slices of its level."""
+        ...
 
     def draw(
         self,
@@ -40,6 +42,7 @@ class Plan(Protocol):
 
         The rate is KL(q || p), and zero where the latent was not inferred.
         """
+        ...
 
 
 class Posterior(NamedTuple):

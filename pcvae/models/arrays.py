@@ -35,7 +35,7 @@ class ArrayMethods:
     def sample(
         self,
         num_samples: int,
-        temperature: float | Sequence[float] = 1.0,
+        temperature: float | Sequence[float] | np.ndarray = 1.0,
         seed: Any = 0,
         batch_size: int = 64,
         first_sample: int = 0,
@@ -87,7 +87,7 @@ class ArrayMethods:
         images: np.ndarray,
         num_levels: int | None = None,
         seed: Any = 0,
-        temperature: float | Sequence[float] = 0.0,
+        temperature: float | Sequence[float] | np.ndarray = 0.0,
         batch_size: int = 64,
         condition: Any = None,
         decoder: str | None = None,
@@ -137,7 +137,7 @@ class ArrayMethods:
         self,
         latents: Sequence[np.ndarray],
         seed: Any = 0,
-        temperature: float | Sequence[float] = 0.0,
+        temperature: float | Sequence[float] | np.ndarray = 0.0,
         batch_size: int = 64,
         condition: Any = None,
         decoder: str | None = None,
@@ -179,7 +179,7 @@ class ArrayMethods:
         latents: Sequence[np.ndarray],
         sources: Sequence[str],
         seed: Any = 0,
-        temperature: float | Sequence[float] = 0.0,
+        temperature: float | Sequence[float] | np.ndarray = 0.0,
         batch_size: int = 64,
         condition: Any = None,
     ) -> np.ndarray:
@@ -271,7 +271,7 @@ class ArrayMethods:
         graph = self._runner.graph("rate_maps", rate_maps, self._runner.images)
         return list(self._runner.on_images(graph, images, batch_size, seed, condition))
 
-    def temperatures(self, temperature: float | Sequence[float]) -> np.ndarray:
+    def temperatures(self, temperature: float | Sequence[float] | np.ndarray) -> np.ndarray:
         """Returns one temperature per level."""
         return inputs.checked_temperatures(temperature, self.num_levels)
 

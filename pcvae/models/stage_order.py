@@ -1,9 +1,11 @@
 """How the stages of a `StagedVAE` follow each other: noise, conditions, what fits together."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from pcvae.distributions.noise import GivenNoise, Noise, SeededNoise, fold_in
+from pcvae.distributions.noise import GivenNoise, SeededNoise, fold_in
 from pcvae.errors import UserError
 from pcvae.models.conditions import FEATURES, IMAGE
 from pcvae.models.inputs import checked_temperatures
@@ -15,13 +17,13 @@ SEEN = (RECONSTRUCTION, FEATURES)
 STAGE_SITE = 2**29
 
 
-def noise_of_stage(noise: Noise | None, index: int, levels: slice) -> Noise | None:
+def noise_of_stage(noise: Any, index: int, levels: slice) -> Any:
     """Returns the noise of a stage.
 
     That of the first is the given one, those of the others are apart from it.
 
     Args:
-        noise: of the whole; None where nothing is drawn.
+        noise: a `SeededNoise` or `GivenNoise` of the whole; None where nothing is drawn.
         index: number of the stage.
         levels: those of the stage.
     """

@@ -210,7 +210,7 @@ class StagedVAE(HierarchicalModel):
     def _noise(self, noise, index):
         return noise_of_stage(noise, index, self._slice(index))
 
-    def earlier_pass(self, images: tf.Tensor, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
+    def earlier_pass(self, images: tf.Tensor, noise: Noise) -> tuple[Any, tf.Tensor]:
         """Returns what the last stage is given for images, from the posterior of the others.
 
         Args:

@@ -22,14 +22,17 @@ class Cell(Protocol):
 
     def prior(self, h: tf.Tensor, site: Site) -> tuple[DiagonalGaussian, tf.Tensor]:
         """Returns p(z_i | z_<i), and h after the prior's residual."""
+        ...
 
     def posterior(
         self, h: tf.Tensor, prior: DiagonalGaussian, evidence: Any, site: Site
     ) -> DiagonalGaussian:
         """Returns q(z_i | x, z_<i) from h before the prior's residual; it sees the prior."""
+        ...
 
     def absorb(self, h: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
         """Returns h with z_i in it."""
+        ...
 
 
 class ConvolutionalLevel(keras.layers.Layer):
