@@ -48,7 +48,8 @@ def _run(code, cwd, path):
 def test_the_build_holds_every_module_gin_file_and_template(built):
     modules = {path.relative_to(ROOT) for path in (ROOT / "pcvae").rglob("*.py")}
     templates = {path.relative_to(ROOT) for path in (ROOT / "pcvae").rglob("templates/*.html")}
-    expected = modules | templates | {Path("pcvae", "gin", path) for path in GIN_FILES}
+    typed = {Path("pcvae", "py.typed")}
+    expected = modules | templates | typed | {Path("pcvae", "gin", path) for path in GIN_FILES}
     files = (path for path in built.rglob("*") if path.is_file())
     assert {path.relative_to(built) for path in files} == expected
     assert GIN_FILES
