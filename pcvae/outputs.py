@@ -18,7 +18,7 @@ class Trace(NamedTuple):
 
 
 class VDVAEOutput(NamedTuple):
-    """What a hierarchical VAE gives for a batch of images."""
+    """What a hierarchical VAE returns for a batch of images."""
 
     head_params: tf.Tensor  # [batch, height, width, parameters of the head]
     reconstruction: tf.Tensor  # [batch, height, width, channels], mean of the head, in [-1, 1]
@@ -41,7 +41,7 @@ class Constraint(NamedTuple):
 
 
 class ObjectiveTerms(NamedTuple):
-    """What an objective gives for a batch. The rate is the true one, whatever the loss does."""
+    """What an objective returns for a batch. The rate is the true one, whatever the loss does."""
 
     loss: tf.Tensor  # [batch] what is minimised, nats per dimension unless the objective says so
     rate: tf.Tensor  # [batch] nats

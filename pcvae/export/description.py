@@ -85,7 +85,7 @@ def describe(model, options, error):
     Args:
         model: the model.
         options: dict with weights_dtype, batch_size, xla and stablehlo_num_samples.
-        error: what `measure_error` gives, or None for an export that is exact.
+        error: what `measure_error` returns, or None for an export that is exact.
     """
     shapes = zip(level_names(model), model.latent_shapes, strict=True)
     condition = model.condition

@@ -11,7 +11,7 @@ def staged_on(image_shape, first_stage, stage_fn, later_stages_see=RECONSTRUCTIO
     Args:
         image_shape: (height, width, channels) of the data.
         first_stage: the trained model: a `VDVAE`, or a `StagedVAE` that gets one stage more.
-        stage_fn: called with image_shape, condition and condition_shape; gives the
+        stage_fn: called with image_shape, condition and condition_shape; returns the
             `ConditionalVDVAE`.
         later_stages_see: see `StagedVAE`.
 
@@ -48,9 +48,9 @@ def staged_vae(
     number of trainable parameters as `staged_on` (Shu and Ermon 2022, section 5.1).
 
     Args:
-        first_stage_fn: called with image_shape; gives the unconditional first stage.
+        first_stage_fn: called with image_shape; returns the unconditional first stage.
         later_stage_fns: a list; each is called with image_shape, condition and condition_shape,
-            and gives a `ConditionalVDVAE`.
+            and returns a `ConditionalVDVAE`.
         later_stages_see: see `StagedVAE`.
         image_shape: (height, width, channels) of the data.
 
@@ -72,7 +72,7 @@ def frozen_prefix_on(image_shape, first_stage, model_fn):
     Args:
         image_shape: (height, width, channels) of the data.
         first_stage: the trained `VDVAE`, with latents on the levels of the prefix alone.
-        model_fn: called with image_shape; gives a `VDVAE` with ``unshared_prefix`` of as many
+        model_fn: called with image_shape; returns a `VDVAE` with ``unshared_prefix`` of as many
             levels, and with layer strings and widths of the first stage.
 
     Returns:

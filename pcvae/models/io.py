@@ -32,7 +32,7 @@ def read_model(path, shapes_fn=None):
 
     Args:
         path: the file.
-        shapes_fn: called without arguments; gives {name: shape} of the weights that the model is
+        shapes_fn: called without arguments; returns {name: shape} of the weights that the model is
             to hold, which are compared before its memory is taken. None for any weights that the
             machine can hold.
 

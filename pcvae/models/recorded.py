@@ -1,7 +1,7 @@
 """The record of a model that somebody else may have written: plain values, and sizes that fit.
 
-Keras' own reader of configurations finds classes and modules by the names in a file. Nothing here
-does: a record holds numbers, words and lists for arguments of classes that stand in a table.
+Keras' own reader imports whatever classes and modules a file names. This one does not: a record may
+hold only numbers, strings and lists, as arguments of registered classes.
 """
 
 import inspect
@@ -87,7 +87,7 @@ def weight_shapes(make):
     """Returns {name: shape} of the weights of a model without taking their memory.
 
     Args:
-        make: called without arguments; gives a model with `named_weights`.
+        make: called without arguments; returns a model with `named_weights`.
 
     Raises:
         Exception: whatever making the model raises.
@@ -103,7 +103,8 @@ def weight_shapes(make):
             except Exception as error:
                 errors.append(error)
 
-    # Keras lists such variables for later, thread by thread: theirs ends here.
+    # Keras keeps a list of uninitialised variables per thread. In a thread of its own the list
+    # ends with the thread, and no later code initialises these variables.
     thread = threading.Thread(target=build)
     thread.start()
     thread.join()

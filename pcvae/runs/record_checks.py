@@ -1,7 +1,7 @@
-"""Checks of the records of a run directory, which an editor or another program may have changed.
+"""Checks the records of a run directory, which somebody may have edited.
 
-Each function returns what is wrong, as the end of a line, or None: a number has to be a number, a
-list to hold one for each level.
+Each function returns what is wrong as the end of an error line, or None. Numbers have to be
+numbers, and a list needs one entry per level.
 """
 
 from pcvae.checks import is_number_or_none

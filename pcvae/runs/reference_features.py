@@ -30,7 +30,7 @@ def reference_features(images, data_sha256, extractor, batch_size, progress=None
 
     Args:
         images: uint8 array-like [num_images, height, width, channels].
-        data_sha256: what `images_sha256` gives for them.
+        data_sha256: what `images_sha256` returns for them.
         extractor: a `FeatureExtractor` that was checked for them.
         batch_size: images at once over all replicas.
         progress: see `measure.collect_features`.
