@@ -37,9 +37,9 @@ class GradientUpdate:
     The published VDVAE skips an update when the global gradient norm exceeds a fixed number, and
     training can then stop for good. Here (ours) the limit is ``skip_factor`` times the median of
     the last ``skip_window`` finite norms. Skipped norms count, so that the median follows a
-    lasting change. Nothing is skipped before 20 norms are known. After ``max_consecutive_skips`` skips in a
-    row the next finite update is applied, clipped. An update with a non-finite norm is always
-    skipped. A skipped update changes neither weights, nor optimizer slots, nor averages.
+    lasting change. Nothing is skipped before 20 norms are known. After ``max_consecutive_skips``
+    skips in a row the next finite update is applied, clipped. An update with a non-finite norm is
+    always skipped. A skipped update changes neither weights, nor optimizer slots, nor averages.
 
     The average of a weight moves by ``1 - decay`` of the way at each applied update. With
     ``ema_warmup`` (ours) the decay is at most (1 + t) / (10 + t) after t applied updates, so that a
