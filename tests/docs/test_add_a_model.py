@@ -52,3 +52,14 @@ def test_it_keeps_the_promises_of_the_zoo(example, latent_widths, eagerly):
     again = keras.models.clone_model(model)
     assert again.get_config() == model.get_config()
     assert again.named_weights.keys() == model.named_weights.keys()
+
+
+def test_it_computes_in_low_precision(example):
+    """Rates of a bfloat16 model are those of float32 within its eight bits."""
+    rates = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        model = example["DenseVAE"](tiny.IMAGE_SHAPE, (3, 2), width=6, dtype=dtype)
+        assert {cell.compute_dtype for cell in model.cells} == {model.compute_dtype}
+        rates.append(tiny.random_weights(model)(tiny.random_images(3)).rate_per_level)
+    assert rates[1].dtype == "float32"
+    np.testing.assert_allclose(rates[1], rates[0], rtol=0.1)
