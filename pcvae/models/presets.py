@@ -6,6 +6,7 @@ from typing import Any
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
+from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.vdvae import VDVAE
 
 
@@ -76,7 +77,8 @@ def small_vdvae(
         max_width: channels at the coarsest resolutions.
         blocks_per_resolution: see `small_layer_strings`.
         levels_per_resolution: see `small_layer_strings`.
-        condition: None, or the kind of a condition; see `make_condition`.
+        condition: None, or the kind of a condition; see `make_condition`. A `VDVAE` with one is a
+            `ConditionalVDVAE`.
         condition_shape: of an image or of features; see `make_condition`.
         num_classes: of labels.
         model_class: `VDVAE`, or one with another cell.
@@ -112,11 +114,16 @@ def small_vdvae(
         "num_mixtures": 3,
         **fields,
     }
-    if condition is not None:
-        arguments["condition"] = {
-            "kind": condition,
-            "shape": condition_shape,
-            "num_classes": num_classes,
-            "encoder_blocks": encoder_blocks,
-        }
+    if condition is None:
+        return model_class(**arguments)
+    if model_class is VDVAE:
+        # The class by which conditional models are known in records.
+        given = {"condition_shape": condition_shape, "num_classes": num_classes}
+        return ConditionalVDVAE(condition=condition, **given, **arguments)
+    arguments["condition"] = {
+        "kind": condition,
+        "shape": condition_shape,
+        "num_classes": num_classes,
+        "encoder_blocks": encoder_blocks,
+    }
     return model_class(**arguments)
