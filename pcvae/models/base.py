@@ -14,6 +14,7 @@ from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior, Prior
 from pcvae.layers.walk import LATENT
 from pcvae.models import keras_fit
+from pcvae.models.architecture import Architecture
 from pcvae.models.arrays import ArrayMethods
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
@@ -44,6 +45,8 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
     """
 
     head: keras.layers.Layer
+    # Of a convolutional model; readouts take their form from it.
+    architecture: Architecture | None = None
 
     def __init__(
         self, image_shape: Sequence[int], condition: Condition | None = None, **kwargs: Any
@@ -91,10 +94,6 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
             UserError: the levels of the prefix share variables with later ones.
         """
         raise UserError(f"{type(self).__name__} does not say what the weights of a prefix are")
-
-    def make_readout(self, num_levels: int) -> keras.layers.Layer:
-        """Returns a new decoder d_K of the prefix z_1:K: latents to an image in [-1, 1]."""
-        raise UserError(f"{type(self).__name__} has no decoders of prefixes")
 
     def pixel_noise(self, noise: Noise) -> Noise:
         """Returns the noise that the head draws pixels with."""

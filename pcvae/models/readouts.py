@@ -4,7 +4,6 @@ The distortion of a prefix is D_k = min over d of E||x - d(z_1:k)||^2 with q as 
 2022, section 3), so it takes a decoder of its own for each prefix.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, Self
@@ -25,9 +24,8 @@ from pcvae.models.registry import register
 from pcvae.models.weights import named_weights
 from pcvae.outputs import VDVAEOutput
 
-# The fields of an architecture that the readouts of a model share with it.
+# The fields of an architecture that the readouts of a model share with it, beside the layer string.
 _SHARED = (
-    "decoder_blocks",
     "width",
     "latent_width",
     "bottleneck",
@@ -50,6 +48,26 @@ def prefixes_of(model, prefixes=None):
     """
     prefixes = model.prefixes if prefixes is None else prefixes
     return prefix_lengths(prefixes, model.level_resolutions)
+
+
+def make_readout(made_of: Architecture, num_levels: int, channels: int, dtype: Any) -> Readout:
+    """Returns a new decoder d_K of a prefix, not built yet, in the form of a model's own decoder.
+
+    Args:
+        made_of: the `Architecture` of the model.
+        num_levels: K.
+        channels: of the images.
+        dtype: policy of the layer.
+    """
+    shared = {name: getattr(made_of, name) for name in _SHARED}
+    return Readout(
+        made_of.decoder_blocks,
+        num_latent_levels=num_levels,
+        channels=channels,
+        dtype=dtype,
+        name=f"prefix_decoder_{num_levels:03d}",
+        **shared,
+    )
 
 
 @register
@@ -80,18 +98,10 @@ class PrefixDecoders(keras.Model):
         made_of = Architecture.of(fields, type(self).__name__)
         self.image_shape = tuple(map(int, image_shape))
         self.prefixes = prefix_lengths(prefixes, resolutions_of(made_of))
-        self._fields = {name: getattr(made_of, name) for name in _SHARED}
-        self._num_latent_levels = made_of.num_latent_levels
+        self._made_of = made_of
+        channels = self.image_shape[-1]
         self.decoders = [
-            Readout(
-                self._fields["decoder_blocks"],
-                num_latent_levels=length,
-                channels=self.image_shape[-1],
-                dtype=self.dtype_policy,
-                name=f"prefix_decoder_{length:03d}",
-                **{name: self._fields[name] for name in _SHARED[1:]},
-            )
-            for length in self.prefixes
+            make_readout(made_of, length, channels, self.dtype_policy) for length in self.prefixes
         ]
         self.build()
 
@@ -106,7 +116,8 @@ class PrefixDecoders(keras.Model):
             prefixes: see the constructor; by default each prefix at which a resolution is complete.
 
         Raises:
-            UserError: the model is one of several stages, or is given a condition.
+            UserError: the model is one of several stages, is given a condition, or has no
+                `Architecture`.
         """
         if len(model.stage_ends) > 1 or model.condition is not None:
             raise UserError(
@@ -114,10 +125,14 @@ class PrefixDecoders(keras.Model):
                 "stage alone: fit those of a first stage on its own run (--run_dir), and leave "
                 "--refit_steps out here"
             )
-        made_of = dataclasses.asdict(model.architecture)
-        fields = {name: made_of[name] for name in (*_SHARED, "num_latent_levels")}
-        dtype = model.dtype_policy.name
-        return cls(prefixes_of(model, prefixes), model.image_shape, dtype=dtype, **fields)
+        made_of = model.architecture
+        if made_of is None:
+            raise UserError(
+                f"{model.name}: decoders of prefixes take their form from the architecture of a "
+                f"convolutional model, {type(model).__name__} has none"
+            )
+        lengths, dtype = prefixes_of(model, prefixes), model.dtype_policy.name
+        return cls(lengths, model.image_shape, dtype=dtype, **_fields(made_of))
 
     @property
     def named_weights(self) -> dict:
@@ -148,13 +163,18 @@ class PrefixDecoders(keras.Model):
             "dtype": self.dtype_policy.name,
             "prefixes": list(self.prefixes),
             "image_shape": list(self.image_shape),
-            "num_latent_levels": self._num_latent_levels,
-            **self._fields,
+            **_fields(self._made_of),
         }
 
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _fields(made_of):
+    """Returns the fields of an architecture from which its readouts are made again."""
+    names = ("decoder_blocks", *_SHARED, "num_latent_levels")
+    return {name: getattr(made_of, name) for name in names}
 
 
 class RefittedPrefixes:

@@ -14,12 +14,12 @@ from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import make_head
 from pcvae.layers.levels import parse_encoder_blocks
 from pcvae.layers.plan import Plan
-from pcvae.layers.readout import Readout
 from pcvae.layers.top_down import TopDown, UnsharedActivations
 from pcvae.models.architecture import Architecture, check_shapes, inner_prefixes
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition, make_condition
 from pcvae.models.description import Level, LevelRow, StageDescription
+from pcvae.models.readouts import make_readout
 from pcvae.models.registry import register
 from pcvae.outputs import Trace
 
@@ -102,7 +102,9 @@ class VDVAE(HierarchicalModel):
         encoders = [self.prefix_encoder, self.encoder] if self.prefix_encoder else [self.encoder]
         encoder_groups = [group for encoder in encoders for group in encoder.groups]
         check_shapes(self.image_shape, encoder_groups, self.decoder.groups)
-        self.prefix_decoders = [self.make_readout(k) for k in readout_lengths]
+        self.prefix_decoders = [
+            make_readout(made_of, k, channels, self.dtype_policy) for k in readout_lengths
+        ]
         self.head = make_head(
             made_of.head,
             channels,
@@ -156,22 +158,6 @@ class VDVAE(HierarchicalModel):
         keep: Sequence[str] = (),
     ) -> Trace:
         return self.decoder.walk(num_images, plan, noise, evidence, condition.maps, keep)
-
-    def make_readout(self, num_levels: int) -> Readout:
-        made_of = self.architecture
-        return Readout(
-            made_of.decoder_blocks,
-            width=made_of.width,
-            num_latent_levels=num_levels,
-            channels=self.image_shape[-1],
-            latent_width=made_of.latent_width,
-            bottleneck=made_of.bottleneck,
-            width_per_resolution=made_of.width_per_resolution,
-            no_bias_above=made_of.no_bias_above,
-            unroll=made_of.unroll,
-            dtype=self.dtype_policy,
-            name=f"prefix_decoder_{num_levels:03d}",
-        )
 
     def weights_of_prefix(self, num_levels: int) -> dict:
         """See `HierarchicalModel`. The learned start of a resolution counts where it begins.

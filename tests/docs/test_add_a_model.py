@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pcvae import models
+from pcvae.errors import UserError
 from tests.models import tiny
 
 PAGE = Path(__file__).parents[2] / "docs" / "add_a_model.md"
@@ -63,3 +64,8 @@ def test_it_computes_in_low_precision(example):
         rates.append(tiny.random_weights(model)(tiny.random_images(3)).rate_per_level)
     assert rates[1].dtype == "float32"
     np.testing.assert_allclose(rates[1], rates[0], rtol=0.1)
+
+
+def test_decoders_of_prefixes_say_what_the_model_lacks(example):
+    with pytest.raises(UserError, match="DenseVAE has none"):
+        models.PrefixDecoders.for_model(example["DenseVAE"](tiny.IMAGE_SHAPE))
