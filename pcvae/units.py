@@ -74,6 +74,11 @@ def images_from_levels(levels, bit_depth):
     return tf.cast(tf.floor(scaled + 0.5), tf.uint8)
 
 
+def images_from_signed(signed, bit_depth=8):
+    """Rounds pixels on [-1, 1] to the nearest level, as uint8 images: [...] -> uint8 [...]."""
+    return images_from_levels(levels_from_signed(signed, bit_depth), bit_depth)
+
+
 def signed_from_levels(levels, bit_depth):
     """Places pixel levels in [-1, 1]: [...] in [0, 2^b - 1] -> float32 [...]."""
     return tf.cast(levels, tf.float32) * (2.0 / max_level(bit_depth)) - 1.0

@@ -12,6 +12,7 @@ from pcvae import units
 from pcvae.distributions.noise import Noise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior, Prior
+from pcvae.layers.top_down_pass import batch_size_of
 from pcvae.layers.walk import LATENT
 from pcvae.models import keras_fit
 from pcvae.models.architecture import Architecture
@@ -161,8 +162,7 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
         if self.condition is not None and condition is None and images is not None:
             condition = self.condition.natural(images)
         given = self.read_condition(condition)
-        if num_images is None:
-            num_images = images.shape[0] or tf.shape(images)[0]
+        num_images = batch_size_of(images) if num_images is None else num_images
         evidence = self.evidence(images, given) if plan.reads_evidence else None
         return self.walk(plan, noise, num_images, evidence, given, keep)
 
@@ -187,12 +187,9 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
         keep_latents: bool = False,
         pointwise: bool = False,
     ) -> VDVAEOutput:
-        """Draws every latent from the posterior; see `trace`.
+        """Draws every latent from the posterior; see `trace` for images, noise and condition.
 
         Args:
-            images: uint8 [batch, height, width, channels].
-            noise: as in `trace`.
-            condition: as in `trace`.
             keep_latents: whether the output holds the latents.
             pointwise: see `Posterior`.
         """
@@ -217,8 +214,7 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
 
     def rounded(self, signed: tf.Tensor) -> tf.Tensor:
         """Rounds pixels on [-1, 1] to uint8 images of the model's bit depth."""
-        depth = self.head.bit_depth
-        return units.images_from_levels(units.levels_from_signed(signed, depth), depth)
+        return units.images_from_signed(signed, self.head.bit_depth)
 
     def read_condition(self, condition: Any) -> GivenCondition:
         """Returns a batch of conditions as `walk` and `evidence` take it.
@@ -267,21 +263,26 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
         return named_weights(self)
 
     @property
+    def frozen_names(self) -> frozenset[str]:
+        """Names of the weights that are held; see `freeze`."""
+        return self._frozen_names
+
+    @property
     def trained_weights(self) -> dict:
         """{name: variable} of the weights that training moves."""
-        return {k: v for k, v in self.named_weights.items() if k not in self._frozen_names}
+        return {k: v for k, v in self.named_weights.items() if k not in self.frozen_names}
 
     @property
     def frozen_weights(self) -> dict:
         """{name: variable} of the weights that stay as they are; see `freeze`."""
-        return {k: v for k, v in self.named_weights.items() if k in self._frozen_names}
+        return {k: v for k, v in self.named_weights.items() if k in self.frozen_names}
 
     def freeze(self, names: Iterable[str]) -> None:
-        """Holds weights by name, whatever trains the model; they also stop being trainable."""
-        weights = self.named_weights
-        self._frozen_names = frozenset(names)
-        for name in self._frozen_names:
+        """Holds weights by name, too; whatever trains the model, they are no longer trainable."""
+        names, weights = frozenset(names), self.named_weights
+        for name in names:
             weights[name].trainable = False
+        self._frozen_names |= names
 
     def twin(self) -> Self:
         """Returns a model of the same configuration, with equal frozen weights and fresh others."""

@@ -174,7 +174,7 @@ class ImageCondition(FeaturesCondition):
         return super().read(layer, side, condition)
 
     def rounded(self, condition):
-        return units.images_from_levels(units.levels_from_signed(condition, 8), 8)
+        return units.images_from_signed(condition)
 
     def natural(self, images):
         """Returns the smaller image, uint8: each pixel is the mean of a square, rounded."""

@@ -255,7 +255,7 @@ class RefittedPrefixes:
         def reconstruct(images, seed, first_image):
             output = self(images, SeededNoise(seed, first_image))
             return {
-                k: units.images_from_levels(units.levels_from_signed(image, 8), 8)
+                k: units.images_from_signed(image)
                 for k, image in output.prefix_reconstructions.items()
             }
 

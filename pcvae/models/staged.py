@@ -1,7 +1,7 @@
 """Several models as one: each stage is conditioned on what the stages before it have made."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import keras
@@ -43,7 +43,7 @@ class StagedVAE(HierarchicalModel):
         later_stages_see: what a later stage is given: "reconstruction", the image that the stage
             before it makes of its latents (the paper), or "features", the latents z_1:K of all
             stages before it, repeated up to the size of the image.
-        num_frozen_stages: how many of the first stages are held; see `freeze_stages`.
+        frozen: names of weights that are held, beside what the stages hold; see `freeze`.
 
     Raises:
         UserError: the stages do not fit together.
@@ -53,7 +53,7 @@ class StagedVAE(HierarchicalModel):
         self,
         stages: Sequence[HierarchicalModel],
         later_stages_see: str = RECONSTRUCTION,
-        num_frozen_stages: int = 0,
+        frozen: Iterable[str] = (),
         *,
         name: str = "staged_vae",
         dtype: Any = None,
@@ -62,7 +62,7 @@ class StagedVAE(HierarchicalModel):
         super().__init__(stages[0].image_shape, name=name, dtype=dtype)
         self.stages, self.later_stages_see = list(stages), later_stages_see
         self.built = True
-        self.freeze_stages(num_frozen_stages)
+        self.freeze(frozen)
 
     @property
     def head(self) -> keras.layers.Layer:
@@ -99,9 +99,24 @@ class StagedVAE(HierarchicalModel):
             weights |= {f"stage_{index}/{name}": weight for name, weight in own.items()}
         return weights
 
+    @property
+    def frozen_names(self) -> frozenset[str]:
+        """Names of the weights that are held, by the whole or by their stages."""
+        held = (
+            f"stage_{index}/{name}"
+            for index, stage in enumerate(self.stages)
+            for name in stage.frozen_names
+        )
+        return super().frozen_names.union(held)
+
+    @property
+    def num_frozen_stages(self) -> int:
+        """Number of the first stages that are held whole."""
+        trained = {int(name.split("/")[0].removeprefix("stage_")) for name in self.trained_weights}
+        return min(trained, default=len(self.stages))
+
     def freeze_stages(self, num_stages: int) -> None:
         """Holds the first stages; the trainers then move the others alone."""
-        self.num_frozen_stages = num_stages
         roots = tuple(f"stage_{index}/" for index in range(num_stages))
         self.freeze([name for name in self.named_weights if name.startswith(roots)])
 
@@ -110,7 +125,7 @@ class StagedVAE(HierarchicalModel):
         frozen = self.num_frozen_stages
         fresh = [stage.twin() for stage in self.stages[frozen:]]
         stages = [*self.stages[:frozen], *fresh]
-        return type(self)(stages, self.later_stages_see, frozen, name=self.name)
+        return type(self)(stages, self.later_stages_see, self._frozen_names, name=self.name)
 
     def pixel_noise(self, noise: Noise) -> Noise:
         """Returns the noise that the head of the last stage draws pixels with."""
@@ -265,9 +280,7 @@ class StagedVAE(HierarchicalModel):
             "stages": stages,
             "later_stages_see": self.later_stages_see,
         }
-        if self.num_frozen_stages:
-            config["num_frozen_stages"] = self.num_frozen_stages
-        return config
+        return {**config, "frozen": sorted(self._frozen_names)} if self._frozen_names else config
 
     @classmethod
     def from_config(cls, config: dict) -> Self:

@@ -37,7 +37,9 @@ def _staged(see, num_stages, num_frozen=0):
     stages = [tiny.first_stage()]
     while len(stages) < num_stages:
         stages.append(tiny.next_stage(stages, see))
-    return models.StagedVAE(stages, see, num_frozen)
+    model = models.StagedVAE(stages, see)
+    model.freeze_stages(num_frozen)
+    return model
 
 
 def _frozen_prefix():

@@ -1,5 +1,8 @@
 """Stages as one model: chain rule, prefixes, noise, freezing, what a later stage sees."""
 
+import copy
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -188,3 +191,35 @@ def test_a_temperature_a_stage_is_one_for_each_of_its_levels(model):
         temperatures_of_stages(model, (0.5, 1.0, 1.0))
     with pytest.raises(UserError, match="this model has one stage"):
         temperatures_of_stages(tiny.vdvae(), (0.5,))
+
+
+def held_in_part(way):
+    """A composed model of which some weights of the second stage are held."""
+    first = tiny.first_stage()
+    second = tiny.next_stage([first])
+    names = [name for name in second.named_weights if name.startswith("encoder/")]
+    if way == "inside":
+        second.freeze(names)
+        return StagedVAE([first, second])
+    model = StagedVAE([first, second])
+    model.freeze([f"stage_1/{name}" for name in names])
+    return model
+
+
+@pytest.mark.parametrize("way", ["inside", "by_the_whole"])
+def test_weights_held_in_a_stage_are_held_by_the_whole_and_by_what_comes_of_it(way):
+    model = held_in_part(way)
+    assert model.frozen_names == {n for n in model.named_weights if n.startswith("stage_1/encoder")}
+    assert not model.trained_weights.keys() & model.frozen_names
+    assert model.num_frozen_stages == 0
+    for other in (model.twin(), copy.deepcopy(model), keras.models.clone_model(model)):
+        assert other.frozen_names == model.frozen_names
+        assert not any(weight.trainable for weight in other.frozen_weights.values())
+
+
+def test_freezing_more_keeps_what_was_frozen():
+    model = held_in_part("inside")
+    before = model.frozen_names
+    model.freeze_stages(1)
+    assert model.frozen_names == before | {f"stage_0/{n}" for n in model.stages[0].named_weights}
+    assert model.num_frozen_stages == 1
