@@ -26,7 +26,7 @@ ARROWS = {
     "measure": {"models", "objectives", "units", "distributions", "quantities", "tables"},
     "quantities": {"tables"},
     "export": {"models", "distributions"},
-    "objectives": {"outputs", "units", "distributions", "variables"},
+    "objectives": {"outputs", "units", "distributions", "variables", "quantities"},
     "models": {"layers", "distributions", "outputs", "units"},
     "layers": {"distributions", "outputs", "units"},
     "distributions": {"units"},

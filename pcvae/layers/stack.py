@@ -187,7 +187,7 @@ class Stack(keras.layers.Layer):
 
 
 def _named_variables(block):
-    """Returns (name within the block, variable, its initializer or None), trained ones first."""
+    """Returns (name within the block, variable, its initializer or None) of each variable."""
     prefix = f"{block.path}/"
     named = [
         (variable.path.removeprefix(prefix).replace("/", "_"), variable, initializer)
@@ -205,12 +205,11 @@ def variables_of(layer: keras.layers.Layer) -> Iterator[tuple]:
         id(variable): getattr(layer, f"{variable.name}_initializer", None)
         for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
     }
-    own = {id(variable): variable for variable in layer.variables}
     for inner in layer._layers:
         for variable, initializer in variables_of(inner):
             initializers[id(variable)] = initializer
-    for key, variable in own.items():
-        yield variable, initializers.get(key)
+    for variable in layer.variables:
+        yield variable, initializers.get(id(variable))
 
 
 def _levelwise(initializer, count):

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
-from pcvae.checks import check_integer
+from pcvae.checks import check_counts
 from pcvae.errors import UserError
 from pcvae.layers.levels import (
     level_resolutions,
@@ -57,16 +57,29 @@ class Architecture:
     unshared_prefix: int | str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("width", "latent_width", "num_mixtures"):
-            check_integer(name, getattr(self, name), 1)
+        check_counts(
+            width=self.width, latent_width=self.latent_width, num_mixtures=self.num_mixtures
+        )
         # Plain values, as a record on disk holds them.
         settle = object.__setattr__
         settle(self, "width_per_resolution", widths_notation(self.width_per_resolution))
         settle(self, "split_levels", list(self.split_levels))
         if self.unshared_prefix is not None:
-            resolutions = level_resolutions(parse_decoder_blocks(self.decoder_blocks))
-            length = prefix_length(self.unshared_prefix, resolutions, "unshared_prefix")
+            length = prefix_length(self.unshared_prefix, self._resolutions, "unshared_prefix")
             settle(self, "unshared_prefix", length)
+
+    @property
+    def _resolutions(self):
+        """The resolution of each level, those without latents included."""
+        return level_resolutions(parse_decoder_blocks(self.decoder_blocks))
+
+    @property
+    def latent_resolutions(self) -> tuple[int, ...]:
+        """The resolution of each level with latents, coarsest first."""
+        if self.num_latent_levels is None:
+            return self._resolutions
+        prefix = self.num_latent_levels
+        return self._resolutions[: prefix_length(prefix, self._resolutions, "num_latent_levels")]
 
     @classmethod
     def as_arguments(cls, function: Function) -> Function:
@@ -107,7 +120,7 @@ class Architecture:
     @property
     def cuts(self) -> tuple[int, ...]:
         """The levels that start a stack: those asked for, and the end of an unshared prefix."""
-        total = len(level_resolutions(parse_decoder_blocks(self.decoder_blocks)))
+        total = len(self._resolutions)
         cuts = {*self.split_levels}
         if self.unshared_prefix not in (None, total):
             cuts.add(self.unshared_prefix)
@@ -124,7 +137,7 @@ class Architecture:
         """
         if self.unshared_prefix is None:
             return self.encoder_blocks
-        rest = level_resolutions(parse_decoder_blocks(self.decoder_blocks))[self.unshared_prefix :]
+        rest = self._resolutions[self.unshared_prefix :]
         if not rest:
             raise UserError(
                 f"unshared_prefix: expected less than all {self.unshared_prefix} levels, or "
@@ -146,14 +159,6 @@ class Architecture:
         return ",".join(kept)
 
 
-def resolutions_of(made_of: Architecture) -> tuple[int, ...]:
-    """Returns the resolution of each level with latents, coarsest first."""
-    resolutions = level_resolutions(parse_decoder_blocks(made_of.decoder_blocks))
-    if made_of.num_latent_levels is None:
-        return resolutions
-    return resolutions[: prefix_length(made_of.num_latent_levels, resolutions, "num_latent_levels")]
-
-
 def inner_prefixes(prefixes: Sequence[int | str], made_of: Architecture) -> tuple[int, ...]:
     """Returns the lengths of the prefixes that get a readout, ascending.
 
@@ -164,7 +169,7 @@ def inner_prefixes(prefixes: Sequence[int | str], made_of: Architecture) -> tupl
     Raises:
         UserError: there is no such prefix, or it is the whole.
     """
-    resolutions = resolutions_of(made_of)
+    resolutions = made_of.latent_resolutions
     lengths = prefix_lengths(prefixes, resolutions, "prefix_decoders")
     if lengths and lengths[-1] == len(resolutions):
         raise UserError(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pcvae.checks import check_integer
+from pcvae.checks import check_counts, check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
 from pcvae.models.conditional import ConditionalVDVAE
@@ -88,14 +88,12 @@ def small_vdvae(
     Raises:
         UserError: an argument is out of range, or the side does not halve down to 8 or less.
     """
-    sizes = {
-        "width": width,
-        "min_width": min_width,
-        "max_width": max_width,
-        "levels_per_resolution": levels_per_resolution,
-    }
-    for name, value in sizes.items():
-        check_integer(name, value, 1)
+    check_counts(
+        width=width,
+        min_width=min_width,
+        max_width=max_width,
+        levels_per_resolution=levels_per_resolution,
+    )
     check_integer("blocks_per_resolution", blocks_per_resolution, 0)
     side = check_integer("image_shape[0]", image_shape[0], 1)
     encoder_blocks, decoder_blocks = small_layer_strings(

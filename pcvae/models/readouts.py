@@ -17,7 +17,7 @@ from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.levels import prefix_lengths
 from pcvae.layers.readout import Readout
-from pcvae.models.architecture import Architecture, resolutions_of
+from pcvae.models.architecture import Architecture
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.batches import in_batches
 from pcvae.models.registry import register
@@ -97,7 +97,7 @@ class PrefixDecoders(keras.Model):
         super().__init__(name=name, dtype=dtype)
         made_of = Architecture.of(fields, type(self).__name__)
         self.image_shape = tuple(map(int, image_shape))
-        self.prefixes = prefix_lengths(prefixes, resolutions_of(made_of))
+        self.prefixes = prefix_lengths(prefixes, made_of.latent_resolutions)
         self._made_of = made_of
         channels = self.image_shape[-1]
         self.decoders = [

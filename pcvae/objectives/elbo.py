@@ -6,6 +6,7 @@ from pcvae import units
 from pcvae.errors import UserError
 from pcvae.objectives.distortion import own_distortion
 from pcvae.outputs import ObjectiveTerms, VDVAEOutput
+from pcvae.quantities import NEGATIVE_ELBO, NLL
 
 
 class NegativeELBO:
@@ -78,7 +79,7 @@ class NegativeELBO:
             rate=rate,
             distortion=distortion,
             metrics={
-                "negative_elbo/bits_per_dim": units.bits_per_dim(output.nll + rate, image_shape),
-                "nll/bits_per_dim": units.bits_per_dim(output.nll, image_shape),
+                NEGATIVE_ELBO.tag: units.bits_per_dim(output.nll + rate, image_shape),
+                NLL.tag: units.bits_per_dim(output.nll, image_shape),
             },
         )

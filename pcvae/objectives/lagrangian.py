@@ -21,10 +21,10 @@ from pcvae.errors import UserError
 from pcvae.objectives.distortion import mse, own_distortion
 from pcvae.objectives.targets import distortion_target, rate_target, rate_targets
 from pcvae.outputs import Constraint, ObjectiveTerms, VDVAEOutput
+from pcvae.quantities import prefix_distortion_tag
 from pcvae.variables import assign_local, state_variable
 
-RATE = "rate_nats_per_dim"
-DISTORTION = "distortion_mse"
+RATE, DISTORTION = "rate_nats_per_dim", "distortion_mse"
 
 RULES = {
     # Zhao et al. 2018: raw multiplier, dual ascent by RMSProp, projected to a range.
@@ -165,7 +165,7 @@ class ProgressiveCoding:
             loss=tf.add_n(list(distortions.values())),
             rate=rates[own],
             distortion=distortions[own],
-            metrics={f"distortion/prefix_{k:03d}_mse": distortions[k] for k in prefixes},
+            metrics={prefix_distortion_tag(k): distortions[k] for k in prefixes},
             constraint_gaps=tf.stack(gaps, axis=1),
             constraints=tuple(Constraint(RATE, targets[k], k) for k in prefixes),
         )

@@ -5,6 +5,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.objectives.distortion import mse
 from pcvae.outputs import ObjectiveTerms, VDVAEOutput
+from pcvae.quantities import prefix_distortion_tag
 
 
 class PrefixDistortion:
@@ -34,5 +35,5 @@ class PrefixDistortion:
             loss=tf.add_n(list(distortions.values())),
             rate=units.sum_per_example(output.rate_per_level),
             distortion=distortions[max(distortions)],
-            metrics={f"distortion/prefix_{k:03d}_mse": value for k, value in distortions.items()},
+            metrics={prefix_distortion_tag(k): value for k, value in distortions.items()},
         )

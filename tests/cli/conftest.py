@@ -3,11 +3,10 @@
 import sys
 import types
 
-import gin
 import pytest
-from gin import selector_map
 
 import pcvae
+from tests.gin_registry import own_registry  # noqa: F401 - for every test here
 
 runs = types.ModuleType("stand_in_runs")
 data = types.ModuleType("stand_in_data")
@@ -113,19 +112,3 @@ def fails(capsys):
         return captured.err
 
     return call
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch):
-    """Gives a test gin's registry as it is at first: nothing but gin's own names in it."""
-    registry = selector_map.SelectorMap()
-    inverse = {}
-    for selector, configurable in gin.config._REGISTRY.items():
-        if selector.startswith("gin."):
-            registry[selector] = configurable
-            inverse[configurable.wrapped] = configurable
-    gin.clear_config()
-    monkeypatch.setattr(gin.config, "_REGISTRY", registry)
-    monkeypatch.setattr(gin.config, "_INVERSE_REGISTRY", inverse)
-    yield
-    gin.clear_config()

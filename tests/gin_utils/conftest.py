@@ -4,9 +4,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import gin
 import pytest
-from gin import selector_map
+
+from tests.gin_registry import own_registry  # noqa: F401 - for every test here
 
 
 def _load():
@@ -48,19 +48,3 @@ def gin_folder(tmp_path, monkeypatch):
     (tmp_path / "base.gin").write_text(BASE)
     (tmp_path / "exp.gin").write_text("include 'base.gin'\nSTEPS = 5\n")
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch):
-    """Gives a test gin's registry as it is at first: nothing but gin's own names in it."""
-    registry = selector_map.SelectorMap()
-    inverse = {}
-    for selector, configurable in gin.config._REGISTRY.items():
-        if selector.startswith("gin."):
-            registry[selector] = configurable
-            inverse[configurable.wrapped] = configurable
-    gin.clear_config()
-    monkeypatch.setattr(gin.config, "_REGISTRY", registry)
-    monkeypatch.setattr(gin.config, "_INVERSE_REGISTRY", inverse)
-    yield
-    gin.clear_config()
