@@ -12,7 +12,7 @@ class UserError(ValueError):
 class StepFailed(Exception):
     """A command that is a step of another one failed, and has said why."""
 
-    def __init__(self, exit_code):
+    def __init__(self, exit_code: int) -> None:
         """Keeps the exit code of the step."""
         super().__init__(f"exit code {exit_code}")
         self.exit_code = exit_code
@@ -28,7 +28,7 @@ class Interrupted(Exception):
         message: one line for the user; what was saved and how to go on.
     """
 
-    def __init__(self, signal_number, message="interrupted"):
+    def __init__(self, signal_number: int, message: str = "interrupted") -> None:
         """Keeps the number for the exit code."""
         super().__init__(message)
         self.signal_number = int(signal_number)

@@ -1,15 +1,17 @@
 """Variables that training keeps beside the weights, and how a replica reads and writes them."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 
-def tf_variable(variable):
+def tf_variable(variable: keras.Variable | tf.Variable) -> tf.Variable:
     """Returns the ``tf.Variable`` of a ``keras.Variable``, or the variable itself."""
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
-def local_handle(variable):
+def local_handle(variable: keras.Variable | tf.Variable) -> tf.Tensor:
     """Returns the resource of a ``keras.Variable`` or ``tf.Variable`` on the current replica.
 
     In replica context the handle of a mirrored variable is the one of the replica's own copy, so
@@ -19,12 +21,12 @@ def local_handle(variable):
     return tf_variable(variable).handle
 
 
-def assign_local(variable, value):
+def assign_local(variable: keras.Variable | tf.Variable, value: tf.Tensor) -> None:
     """Assigns on the current replica, in replica context or without a strategy."""
     tf.raw_ops.AssignVariableOp(resource=local_handle(variable), value=value)
 
 
-def state_variable(name, initial_value):
+def state_variable(name: str, initial_value: Callable) -> tf.Variable:
     """Creates a variable that training keeps beside the weights, in the strategy scope.
 
     Args:

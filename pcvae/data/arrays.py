@@ -1,5 +1,7 @@
 """Images in a NumPy file."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,12 @@ class ArrayImages(ImageDataset):
     hash of the index of each image (``splits``), so appending images never moves others.
     """
 
-    def __init__(self, path, image_size=None, cache_dir=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        image_size: int | None = None,
+        cache_dir: str | os.PathLike | None = None,
+    ) -> None:
         """Reads the header of the file; reading the images waits for the first use.
 
         Args:
@@ -166,7 +173,9 @@ def _in_chunks(array, indices):
         yield from array[indices[start : start + ROWS_PER_CHUNK]]
 
 
-def read_array_images(path, image_shape, num_images):
+def read_array_images(
+    path: str | os.PathLike, image_shape: Sequence[int], num_images: int
+) -> np.ndarray:
     """Reads the first images of a file, at the size of a model.
 
     Args:

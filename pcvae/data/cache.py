@@ -12,7 +12,9 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -24,12 +26,12 @@ CACHE_VARIABLE = "PCVAE_CACHE_DIR"
 DEFAULT_CACHE = "~/.cache/pcvae"
 
 
-def cache_root(cache_dir=None):
+def cache_root(cache_dir: str | os.PathLike | None = None) -> Path:
     """Returns the cache folder: the argument, else PCVAE_CACHE_DIR, else ~/.cache/pcvae."""
     return Path(cache_dir or os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser()
 
 
-def content_hash(content):
+def content_hash(content: Mapping[str, Any]) -> str:
     """Returns a hash of what determines the content of a source.
 
     Args:
@@ -41,7 +43,9 @@ def content_hash(content):
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def cached_splits(folder, splits, image_shape, prepare):
+def cached_splits(
+    folder: Path, splits: Iterable[str], image_shape: Sequence[int], prepare: Callable
+) -> dict[str, np.ndarray]:
     """Returns the images of every split, preparing all of them if any is missing.
 
     Args:
@@ -58,7 +62,7 @@ def cached_splits(folder, splits, image_shape, prepare):
     """
     folder = Path(folder)
     paths = {split: folder / f"{split}.npy" for split in splits}
-    arrays = {split: _open(path, image_shape) for split, path in paths.items()}
+    arrays: dict[str, Any] = {split: _open(path, image_shape) for split, path in paths.items()}
     if any(array is None for array in arrays.values()):
         with contextlib.ExitStack() as stack:
             prepare(
@@ -74,7 +78,7 @@ def cached_splits(folder, splits, image_shape, prepare):
 class SplitWriter:
     """Writes the images of one split; the file appears when the ``with`` block ends in peace."""
 
-    def __init__(self, path, image_shape):
+    def __init__(self, path: Path, image_shape: Sequence[int]) -> None:
         self.count = 0
         self._path = Path(path)
         self._image_shape = tuple(image_shape)
@@ -89,7 +93,7 @@ class SplitWriter:
             self._write_header()
         return self
 
-    def write(self, image):
+    def write(self, image: np.ndarray) -> None:
         """Appends one uint8 image [height, width, channels]."""
         if image.dtype != np.uint8 or image.shape != self._image_shape:
             raise ValueError(

@@ -1,6 +1,11 @@
 """The one interface of every source of images."""
 
 import abc
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from pcvae.checks import check_integer
 from pcvae.data.cache import cache_root, cached_splits, content_hash
@@ -27,7 +32,13 @@ class ImageDataset(abc.ABC):
     splits = SPLITS
     origin = None
 
-    def __init__(self, name, image_shape, content, cache_dir=None):
+    def __init__(
+        self,
+        name: str,
+        image_shape: Sequence[int],
+        content: dict,
+        cache_dir: str | os.PathLike | None = None,
+    ) -> None:
         """Describes the source.
 
         Args:
@@ -44,7 +55,7 @@ class ImageDataset(abc.ABC):
         self._cache_folder = cache_root(cache_dir) / f"{kind}-{digest}"
         self._arrays = None
 
-    def images(self, split):
+    def images(self, split: str) -> np.ndarray:
         """Returns every image of a split, in a fixed order.
 
         The first call prepares all splits and prints its progress; later calls, in this process or
@@ -66,7 +77,7 @@ class ImageDataset(abc.ABC):
             self._arrays = self._load()
         return self._arrays[split]
 
-    def num_images(self, split):
+    def num_images(self, split: str) -> int:
         """Returns the number of images in a split, preparing the source if need be."""
         return len(self.images(split))
 
@@ -88,6 +99,6 @@ class ImageDataset(abc.ABC):
             )
 
 
-def check_image_size(image_size):
+def check_image_size(image_size: Any) -> int:
     """Returns an image size, the side in pixels from 1 to 4096; see `checks.check_integer`."""
     return check_integer("image_size", image_size, 1, 4096)

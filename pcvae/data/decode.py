@@ -5,7 +5,10 @@ whose filters widen when they shrink, so nothing aliases: Lanczos to shrink, bic
 """
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,7 +18,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 PICTURES_PER_ROUND = 256
 
 
-def fit(image, image_size, box=None):
+def fit(image: Image.Image, image_size: int, box: tuple | None = None) -> Image.Image:
     """Crops a Pillow image to a square and resizes it.
 
     Args:
@@ -38,7 +41,7 @@ def fit(image, image_size, box=None):
     return square.resize((image_size, image_size), kernel)
 
 
-def fit_array(array, image_size, box=None):
+def fit_array(array: np.ndarray, image_size: int, box: tuple | None = None) -> np.ndarray:
     """Crops and resizes uint8 [height, width, channels], each channel on its own."""
     channels = [
         np.asarray(fit(Image.fromarray(np.ascontiguousarray(array[..., i])), image_size, box))
@@ -47,7 +50,7 @@ def fit_array(array, image_size, box=None):
     return np.stack(channels, axis=-1)
 
 
-def decode_file(file, image_size, channels):
+def decode_file(file: str | os.PathLike | BinaryIO, image_size: int, channels: int) -> np.ndarray:
     """Decodes an image file, upright, to uint8 [image_size, image_size, channels].
 
     The orientation that a camera wrote (EXIF) is applied. Transparent pictures are laid on white,
@@ -71,7 +74,7 @@ def decode_file(file, image_size, channels):
     return array.reshape(image_size, image_size, channels)
 
 
-def explain(error, path):
+def explain(error: Exception, path: Path) -> str:
     """Returns why a picture cannot be decoded, as part of a line, for whatever Pillow raised."""
     if isinstance(error, UnidentifiedImageError):
         empty = os.path.isfile(path) and os.path.getsize(path) == 0
@@ -107,7 +110,7 @@ def _grey_from_16_bits(image):
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def decode_in_threads(items, decode):
+def decode_in_threads(items: Iterable, decode: Callable) -> Iterator[tuple]:
     """Decodes items by several threads (Pillow works outside Python's lock), keeping their order.
 
     Args:

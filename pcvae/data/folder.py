@@ -22,14 +22,14 @@ class FolderImages(ImageDataset):
 
     def __init__(
         self,
-        path,
-        image_size=32,
-        channels=3,
-        validation_fraction=VALIDATION_FRACTION,
-        test_fraction=TEST_FRACTION,
-        skip_unreadable=False,
-        cache_dir=None,
-    ):
+        path: str | os.PathLike,
+        image_size: int = 32,
+        channels: int = 3,
+        validation_fraction: float = VALIDATION_FRACTION,
+        test_fraction: float = TEST_FRACTION,
+        skip_unreadable: bool = False,
+        cache_dir: str | os.PathLike | None = None,
+    ) -> None:
         """Lists the folder; decoding waits for the first use.
 
         Args:
@@ -97,7 +97,7 @@ class FolderImages(ImageDataset):
         return arrays
 
 
-def list_files(root):
+def list_files(root: Path) -> dict[str, tuple[int, int]]:
     """Returns a dict from relative path, sorted, to (size, time of change in ns)."""
     if not root.exists():
         raise UserError(f"no such folder: {str(root)!r}")

@@ -1,6 +1,7 @@
 """LSUN's scenes, read from the LMDB files in which they are published."""
 
 import io
+import os
 from pathlib import Path
 
 from pcvae.checks import check_integer
@@ -23,7 +24,13 @@ class LSUNImages(ImageDataset):
     to their centred square and resized (``decode.fit``), RGB.
     """
 
-    def __init__(self, path, image_size=64, num_train_images=None, cache_dir=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        image_size: int = 64,
+        num_train_images: int | None = None,
+        cache_dir: str | os.PathLike | None = None,
+    ) -> None:
         """Finds the LMDB folders; reading waits for the first use.
 
         Args:

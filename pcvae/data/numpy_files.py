@@ -1,6 +1,8 @@
 """NumPy's files, without pickles: headers and arrays of ``.npy`` and ``.npz``."""
 
 import zipfile
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +13,7 @@ NPY_MAGIC = b"\x93NUMPY"
 PICKLE_MAGIC = b"\x80"
 
 
-def read_headers(path):
+def read_headers(path: Path) -> dict[str, tuple]:
     """Reads the shape and type of every array in a file; the values are not touched.
 
     Args:
@@ -51,7 +53,7 @@ def read_headers(path):
     return headers
 
 
-def load_array(path, name):
+def load_array(path: Path, name: str) -> np.ndarray:
     """Loads one array: a memory map from an ``.npy``, an array in memory from an ``.npz``.
 
     Args:
@@ -71,7 +73,7 @@ def load_array(path, name):
         raise _unreadable(path, error) from error
 
 
-def load_arrays(path, names):
+def load_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Loads several arrays of an ``.npz`` into memory.
 
     Args:

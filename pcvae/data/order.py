@@ -16,7 +16,7 @@ import functools
 import numpy as np
 
 
-def batch_indices(seed, step, batch_size, num_images):
+def batch_indices(seed: int, step: int, batch_size: int, num_images: int) -> np.ndarray:
     """Returns the images of one global batch.
 
     Args:
@@ -32,7 +32,7 @@ def batch_indices(seed, step, batch_size, num_images):
     return slice_indices(seed, int(step) * batch_size, batch_size, num_images)
 
 
-def slice_indices(seed, first_position, count, num_images):
+def slice_indices(seed: int, first_position: int, count: int, num_images: int) -> np.ndarray:
     """Returns the images at consecutive positions of the endless order: int64 [count]."""
     if num_images < 1:
         raise ValueError(f"num_images must be 1 or more, got {num_images}")

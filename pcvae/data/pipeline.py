@@ -1,5 +1,7 @@
 """Batches for training: an endless stream that seeks to any step at no cost."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +13,13 @@ READERS = 4
 
 
 def training_batches(
-    images, batch_size, seed, first_step=0, num_steps=None, input_context=None, given=None
+    images: np.ndarray,
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+    num_steps: int | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+    given: Mapping[str, np.ndarray] | None = None,
 ) -> tf.data.Dataset:
     """Returns the training batches from a step on, shuffled by ``order``.
 

@@ -1,6 +1,9 @@
 """A few images of any source, for looking at: a folder, one picture, or a file of arrays."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -13,7 +16,9 @@ from pcvae.errors import UserError
 MAX_UPLOAD_PIXELS = 50_000_000
 
 
-def read_images(path, image_shape, num_images=64):
+def read_images(
+    path: str | os.PathLike, image_shape: Sequence[int], num_images: int = 64
+) -> np.ndarray:
     """Reads images at the size that a model takes.
 
     Args:
@@ -43,7 +48,9 @@ def read_images(path, image_shape, num_images=64):
     return np.stack([_decode(file, str(file), side, channels) for file in files])
 
 
-def read_upload(file, name, image_shape):
+def read_upload(
+    file: BinaryIO, name: str, image_shape: Sequence[int]
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Reads one picture that somebody has sent, at the size that a model takes.
 
     The content alone says what it is.

@@ -4,6 +4,7 @@ import inspect
 import os
 
 from pcvae.data.arrays import ArrayImages
+from pcvae.data.dataset import ImageDataset
 from pcvae.data.folder import FolderImages
 from pcvae.data.lsun import LSUNImages
 from pcvae.data.synthetic import SyntheticImages
@@ -21,15 +22,15 @@ KINDS = {
 
 
 def from_spec(
-    spec,
-    image_size=None,
+    spec: str,
+    image_size: int | None = None,
     *,
-    channels=None,
-    num_train_images=None,
-    skip_unreadable=None,
-    data_dir=None,
-    cache_dir=None,
-):
+    channels: int | None = None,
+    num_train_images: int | None = None,
+    skip_unreadable: bool | None = None,
+    data_dir: str | os.PathLike | None = None,
+    cache_dir: str | os.PathLike | None = None,
+) -> ImageDataset:
     """Returns the dataset that a string names.
 
     Args:

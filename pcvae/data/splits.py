@@ -10,6 +10,7 @@ or validation image.
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 
 from pcvae.errors import UserError
 
@@ -17,7 +18,7 @@ VALIDATION_FRACTION = 0.1
 TEST_FRACTION = 0.1
 
 
-def place(name):
+def place(name: str) -> float:
     """Returns a place in [0, 1) that depends on the name alone.
 
     It is the first 8 bytes of the SHA-256 of the name in Unicode's composed form, so that a folder
@@ -28,8 +29,11 @@ def place(name):
 
 
 def split_by_name(
-    names, source, validation_fraction=VALIDATION_FRACTION, test_fraction=TEST_FRACTION
-):
+    names: Sequence[str],
+    source: str,
+    validation_fraction: float = VALIDATION_FRACTION,
+    test_fraction: float = TEST_FRACTION,
+) -> dict[str, list[int]]:
     """Divides names into train, validation and test.
 
     Args:
@@ -66,7 +70,7 @@ def split_by_name(
     return {split: sorted(members) for split, members in groups.items()}
 
 
-def held_out_count(num_train_images):
+def held_out_count(num_train_images: int) -> int:
     """Returns how many images are held out of a training split that lacks a split of its own.
 
     5,000, or a tenth where that is less: CIFAR-10's customary 45,000 + 5,000.

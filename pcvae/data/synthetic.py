@@ -7,6 +7,7 @@ light noise) both matter, so both coarse and fine levels of a hierarchical model
 
 import colorsys
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -32,13 +33,13 @@ class SyntheticImages(ImageDataset):
 
     def __init__(
         self,
-        image_size=32,
-        num_train_images=20_000,
-        num_validation_images=1_000,
-        num_test_images=2_000,
-        seed=0,
-        cache_dir=None,
-    ):
+        image_size: int = 32,
+        num_train_images: int = 20_000,
+        num_validation_images: int = 1_000,
+        num_test_images: int = 2_000,
+        seed: int = 0,
+        cache_dir: str | os.PathLike | None = None,
+    ) -> None:
         """Describes the set; drawing waits for the first use.
 
         Args:
@@ -63,7 +64,7 @@ class SyntheticImages(ImageDataset):
         content = {"version": DRAWING_VERSION, "seed": seed, "counts": self._counts}
         super().__init__("synthetic", (image_size, image_size, 3), content, cache_dir)
 
-    def num_images(self, split):
+    def num_images(self, split: str) -> int:
         """Returns the number of images in a split; draws nothing."""
         return self._counts[split] if split in self.splits else super().num_images(split)
 
@@ -87,7 +88,7 @@ class Picture(NamedTuple):
     blur: float  # radius as a share of image_size
 
 
-def draw_image(seed, split, index, image_size):
+def draw_image(seed: int, split: str, index: int, image_size: int) -> np.ndarray:
     """Draws one picture.
 
     Args:
@@ -102,7 +103,7 @@ def draw_image(seed, split, index, image_size):
     return draw_picture(seed, split, index, image_size).image
 
 
-def draw_picture(seed, split, index, image_size):
+def draw_picture(seed: int, split: str, index: int, image_size: int) -> Picture:
     """Draws one picture and says what it shows; arguments as those of `draw_image`.
 
     Returns:

@@ -13,6 +13,9 @@ downsampled_imagenet is tested on its published validation images. celeb_a is cr
 (left 15, top 40, right 163, bottom 188) before it is resized, as NVAE and its successors do.
 """
 
+import os
+from collections.abc import Mapping
+
 import numpy as np
 
 from pcvae.data.dataset import ImageDataset, check_image_size
@@ -31,8 +34,14 @@ class TFDSImages(ImageDataset):
     """The images of one TFDS data set, cropped to squares and resized (``decode.fit``)."""
 
     def __init__(
-        self, name, image_size=None, channels=None, data_dir=None, download=True, cache_dir=None
-    ):
+        self,
+        name: str,
+        image_size: int | None = None,
+        channels: int | None = None,
+        data_dir: str | os.PathLike | None = None,
+        download: bool = True,
+        cache_dir: str | os.PathLike | None = None,
+    ) -> None:
         """Finds the data set; downloading and reading wait for the first use.
 
         Args:
@@ -114,7 +123,7 @@ class TFDSImages(ImageDataset):
         return np.repeat(image, 3, axis=-1) if channels > image.shape[-1] else image
 
 
-def split_ranges(num_examples, source):
+def split_ranges(num_examples: Mapping[str, int], source: str) -> dict[str, tuple[str, int, int]]:
     """Applies the split policy of this module.
 
     Args:

@@ -27,7 +27,9 @@ class DiscretizedGaussian(tfd.Distribution):
     the first and the last bin reach to infinity. The batch shape is the shape of the parameters.
     """
 
-    def __init__(self, mean, log_std, bit_depth, name="DiscretizedGaussian"):
+    def __init__(
+        self, mean: tf.Tensor, log_std: tf.Tensor, bit_depth: int, name: str = "DiscretizedGaussian"
+    ) -> None:
         """Builds the distribution; parameters of any float type are taken as float32.
 
         Args:
@@ -50,7 +52,7 @@ class DiscretizedGaussian(tfd.Distribution):
             name=name,
         )
 
-    def sample_from_uniforms(self, uniform):
+    def sample_from_uniforms(self, uniform: tf.Tensor) -> tf.Tensor:
         """Inverts the distribution function, so that equal uniforms give equal samples.
 
         Args:

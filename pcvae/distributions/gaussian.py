@@ -21,7 +21,7 @@ class DiagonalGaussian(tfd.Distribution):
     by little: ``log_std_q - log_std_p`` keeps what ``log(std_q / std_p)`` would round away.
     """
 
-    def __init__(self, mean, log_std, name="DiagonalGaussian"):
+    def __init__(self, mean: tf.Tensor, log_std: tf.Tensor, name: str = "DiagonalGaussian") -> None:
         """Builds the distribution; parameters of any float type are taken as float32.
 
         Args:
@@ -41,7 +41,7 @@ class DiagonalGaussian(tfd.Distribution):
             name=name,
         )
 
-    def from_noise(self, noise, temperature=1.0):
+    def from_noise(self, noise: tf.Tensor, temperature: float | tf.Tensor = 1.0) -> tf.Tensor:
         """Moves standard normal noise to this distribution (Kingma and Welling 2014, section 2.4).
 
         Args:
@@ -54,7 +54,7 @@ class DiagonalGaussian(tfd.Distribution):
         """
         return self.loc + temperature * tf.exp(self.log_std) * noise
 
-    def noise_of(self, value):
+    def noise_of(self, value: tf.Tensor) -> tf.Tensor:
         """Returns the noise that `from_noise` moves to a value: ``(value - mean) / std``."""
         return (value - self.loc) * tf.exp(-self.log_std)
 
@@ -98,7 +98,9 @@ class DiagonalGaussian(tfd.Distribution):
 
 
 @tfd.RegisterKL(DiagonalGaussian, DiagonalGaussian)
-def kl_diagonal_gaussians(q, p, name=None):
+def kl_diagonal_gaussians(
+    q: DiagonalGaussian, p: DiagonalGaussian, name: str | None = None
+) -> tf.Tensor:
     """Computes KL(q || p) of each element, in nats, analytically.
 
     With ``d = log_std_q - log_std_p`` and ``m = (mean_q - mean_p) / std_p``,
@@ -123,7 +125,9 @@ def kl_diagonal_gaussians(q, p, name=None):
         return spread + 0.5 * tf.square(shift)
 
 
-def pointwise_rate_nats(posterior, prior, latent):
+def pointwise_rate_nats(
+    posterior: DiagonalGaussian, prior: DiagonalGaussian, latent: tf.Tensor
+) -> tf.Tensor:
     """Returns log q(z) - log p(z) at a latent, summed over its dimensions.
 
     Its expectation under the posterior is `rate_nats`; unlike that it gives importance weights.
@@ -139,12 +143,12 @@ def pointwise_rate_nats(posterior, prior, latent):
     return units.sum_per_example(posterior.log_prob(latent) - prior.log_prob(latent))
 
 
-def rate_map_nats(posterior, prior):
+def rate_map_nats(posterior: DiagonalGaussian, prior: DiagonalGaussian) -> tf.Tensor:
     """Returns the rate of each number of a latent: [batch, ...] nats, whose sum is `rate_nats`."""
     return tfd.kl_divergence(posterior, prior)
 
 
-def rate_nats(posterior, prior):
+def rate_nats(posterior: DiagonalGaussian, prior: DiagonalGaussian) -> tf.Tensor:
     """Returns the rate of a latent, KL(posterior || prior) summed over its dimensions.
 
     Args:

@@ -21,17 +21,19 @@ MIN_LOG_SCALE = -7.0  # as published
 MAX_SAMPLING_LOG_SCALE = 60.0
 
 
-def channel_pairs(channels):
+def channel_pairs(channels: int) -> list[tuple[int, int]]:
     """Returns the pairs (channel, earlier channel) that a coefficient joins, in order."""
     return [(c, j) for c in range(channels) for j in range(c)]
 
 
-def num_params(channels, num_mixtures):
+def num_params(channels: int, num_mixtures: int) -> int:
     """Returns how many parameters a pixel has: M (1 + 2 C + C (C - 1) / 2)."""
     return num_mixtures * (1 + 2 * channels + len(channel_pairs(channels)))
 
 
-def unpack(params, channels, num_mixtures):
+def unpack(
+    params: tf.Tensor, channels: int, num_mixtures: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Splits the parameters of each pixel.
 
     In order: M logits; then for each channel c a block of M means, M log scales and M of each of
@@ -77,8 +79,14 @@ class DiscretizedLogisticMixture(tfd.Distribution):
     """
 
     def __init__(
-        self, logits, means, log_scales, coefficients, bit_depth, name="DiscretizedLogisticMixture"
-    ):
+        self,
+        logits: tf.Tensor,
+        means: tf.Tensor,
+        log_scales: tf.Tensor,
+        coefficients: tf.Tensor,
+        bit_depth: int,
+        name: str = "DiscretizedLogisticMixture",
+    ) -> None:
         """Builds the distribution; parameters of any float type are taken as float32.
 
         Args:
@@ -105,7 +113,9 @@ class DiscretizedLogisticMixture(tfd.Distribution):
             name=name,
         )
 
-    def sample_from_uniforms(self, component_uniform, value_uniform):
+    def sample_from_uniforms(
+        self, component_uniform: tf.Tensor, value_uniform: tf.Tensor
+    ) -> tf.Tensor:
         """Inverts the distribution functions, so that equal uniforms give equal samples.
 
         Each channel is rounded and clipped to a level before it moves the next one, as in the mass

@@ -10,7 +10,7 @@ normal, so there they would depend on the batch).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -24,7 +24,7 @@ DRAW_COUNTER = 0
 FOLD_COUNTER = 1
 
 
-def make_seed(seed):
+def make_seed(seed: int | tf.Tensor) -> tf.Tensor:
     """Returns a seed as the int32 [2] that stateless random functions take.
 
     Args:
@@ -38,7 +38,7 @@ def make_seed(seed):
     return tf.bitcast(tf.constant([check_seed(seed), 0], tf.uint32), tf.int32)
 
 
-def fold_in(seed, data):
+def fold_in(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
     """Returns a new seed, int32 [2], that depends on a seed [2] and an integer."""
     bits = _philox(seed, counter=[data, FOLD_COUNTER], shape=[2])
     return tf.bitcast(bits, tf.int32)
@@ -67,7 +67,7 @@ class SeededNoise(NamedTuple):
     seed: tf.Tensor  # [2] int32
     first_example: tf.Tensor  # [] int64, index of the first example of the batch in the whole
 
-    def normal(self, site, shape):
+    def normal(self, site: int | tf.Tensor, shape: Any) -> tf.Tensor:
         """Draws standard normal noise, float32, of shape [batch, ...] (Box and Muller 1958)."""
         bits = tf.cast(self._bits(site, shape), tf.float32)
         # Half a step keeps the logarithm finite; the largest radius is 6.8.
@@ -76,7 +76,7 @@ class SeededNoise(NamedTuple):
         numbers = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=-1)
         return _first_numbers(numbers, shape)
 
-    def uniform(self, site, shape):
+    def uniform(self, site: int | tf.Tensor, shape: Any) -> tf.Tensor:
         """Draws uniform noise in [0, 1), float32 multiples of 2^-23, of shape [batch, ...]."""
         bits = tf.bitwise.right_shift(self._bits(site, shape), tf.constant(9, tf.uint32))
         return _first_numbers(tf.cast(bits, tf.float32) * UNIFORM_STEP, shape)
@@ -102,7 +102,7 @@ class GivenNoise(NamedTuple):
 
     arrays: tuple
 
-    def normal(self, site, shape):
+    def normal(self, site: int | tf.Tensor, shape: Any) -> tf.Tensor:
         """Returns the noise of a site; ``site`` may be a tensor, as inside a loop."""
         example_shape = tuple(shape[1:])
         fitting = [i for i, array in enumerate(self.arrays) if array.shape[1:] == example_shape]
@@ -114,12 +114,12 @@ class GivenNoise(NamedTuple):
 Noise = SeededNoise | GivenNoise
 
 
-def seeded_noise(seed, first_example=0):
+def seeded_noise(seed: int | tf.Tensor, first_example: int | tf.Tensor = 0) -> SeededNoise:
     """Returns the noise of a batch; for ``seed`` see `make_seed`."""
     return SeededNoise(make_seed(seed), tf.cast(first_example, tf.int64))
 
 
-def open_interval(uniform):
+def open_interval(uniform: tf.Tensor) -> tf.Tensor:
     """Moves uniform noise from [0, 1) to the middle of its steps, so that it is never 0 or 1.
 
     Quantile functions are infinite at 0 and 1. What comes in at 1 is kept below 1 as well.

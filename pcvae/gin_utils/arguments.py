@@ -2,6 +2,7 @@
 
 import re
 import tokenize
+from collections.abc import Sequence
 
 from gin import config_parser
 
@@ -26,16 +27,18 @@ class WrittenReference(str):
 class WrittenReferences(config_parser.ParserDelegate):
     """Lets gin's parser read values without resolving what they refer to."""
 
-    def configurable_reference(self, scoped_configurable_name, evaluate):
+    def configurable_reference(
+        self, scoped_configurable_name: str, evaluate: bool
+    ) -> WrittenReference:
         """Returns the reference as written."""
         return WrittenReference(f"@{scoped_configurable_name}{'()' if evaluate else ''}")
 
-    def macro(self, macro_name):
+    def macro(self, macro_name: str) -> WrittenReference:
         """Returns the macro as written."""
         return WrittenReference(f"%{macro_name}")
 
 
-def rewrite_gin_args(argv):
+def rewrite_gin_args(argv: Sequence[str]) -> list[str]:
     """Rewrites ``--gin.NAME=VALUE`` to ``--gin_bindings=NAME = VALUE``.
 
     NAME is a macro (``TRAIN_STEPS``) or a dotted parameter (``models.VDVAE.width``), with or
@@ -65,7 +68,7 @@ def rewrite_gin_args(argv):
     return rewritten
 
 
-def binding(name, value):
+def binding(name: str, value: str) -> str:
     """Returns the gin statement ``NAME = VALUE`` for a value of the command line.
 
     Args:

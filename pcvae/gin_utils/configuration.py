@@ -2,8 +2,11 @@
 
 import copy
 import inspect
+import os
 import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 
@@ -21,7 +24,7 @@ class MacroError(UserError):
         names: the macros.
     """
 
-    def __init__(self, names, message):
+    def __init__(self, names: Sequence[str], message: str) -> None:
         """Keeps the names for who can say more of them."""
         super().__init__(message)
         self.names = tuple(names)
@@ -35,7 +38,13 @@ class UnsetMacroError(MacroError):
     """A required macro that is not set."""
 
 
-def parse(root_fns, gin_files, bindings, search_paths=(), imports=()):
+def parse(
+    root_fns: Iterable[Callable],
+    gin_files: Iterable[str],
+    bindings: Sequence[str],
+    search_paths: Sequence[str] = (),
+    imports: Sequence[str] = (),
+) -> "Configuration":
     """Registers root functions and reads a configuration for them.
 
     gin holds one configuration for the process: this one replaces whatever was read before.
@@ -75,12 +84,12 @@ def parse(root_fns, gin_files, bindings, search_paths=(), imports=()):
 class Configuration:
     """What ``parse`` read. The bindings themselves are gin's, one set for the process."""
 
-    def __init__(self, sources, replaced):
+    def __init__(self, sources: dict, replaced: dict) -> None:
         """Takes the records of a ``Reader``."""
         self._sources = sources
         self._replaced = replaced
 
-    def arguments(self, root_fn, names):
+    def arguments(self, root_fn: Callable, names: Iterable[str]) -> dict[str, Any]:
         """Returns those of the named arguments of a root function that are bound, as a dict.
 
         A reference with parentheses is called here, one without is not.
@@ -88,7 +97,7 @@ class Configuration:
         bound = gin.get_bindings(root_fn, resolve_references=False)
         return copy.deepcopy({name: bound[name] for name in names if name in bound})
 
-    def call(self, root_fn, **arguments):
+    def call(self, root_fn: Callable, **arguments: Any) -> Any:
         """Calls a root function; gin supplies the arguments that the caller does not.
 
         Raises:
@@ -113,7 +122,7 @@ class Configuration:
                 raise
             raise mended from error
 
-    def check_macros(self):
+    def check_macros(self) -> None:
         """Refuses macros that are used but not set, required but not set, or a misspelt flag."""
         config = gin.config._CONFIG
         references = list(gin.config.iterate_references(config))
@@ -136,7 +145,7 @@ class Configuration:
             message = f"required but not set: {names}: add --gin.{required[0].name}=VALUE"
             raise UnsetMacroError([source.name for source in required], message)
 
-    def unused_bindings(self):
+    def unused_bindings(self) -> list[str]:
         """Returns the bindings that were set and never used, each with its place and a reason.
 
         Call it when the root function has built all its objects. A binding is used when a call
@@ -160,26 +169,26 @@ class Configuration:
             lines.append(f"{name} ({where}: {why})")
         return lines
 
-    def check_unused(self):
+    def check_unused(self) -> None:
         """Raises a UserError that lists the unused bindings, if there are any."""
         unused = self.unused_bindings()
         if unused:
             raise UserError(f"set but never used: {', '.join(unused)}")
 
-    def text(self):
+    def text(self) -> str:
         """Returns all bindings as a normalised gin file."""
         return gin.config_str()
 
-    def operative_text(self):
+    def operative_text(self) -> str:
         """Returns the values that were used, defaults included, as a gin file: a record."""
         return gin.operative_config_str()
 
-    def markdown(self):
+    def markdown(self) -> str:
         """Returns both texts as Markdown, for TensorBoard."""
         texts = {"config.gin": self.text(), "operative_config.gin": self.operative_text()}
         return "\n\n".join(f"### {name}\n\n{gin.markdown(text)}" for name, text in texts.items())
 
-    def check_unchanged(self, run_dir):
+    def check_unchanged(self, run_dir: str | os.PathLike) -> None:
         """Refuses a run directory that was made with another configuration.
 
         Raises:
@@ -187,7 +196,7 @@ class Configuration:
         """
         check_same(run_dir, self.text())
 
-    def record(self, run_dir, allow_change=False):
+    def record(self, run_dir: str | os.PathLike, allow_change: bool = False) -> None:
         """Writes ``config.gin`` and ``operative_config.gin`` into a run directory.
 
         Raises:

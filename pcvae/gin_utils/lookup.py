@@ -4,13 +4,19 @@ import difflib
 import inspect
 import pkgutil
 import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import gin
 
 from pcvae.errors import UserError
 
 
-def nearest(name, candidates, last_part=lambda text: text.rpartition(".")[2]):
+def nearest(
+    name: str,
+    candidates: Iterable[str],
+    last_part: Callable[[str], str] = lambda text: text.rpartition(".")[2],
+) -> str:
     """Returns a clause that names the one or two nearest candidates, or an empty string.
 
     Names are compared as a whole and by their last part, so that ``VDVEA`` finds ``models.VDVAE``.
@@ -26,7 +32,7 @@ def nearest(name, candidates, last_part=lambda text: text.rpartition(".")[2]):
     return f"; did you mean {' or '.join(close[:2])}?" if close else ""
 
 
-def find_configurable(selector):
+def find_configurable(selector: str) -> Any:
     """Returns gin's record of a function or class, registering it if an import provides it.
 
     A name resolves through the imports of the file that is being read, and otherwise to whatever
@@ -47,7 +53,7 @@ def find_configurable(selector):
     return gin.config._REGISTRY[matches[0]]
 
 
-def parameter_names(function_or_class):
+def parameter_names(function_or_class: Callable) -> tuple[set[str], bool]:
     """Returns the names of all parameters, and whether any other name is accepted too.
 
     A class that hands ``**kwargs`` to its bases, as Keras layers do, has the parameters of all its
@@ -69,13 +75,13 @@ def parameter_names(function_or_class):
     return names - {"self"}, open_ended and not inspect.isclass(function_or_class)
 
 
-def parameter_default(function_or_class, name):
+def parameter_default(function_or_class: Callable, name: str) -> Any:
     """Returns the default value of a parameter; None where there is no literal one."""
     parameter = inspect.signature(function_or_class).parameters.get(name)
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
-def import_hint(module):
+def import_hint(module: str) -> str:
     """Returns a clause with the modules that are nearest to one that cannot be imported."""
     package, _, name = module.rpartition(".")
     path = getattr(sys.modules.get(package), "__path__", None)

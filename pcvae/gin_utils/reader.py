@@ -10,8 +10,9 @@ import math
 import os
 import re
 import tokenize
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gin
 from gin import config_parser
@@ -30,7 +31,7 @@ class Source(NamedTuple):
     place: float  # position in the order of reading
 
 
-def shipped_gin_folder():
+def shipped_gin_folder() -> Path:
     """Returns the folder of the gin files that come with pcvae.
 
     An installed package carries them as ``pcvae/gin``; in a checkout they are its ``gin``.
@@ -49,7 +50,7 @@ class Reader:
             last place where a binding that referred to it was overridden.
     """
 
-    def __init__(self, search_paths=()):
+    def __init__(self, search_paths: Sequence[str] = ()) -> None:
         """Files are looked up in the working directory, the shipped folder, the search paths.
 
         Raises:
@@ -65,7 +66,7 @@ class Reader:
         self.sources = {}
         self.replaced = {}
 
-    def read_file(self, filename):
+    def read_file(self, filename: str) -> None:
         """Reads a file and what it includes.
 
         Raises:
@@ -84,7 +85,7 @@ class Reader:
             self._apply(text, context, filename)
         self._open_files.pop()
 
-    def read_flag(self, binding, imports=()):
+    def read_flag(self, binding: str, imports: Sequence[str] = ()) -> None:
         """Reads a binding of the command line; it may use every name that a file imported.
 
         Args:
@@ -100,7 +101,7 @@ class Reader:
                     self._apply("\n".join(imports), context, label)
             self._apply(binding, context, label, is_flag=True)
 
-    def drop_orphans(self):
+    def drop_orphans(self) -> None:
         """Drops what stands in a file only for something that a later statement replaced.
 
         A macro whose last use was overridden, the settings of an optimizer in whose place another
@@ -185,12 +186,12 @@ class Reader:
         self.sources[(*key, parameter)] = Source(name, where, place)
 
 
-def is_macro(reference):
+def is_macro(reference: Any) -> bool:
     """Says whether a reference is a macro, ``%NAME``."""
     return reference.configurable.selector == "gin.macro"
 
 
-def reference_key(reference):
+def reference_key(reference: Any) -> tuple[str, str]:
     """Returns (scope, selector) of a macro and ("", selector) of anything else."""
     return ("/".join(reference.scopes) if is_macro(reference) else "", reference.config_key[1])
 

@@ -1,5 +1,6 @@
 """Is a directory free for a run, or one of the same configuration?"""
 
+import os
 import re
 import tokenize
 from pathlib import Path
@@ -15,7 +16,7 @@ _CHANGES_SHOWN = 12
 _FORMER_TRAINERS = re.compile(r"\btraining\.(ELBO|Constrained|SecondStage)Trainer\b")
 
 
-def check_run_dir(run_dir):
+def check_run_dir(run_dir: str | os.PathLike) -> None:
     """Refuses a folder that holds something, but no run of pcvae-train.
 
     Raises:
@@ -33,7 +34,7 @@ def check_run_dir(run_dir):
         )
 
 
-def check_same(run_dir, text):
+def check_same(run_dir: str | os.PathLike, text: str) -> None:
     """Refuses a run directory that was made with another configuration than a gin text.
 
     Raises:
