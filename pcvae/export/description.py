@@ -1,8 +1,12 @@
 """What an export says about itself: ``README.md``, ``example.py`` and ``export.json``."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from pcvae.export.endpoints import level_names
+from pcvae.models.base import HierarchicalModel
 
 EXAMPLE = '''"""Draws four images and encodes them again; needs nothing but TensorFlow."""
 
@@ -79,7 +83,9 @@ first that one holds nothing but arithmetic.
 """
 
 
-def describe(model, options, error):
+def describe(
+    model: HierarchicalModel, options: Mapping[str, Any], error: dict | None
+) -> dict[str, Any]:
     """Returns the record of an export as it goes into ``export.json``.
 
     Args:
@@ -111,7 +117,7 @@ def describe(model, options, error):
     }
 
 
-def readme(record):
+def readme(record: Mapping[str, Any]) -> str:
     """Returns the text of ``README.md``."""
     batch, condition = record["batch_size"], record["condition"]
     levels = [f"  - `{level['name']}` [{_sizes(level['shape'])}]" for level in record["levels"]]
@@ -145,7 +151,7 @@ def readme(record):
     )
 
 
-def example(record):
+def example(record: Mapping[str, Any]) -> str:
     """Returns the text of ``example.py``."""
     condition, num_levels = record["condition"], len(record["levels"])
     count = record["batch_size"] or 4

@@ -1,12 +1,14 @@
 """The endpoints of an exported model: functions of tensors that hold all they need."""
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from pcvae.distributions.noise import SeededNoise
 from pcvae.models import LATENT, Given, Posterior, Prior, posterior_prefix
+from pcvae.models.base import HierarchicalModel
 
 SEED_SPEC = tf.TensorSpec((2,), tf.int32, name="seed")
 COUNT_SPEC = tf.TensorSpec((), tf.int32, name="num_samples")
@@ -14,7 +16,7 @@ FIRST_SPEC = tf.TensorSpec((), tf.int64, name="first_sample")
 LEVELS_SPEC = tf.TensorSpec((), tf.int32, name="num_levels")
 
 
-def level_names(model):
+def level_names(model: HierarchicalModel) -> list[str]:
     """Returns the names of a model's latents in exports and files: ``level_000``, the coarsest."""
     return [f"level_{index:03d}" for index in range(model.num_levels)]
 
@@ -32,7 +34,13 @@ class Endpoints(tf.Module):
         xla: whether `sample`, `sample_range` and `sample_means` are compiled by XLA.
     """
 
-    def __init__(self, model, weights_dtype="float32", batch_size=None, xla=False):
+    def __init__(
+        self,
+        model: HierarchicalModel,
+        weights_dtype: str = "float32",
+        batch_size: int | None = None,
+        xla: bool = False,
+    ) -> None:
         super().__init__(name="pcvae")
         named = {
             name: weight
@@ -144,7 +152,7 @@ class Endpoints(tf.Module):
         }
         self.decode.get_concrete_function(**self._decode_specs)
 
-    def signatures(self):
+    def signatures(self) -> dict[str, Any]:
         """Returns {name: function}, whose outputs have names, too.
 
         They are traced when they are saved, and only then: saving traces anew.

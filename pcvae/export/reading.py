@@ -5,7 +5,10 @@ files. Before one is loaded, every operation in it is looked up in the list of t
 graphs of `export_model` are made of: arithmetic, loops and the reading of its own weights.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +30,7 @@ _MAX_GRAPH_BYTES = 2**31  # no message of protocol buffers is larger
 class ExportedModel:
     """An export with the method `sample` of a model."""
 
-    def __init__(self, loaded, record):
+    def __init__(self, loaded: Any, record: dict[str, Any]) -> None:
         """Keeps what `tf.saved_model.load` gave, and the record of the export."""
         self._signatures = loaded.signatures
         self.record = record
@@ -61,8 +64,14 @@ class ExportedModel:
             raise ValueError(f"{RECORD}: stages of {ends} levels")
 
     def sample(
-        self, num_samples, temperature=1.0, seed=0, first_sample=0, pixels="sample", condition=None
-    ):
+        self,
+        num_samples: int,
+        temperature: float | Sequence[float] | np.ndarray = 1.0,
+        seed: int = 0,
+        first_sample: int = 0,
+        pixels: str = "sample",
+        condition: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Draws images in one batch.
 
         Args:
@@ -96,7 +105,7 @@ class ExportedModel:
         return images
 
 
-def load_export(directory):
+def load_export(directory: str | os.PathLike) -> ExportedModel:
     """Loads an export of `export_model`, if it holds nothing else.
 
     Raises:
@@ -161,7 +170,7 @@ def _check_graph(path):
         )
 
 
-def functions_of(graph):
+def functions_of(graph: Any) -> Any:
     """Returns the functions of a `MetaGraphDef`, as `FunctionDef`s to read or edit."""
     return graph.graph_def.library.function  # the field's name is TensorFlow's
 

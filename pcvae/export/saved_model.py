@@ -1,6 +1,8 @@
 """Writes a model as a SavedModel that needs nothing but TensorFlow."""
 
 import json
+import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +13,7 @@ from pcvae.export.description import describe, example, readme
 from pcvae.export.endpoints import Endpoints
 from pcvae.export.stablehlo import FILE, sample_as_stablehlo
 from pcvae.files import new_folder
+from pcvae.models.base import HierarchicalModel
 
 WEIGHTS_DTYPES = ("float32", "bfloat16", "float16")
 RECORD = "export.json"
@@ -18,14 +21,14 @@ _NUM_IMAGES_MEASURED = 16
 
 
 def export_model(
-    model,
-    output,
+    model: HierarchicalModel,
+    output: str | os.PathLike,
     *,
-    weights_dtype="float32",
-    batch_size=None,
-    xla=False,
-    stablehlo_num_samples=None,
-):
+    weights_dtype: str = "float32",
+    batch_size: int | None = None,
+    xla: bool = False,
+    stablehlo_num_samples: int | None = None,
+) -> dict[str, Any]:
     """Writes a model as a SavedModel with a README.md, an example.py and an export.json.
 
     Loaded by TensorFlow alone it gives the images that the model gives for the same seed: bit for
@@ -83,7 +86,9 @@ def export_model(
     return record
 
 
-def measure_error(model, endpoints, batch_size=None):
+def measure_error(
+    model: HierarchicalModel, endpoints: Endpoints, batch_size: int | None = None
+) -> dict[str, Any]:
     """Compares endpoints with the model on the model's own samples.
 
     Args:

@@ -7,13 +7,14 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import SeededNoise
 from pcvae.export.endpoints import SEED_SPEC
+from pcvae.models.base import HierarchicalModel
 
 FILE = "sample.stablehlo.mlir"
 _NAMED_LOCATION = re.compile(r"^#loc\d* = loc\(.*\)\n", re.MULTILINE)
 _LOCATION = re.compile(r" loc\((?:[^()]|\([^()]*\))*\)")
 
 
-def sample_as_stablehlo(model, num_samples):
+def sample_as_stablehlo(model: HierarchicalModel, num_samples: int) -> str:
     """Returns `sample` as a StableHLO module, in MLIR's text form.
 
     Its ``main`` takes temperature float32 [levels] and seed int32 [2] and gives uint8 images. The

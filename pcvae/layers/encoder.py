@@ -1,5 +1,7 @@
 """The bottom-up encoder: images to activations at every resolution (Child 2020, figure 3)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,7 +11,7 @@ from pcvae.layers.residual import BottleneckBlock, convolution
 from pcvae.layers.stack import Stack
 
 
-def inner_kernel_size(resolution):
+def inner_kernel_size(resolution: int) -> int:
     """Returns the side of a block's inner kernels: 1 where 3x3 would see padding only."""
     return 3 if resolution > 2 else 1
 
@@ -37,15 +39,15 @@ class Encoder(keras.layers.Layer):
 
     def __init__(
         self,
-        blocks,
-        width,
-        channels=3,
-        bottleneck=0.25,
-        width_per_resolution="",
-        condition_channels=0,
-        unroll=False,
-        **kwargs,
-    ):
+        blocks: str,
+        width: int,
+        channels: int = 3,
+        bottleneck: float = 0.25,
+        width_per_resolution: str | dict = "",
+        condition_channels: int = 0,
+        unroll: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.blocks = blocks
         self.width = width
@@ -69,7 +71,7 @@ class Encoder(keras.layers.Layer):
                     f"{self.width_at(coarser)} at {coarser}"
                 )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         num_blocks = sum(group.num_blocks for group in self.groups)
         self.in_conv = convolution(
             self.width_at(self.image_size), 3, self.channels, self.dtype_policy, "in_conv"
@@ -106,7 +108,7 @@ class Encoder(keras.layers.Layer):
             self.stacks.append(stack)
         super().build(input_shape)
 
-    def call(self, x, condition=None):
+    def call(self, x: tf.Tensor, condition: tf.Tensor | None = None) -> dict[int, tf.Tensor]:
         """Maps [batch, side, side, channels] to {resolution: [batch, r, r, width at r]}.
 
         Args:
@@ -126,7 +128,7 @@ class Encoder(keras.layers.Layer):
             activations[resolution] = x
         return activations
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "blocks": self.blocks,
@@ -139,7 +141,7 @@ class Encoder(keras.layers.Layer):
         }
 
 
-def pad_channels(x, width):
+def pad_channels(x: tf.Tensor, width: int) -> tf.Tensor:
     """Pads [batch, side, side, channels] with zero channels up to a width."""
     missing = width - x.shape[-1]
     return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, missing]]) if missing else x

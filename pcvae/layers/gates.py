@@ -1,5 +1,8 @@
 """How a condition enters a top-down pass: closed gates, and a map for each resolution."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -16,26 +19,26 @@ class Gate(keras.layers.Layer):
         width: channels of features and condition.
     """
 
-    def __init__(self, width, **kwargs):
+    def __init__(self, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.width = width
         self.kernel_initializer = keras.initializers.Zeros()
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.kernel = self.add_weight(
             shape=(self.width,), initializer=self.kernel_initializer, name="kernel"
         )
         super().build(input_shape)
 
-    def call(self, features, condition):
+    def call(self, features: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         """Maps [batch, side, side, width] and a condition that broadcasts with it to features."""
         gate = tf.cast(self.kernel, features.dtype)
         return features + gate * tf.cast(condition, features.dtype)
 
-    def compute_output_shape(self, features_shape, condition_shape=None):
+    def compute_output_shape(self, features_shape: tuple, condition_shape: Any = None) -> tuple:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "width": self.width}
 
 
@@ -50,12 +53,12 @@ class LabelMaps(keras.layers.Layer):
         widths: {resolution: channels}; its keys may be strings, as JSON has them.
     """
 
-    def __init__(self, num_classes, widths, **kwargs):
+    def __init__(self, num_classes: int, widths: Mapping[int, int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.widths = {int(resolution): width for resolution, width in widths.items()}
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.tables = {
             str(resolution): self.add_weight(
                 shape=(self.num_classes, width),
@@ -67,7 +70,7 @@ class LabelMaps(keras.layers.Layer):
         }
         super().build(input_shape)
 
-    def call(self, labels):
+    def call(self, labels: tf.Tensor) -> dict[int, tf.Tensor]:
         """Maps labels to vectors; a label outside of the classes fails or gives zeros."""
         return {
             resolution: tf.gather(
@@ -76,6 +79,6 @@ class LabelMaps(keras.layers.Layer):
             for resolution in self.widths
         }
 
-    def get_config(self):
+    def get_config(self) -> dict:
         widths = {str(resolution): width for resolution, width in self.widths.items()}
         return {**super().get_config(), "num_classes": self.num_classes, "widths": widths}

@@ -1,5 +1,7 @@
 """Output heads: from the decoder's features to a distribution over images, behind one interface."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -7,6 +9,7 @@ from pcvae import units
 from pcvae.distributions import logistic_mixture
 from pcvae.distributions.bernoulli import bernoulli
 from pcvae.distributions.discretized_gaussian import DiscretizedGaussian
+from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
 from pcvae.layers.residual import convolution
 
@@ -28,7 +31,7 @@ class Head(keras.layers.Layer):
 
     has_likelihood = True
 
-    def __init__(self, channels=3, bit_depth=8, **kwargs):
+    def __init__(self, channels: int = 3, bit_depth: int = 8, **kwargs: Any) -> None:
         """Builds the head.
 
         Args:
@@ -46,15 +49,15 @@ class Head(keras.layers.Layer):
         self.bit_depth = bit_depth
 
     @property
-    def num_params(self):
+    def num_params(self) -> int:
         """How many parameters a pixel has."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Builds the projection for features [batch, height, width, channels of the decoder]."""
         self.projection = convolution(self.num_params, 1, input_shape[-1], "float32", "projection")
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         """Computes the parameters of each pixel.
 
         Args:
@@ -65,7 +68,7 @@ class Head(keras.layers.Layer):
         """
         return self.projection(features)
 
-    def negative_log_likelihood(self, params, images):
+    def negative_log_likelihood(self, params: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Computes -log p(images), the sum over pixels and channels.
 
         Args:
@@ -81,12 +84,12 @@ class Head(keras.layers.Layer):
         levels = units.levels_from_images(images, self.bit_depth)
         return -units.sum_per_example(self._distribution(params).log_prob(levels))
 
-    def mean(self, params):
+    def mean(self, params: tf.Tensor) -> tf.Tensor:
         """Returns the mean image, float32 [batch, height, width, channels] in [-1, 1]."""
         levels = self._distribution(params).mean()
         return tf.clip_by_value(units.signed_from_levels(levels, self.bit_depth), -1.0, 1.0)
 
-    def sample(self, params, noise):
+    def sample(self, params: tf.Tensor, noise: Noise) -> tf.Tensor:
         """Draws images.
 
         Args:
@@ -98,7 +101,7 @@ class Head(keras.layers.Layer):
         """
         return units.images_from_levels(self._sample_levels(params, noise), self.bit_depth)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
         return {**super().get_config(), "channels": self.channels, "bit_depth": self.bit_depth}
 
@@ -123,18 +126,20 @@ class LogisticMixtureHead(Head):
     The order of the parameters is that of ``logistic_mixture.unpack``.
     """
 
-    def __init__(self, channels=3, bit_depth=8, num_mixtures=10, **kwargs):
+    def __init__(
+        self, channels: int = 3, bit_depth: int = 8, num_mixtures: int = 10, **kwargs: Any
+    ) -> None:
         """Builds the head with ``num_mixtures`` components; the rest as in ``Head``."""
         super().__init__(channels, bit_depth, **kwargs)
         _check_integer("num_mixtures", num_mixtures, 1)
         self.num_mixtures = num_mixtures
 
     @property
-    def num_params(self):
+    def num_params(self) -> int:
         """How many parameters a pixel has."""
         return logistic_mixture.num_params(self.channels, self.num_mixtures)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
         return {**super().get_config(), "num_mixtures": self.num_mixtures}
 
@@ -156,18 +161,18 @@ class LinearHead(Head):
     has_likelihood = False
 
     @property
-    def num_params(self):
+    def num_params(self) -> int:
         """How many parameters a pixel has."""
         return self.channels
 
-    def negative_log_likelihood(self, params, images):
+    def negative_log_likelihood(self, params: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Raises ValueError: a linear head has no likelihood."""
         raise ValueError(
             "expected a head with a likelihood, got a linear head; minimise the mean squared "
             "error of its mean, or use the head logistic_mixture, gaussian or bernoulli"
         )
 
-    def mean(self, params):
+    def mean(self, params: tf.Tensor) -> tf.Tensor:
         """Returns the image, float32 [batch, height, width, channels], clipped to [-1, 1].
 
         The gradient passes the clipping as if there were none. Otherwise a pixel that has left
@@ -189,7 +194,7 @@ class GaussianHead(Head):
     """
 
     @property
-    def num_params(self):
+    def num_params(self) -> int:
         """How many parameters a pixel has."""
         return 2 * self.channels
 
@@ -207,7 +212,7 @@ class GaussianHead(Head):
 class BernoulliHead(Head):
     """An independent Bernoulli for each channel of a pixel, of bit depth 1, given by its logit."""
 
-    def __init__(self, channels=3, bit_depth=1, **kwargs):
+    def __init__(self, channels: int = 3, bit_depth: int = 1, **kwargs: Any) -> None:
         """Builds the head as ``Head``; raises UserError for a bit depth other than 1."""
         if bit_depth != 1:
             raise UserError(
@@ -217,7 +222,7 @@ class BernoulliHead(Head):
         super().__init__(channels, bit_depth, **kwargs)
 
     @property
-    def num_params(self):
+    def num_params(self) -> int:
         """How many parameters a pixel has."""
         return self.channels
 
@@ -237,7 +242,9 @@ HEADS = {
 }
 
 
-def make_head(kind, channels=3, bit_depth=8, num_mixtures=10, **kwargs):
+def make_head(
+    kind: str, channels: int = 3, bit_depth: int = 8, num_mixtures: int = 10, **kwargs: Any
+) -> Head:
     """Builds a head by its name.
 
     Args:

@@ -7,6 +7,7 @@ R, ``RmS`` one level at resolution R that first adds the up-sampled features of 
 """
 
 import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from pcvae.errors import UserError
@@ -58,7 +59,7 @@ def _parse(string, operator, what):
     return tokens
 
 
-def parse_encoder_blocks(string):
+def parse_encoder_blocks(string: str) -> tuple[EncoderGroup, ...]:
     """Parses an encoder string into groups of equal blocks.
 
     Args:
@@ -89,7 +90,9 @@ def parse_encoder_blocks(string):
     return tuple(groups)
 
 
-def parse_decoder_blocks(string, split_levels=()):
+def parse_decoder_blocks(
+    string: str, split_levels: Collection[int] = ()
+) -> tuple[DecoderGroup, ...]:
     """Parses a decoder string into groups of equal levels.
 
     Args:
@@ -140,12 +143,12 @@ def _split(group, index):
     return [group._replace(num_levels=before), after]
 
 
-def level_resolutions(groups):
+def level_resolutions(groups: Sequence[DecoderGroup]) -> tuple[int, ...]:
     """Returns the resolution of every level, coarsest first."""
     return tuple(group.resolution for group in groups for _ in range(group.num_levels))
 
 
-def last_level_of_resolutions(groups):
+def last_level_of_resolutions(groups: Sequence[DecoderGroup]) -> dict[int, int]:
     """Returns {resolution: number of levels up to and with it}, coarsest first.
 
     The values are the prefixes K at which a resolution is complete.
@@ -153,7 +156,7 @@ def last_level_of_resolutions(groups):
     return {group.resolution: group.first_level + group.num_levels for group in groups}
 
 
-def prefix_length(prefix, resolutions, what="prefix"):
+def prefix_length(prefix: int | str, resolutions: Sequence[int], what: str = "prefix") -> int:
     """Returns the number of levels K of a prefix z_1:K.
 
     Args:
@@ -177,7 +180,9 @@ def prefix_length(prefix, resolutions, what="prefix"):
     return length
 
 
-def prefix_lengths(prefixes, resolutions, what="prefixes"):
+def prefix_lengths(
+    prefixes: Sequence[int | str], resolutions: Sequence[int], what: str = "prefixes"
+) -> tuple[int, ...]:
     """Returns the numbers of levels of several prefixes, ascending; see `prefix_length`.
 
     Raises:
@@ -192,7 +197,7 @@ def prefix_lengths(prefixes, resolutions, what="prefixes"):
     return tuple(lengths)
 
 
-def widths_notation(width_per_resolution):
+def widths_notation(width_per_resolution: str | Mapping[int, int]) -> str:
     """Returns widths in the published notation: {64: 32, 32: 48} or the string -> "64:32,32:48".
 
     Raises:
@@ -209,7 +214,7 @@ def widths_notation(width_per_resolution):
     return given
 
 
-def width_function(width, notation):
+def width_function(width: int, notation: str) -> Callable[[int], int]:
     """Returns the function from a resolution to its width; see `widths_notation`."""
     if not isinstance(width, int) or width < 1:
         raise UserError(f"width: expected an integer of at least 1, got {width!r}")

@@ -5,7 +5,8 @@ posterior in its graph. What differs from level to level is a tensor [levels, ..
 slices for its stacks and a composed model for its stages.
 """
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -59,7 +60,9 @@ class Posterior(NamedTuple):
     def inputs(self) -> tuple:
         return ()
 
-    def draw(self, site, prior, posterior, noise):
+    def draw(
+        self, site: Site, prior: DiagonalGaussian, posterior: DiagonalGaussian, noise: Noise
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         latent = posterior.from_noise(noise.normal(site.index, site.shape))
         if self.pointwise:
             return latent, pointwise_rate_nats(posterior, prior, latent)
@@ -78,7 +81,14 @@ class Prior(NamedTuple):
     def inputs(self) -> tuple:
         return (self.temperature,)
 
-    def draw(self, site, prior, posterior, noise, temperature):
+    def draw(
+        self,
+        site: Site,
+        prior: DiagonalGaussian,
+        posterior: DiagonalGaussian | None,
+        noise: Noise,
+        temperature: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         latent = prior.from_noise(noise.normal(site.index, site.shape), temperature)
         return latent, zero_rate(latent)
 
@@ -95,7 +105,14 @@ class Given(NamedTuple):
     def inputs(self) -> tuple:
         return (tf.stack(self.latents),)
 
-    def draw(self, site, prior, posterior, noise, latent):
+    def draw(
+        self,
+        site: Site,
+        prior: DiagonalGaussian,
+        posterior: DiagonalGaussian | None,
+        noise: Noise,
+        latent: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         rate = zero_rate(latent) if posterior is None else rate_nats(posterior, prior)
         return latent, rate
 
@@ -122,16 +139,25 @@ class Mixed(NamedTuple):
         given = () if self.given is None else (self.given, tf.stack(self.latents))
         return (self.temperature, *inferred, *given)
 
-    def draw(self, site, prior, posterior, noise, temperature, *inputs):
+    def draw(
+        self,
+        site: Site,
+        prior: DiagonalGaussian,
+        posterior: DiagonalGaussian | None,
+        noise: Noise,
+        temperature: tf.Tensor,
+        *inputs: Any,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         drawn = noise.normal(site.index, site.shape)
         latent = prior.from_noise(drawn, temperature)
         rate = zero_rate(latent)
+        given_inputs: Sequence[tf.Tensor] = inputs
         if posterior is not None:
-            inferred, *inputs = inputs
+            inferred, *given_inputs = inputs
             latent = tf.where(inferred, posterior.from_noise(drawn), latent)
             rate = tf.where(inferred, rate_nats(posterior, prior), rate)
-        if inputs:
-            given, own = inputs
+        if given_inputs:
+            given, own = given_inputs
             latent = tf.where(given, own, latent)
         return latent, rate
 

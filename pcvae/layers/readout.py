@@ -1,5 +1,6 @@
 """The decoder d_k of a prefix: from latents z_1:k to an image, with nothing random in it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -32,16 +33,16 @@ class GivenLatentLevel(DeterministicLevel):
         super().build(input_shape)
         self.latent_projection = self.latent_entrance(self.latent_width)
 
-    def call(self, features, latent):
+    def call(self, features: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
         """Maps features [batch, side, side, width] and a latent [.., latent_width] to features."""
         features = self.prior_block(features)
         features += self.latent_projection(tf.cast(latent, features.dtype))
         return self.residual_block(features)
 
-    def compute_output_shape(self, features_shape, latent_shape=None):
+    def compute_output_shape(self, features_shape: tuple, latent_shape: Any = None) -> tuple:
         return features_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "latent_width": self.latent_width}
 
 
@@ -64,12 +65,14 @@ class Readout(TopDownPass):
         UserError: the arguments do not fit together.
     """
 
-    def __init__(self, blocks, width, num_latent_levels, channels=3, **kwargs):
+    def __init__(
+        self, blocks: str, width: int, num_latent_levels: int, channels: int = 3, **kwargs: Any
+    ) -> None:
         super().__init__(blocks, width, num_latent_levels=num_latent_levels, **kwargs)
         self.channels = channels
         self.head = make_head("linear", channels, dtype=self.dtype_policy, name="head")
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.head.build((None, None, None, self.width_at(self.image_size)))
         super().build(input_shape)
 
@@ -78,7 +81,7 @@ class Readout(TopDownPass):
             return GivenLatentLevel(latent_width=self.latent_width, **arguments)
         return DeterministicLevel(**arguments)
 
-    def call(self, latents):
+    def call(self, latents: Sequence[tf.Tensor]) -> tf.Tensor:
         """Decodes latents.
 
         Args:
@@ -107,8 +110,8 @@ class Readout(TopDownPass):
         features = self._pass(batch_size_of(latents[0]), run)
         return self.head.mean(self.head(features))
 
-    def compute_output_shape(self, input_shape=None):
+    def compute_output_shape(self, input_shape: Any = None) -> tuple:
         return (None, self.image_size, self.image_size, self.channels)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "channels": self.channels}

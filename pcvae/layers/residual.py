@@ -1,12 +1,14 @@
 """The bottleneck block of the VDVAE (Child 2020, figure 3, right)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
 
 
-def fan_in_uniform(scale=1.0):
+def fan_in_uniform(scale: float = 1.0) -> keras.initializers.Initializer:
     """Returns the initializer of the published convolutions: uniform in +-sqrt(scale / fan_in).
 
     ``scale = 1`` is PyTorch's default for convolutions, which the published models start from;
@@ -23,7 +25,7 @@ class PointwiseConv2D(keras.layers.Conv2D):
     (``benchmarks/pointwise.py``), and half of a VDVAE's convolutions are 1x1.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         channels = self.kernel.shape[-1]
         flat = tf.reshape(inputs, (-1, inputs.shape[-1]))
         outputs = tf.matmul(flat, tf.reshape(self.kernel, (-1, channels)))
@@ -38,7 +40,14 @@ def _shape(tensor):
     return [dynamic[i] if size is None else size for i, size in enumerate(tensor.shape)]
 
 
-def convolution(filters, kernel_size, in_width, dtype, name, kernel_initializer=None):
+def convolution(
+    filters: int,
+    kernel_size: int,
+    in_width: int,
+    dtype: Any,
+    name: str,
+    kernel_initializer: Any = None,
+) -> keras.layers.Conv2D:
     """Returns a convolution with zero bias, built for `in_width` input channels."""
     kind = PointwiseConv2D if kernel_size == 1 else keras.layers.Conv2D
     layer = kind(
@@ -53,7 +62,7 @@ def convolution(filters, kernel_size, in_width, dtype, name, kernel_initializer=
     return layer
 
 
-def gelu(x):
+def gelu(x: tf.Tensor) -> tf.Tensor:
     """The exact Gaussian error linear unit (not its tanh approximation), as published."""
     return tf.nn.gelu(x, approximate=False)
 
@@ -78,14 +87,14 @@ class BottleneckBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        in_width,
-        middle_width,
-        out_width,
-        kernel_size=3,
-        residual=False,
-        last_scale=1.0,
-        **kwargs,
-    ):
+        in_width: int,
+        middle_width: int,
+        out_width: int,
+        kernel_size: int = 3,
+        residual: bool = False,
+        last_scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if middle_width < 1:
             raise UserError(
@@ -101,7 +110,7 @@ class BottleneckBlock(keras.layers.Layer):
         self.residual = residual
         self.last_scale = last_scale
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         middle, kernel, dtype = self.middle_width, self.kernel_size, self.dtype_policy
         last = fan_in_uniform(self.last_scale) if self.last_scale else "zeros"
         self.c1 = convolution(middle, 1, self.in_width, dtype, "c1")
@@ -111,20 +120,20 @@ class BottleneckBlock(keras.layers.Layer):
         super().build(input_shape)
 
     @property
-    def convolutions(self):
+    def convolutions(self) -> dict[str, keras.layers.Layer]:
         """The convolutions that hold all weights of the block, by name."""
         return {"c1": self.c1, "c2": self.c2, "c3": self.c3, "c4": self.c4}
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         hidden = x
         for convolve in self.convolutions.values():
             hidden = convolve(gelu(hidden))
         return x + hidden if self.residual else hidden
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple:
         return (*input_shape[:-1], self.out_width)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "in_width": self.in_width,

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -63,17 +63,17 @@ class Stack(keras.layers.Layer):
         ]
         super().build(input_shape)
 
-    def level_weight(self, name):
+    def level_weight(self, name: str) -> Any:
         """Returns the stacked weight of a name: [count, ...]; see `level_weight_names`."""
         return self._stacked[self._index[name]]
 
     @property
-    def level_weight_names(self):
+    def level_weight_names(self) -> tuple[str, ...]:
         """Names of the weights of one level, such as ``c1_kernel``."""
         return tuple(self._index)
 
     @property
-    def params_per_level(self):
+    def params_per_level(self) -> int:
         """Number of parameters of one level."""
         return sum(int(np.prod(variable.shape)) for variable in self._hidden.variables)
 
@@ -81,7 +81,7 @@ class Stack(keras.layers.Layer):
         x, _ = self.scan(lambda block, x: (block(x), ()), x)
         return x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple:
         return input_shape
 
     def scan(
@@ -172,7 +172,7 @@ class Stack(keras.layers.Layer):
         )
         return carry, tuple(result.stack() for result in results)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "block": keras.saving.serialize_keras_object(self._hidden.block),
@@ -181,7 +181,7 @@ class Stack(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Self:
         block = keras.saving.deserialize_keras_object(config.pop("block"))
         return cls(block, **config)
 

@@ -1,11 +1,15 @@
 """The frame of a top-down pass: learned starts, stacks of levels, gain and bias."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
 from pcvae.layers.encoder import inner_kernel_size
 from pcvae.layers.levels import (
+    DecoderGroup,
     level_resolutions,
     parse_decoder_blocks,
     prefix_length,
@@ -43,17 +47,17 @@ class TopDownPass(keras.layers.Layer):
 
     def __init__(
         self,
-        blocks,
-        width,
-        latent_width=16,
-        bottleneck=0.25,
-        width_per_resolution="",
-        no_bias_above=64,
-        num_latent_levels=None,
-        split_levels=(),
-        unroll=False,
-        **kwargs,
-    ):
+        blocks: str,
+        width: int,
+        latent_width: int = 16,
+        bottleneck: float = 0.25,
+        width_per_resolution: str | dict = "",
+        no_bias_above: int = 64,
+        num_latent_levels: int | None = None,
+        split_levels: Sequence[int] = (),
+        unroll: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.blocks = blocks
         self.width = width
@@ -87,11 +91,11 @@ class TopDownPass(keras.layers.Layer):
                     f"{self.width_at(group.resolution)} at {group.resolution}"
                 )
 
-    def has_latents(self, group):
+    def has_latents(self, group: DecoderGroup) -> bool:
         """Whether the levels of a group have latents."""
         return group.first_level < self.num_levels
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.biases = {}
         for resolution in sorted({group.resolution for group in self.groups}):
             if resolution <= self.no_bias_above:
@@ -161,7 +165,7 @@ class TopDownPass(keras.layers.Layer):
             features += tf.repeat(tf.repeat(coarse, factor, axis=1), factor, axis=2)
         return features
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "blocks": self.blocks,
@@ -176,6 +180,6 @@ class TopDownPass(keras.layers.Layer):
         }
 
 
-def batch_size_of(tensor):
+def batch_size_of(tensor: tf.Tensor) -> Any:
     """Returns the batch size of a tensor, static where it is known."""
     return tensor.shape[0] or tf.shape(tensor)[0]

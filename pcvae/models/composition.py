@@ -1,11 +1,19 @@
 """Models made of stages: a new stage on a trained one, or all stages at once."""
 
+from collections.abc import Callable, Sequence
+
 from pcvae.errors import UserError
+from pcvae.models.base import HierarchicalModel
 from pcvae.models.stage_order import RECONSTRUCTION, condition_of_next_stage
 from pcvae.models.staged import StagedVAE
 
 
-def staged_on(image_shape, first_stage, stage_fn, later_stages_see=RECONSTRUCTION):
+def staged_on(
+    image_shape: Sequence[int],
+    first_stage: HierarchicalModel,
+    stage_fn: Callable,
+    later_stages_see: str = RECONSTRUCTION,
+) -> StagedVAE:
     """Puts a new stage on a trained model, which is frozen (Shu and Ermon 2022, section 5.1).
 
     Args:
@@ -37,11 +45,11 @@ def staged_on(image_shape, first_stage, stage_fn, later_stages_see=RECONSTRUCTIO
 
 
 def staged_vae(
-    first_stage_fn,
-    later_stage_fns,
-    later_stages_see=RECONSTRUCTION,
-    image_shape=(32, 32, 3),
-):
+    first_stage_fn: Callable,
+    later_stage_fns: Sequence[Callable],
+    later_stages_see: str = RECONSTRUCTION,
+    image_shape: Sequence[int] = (32, 32, 3),
+) -> StagedVAE:
     """Makes all stages at once, none of them trained.
 
     Trained end to end by one ELBO it is the baseline of the same functional form and the same
@@ -64,7 +72,9 @@ def staged_vae(
     return StagedVAE(stages, later_stages_see)
 
 
-def frozen_prefix_on(image_shape, first_stage, model_fn):
+def frozen_prefix_on(
+    image_shape: Sequence[int], first_stage: HierarchicalModel, model_fn: Callable
+) -> HierarchicalModel:
     """Makes a model whose unshared prefix is a trained first stage, and freezes the prefix.
 
     One model instead of a composition: the levels above the prefix see its features, not an image.

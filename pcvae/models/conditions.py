@@ -136,7 +136,7 @@ class FeaturesCondition(Condition):
         self.shape, self.channels = sides, sides[-1]
         self.encoder_blocks = encoder_blocks
 
-    def get_config(self):
+    def get_config(self) -> dict:
         shape, blocks = list(self.shape), self.encoder_blocks
         return {**super().get_config(), "shape": shape, "encoder_blocks": blocks}
 
@@ -144,11 +144,13 @@ class FeaturesCondition(Condition):
     def in_words(self) -> str:
         return f"float32 features of shape {self.shape}"
 
-    def make_layer(self, resolutions, width_at, **shared):
+    def make_layer(
+        self, resolutions: Sequence[int], width_at: Callable, **shared: Any
+    ) -> keras.layers.Layer:
         blocks, channels = self.encoder_blocks, self.channels
         return Encoder(blocks, channels=channels, name="condition_encoder", **shared)
 
-    def read(self, layer, side, condition):
+    def read(self, layer: keras.layers.Layer, side: int, condition: Any) -> GivenCondition:
         image = upsampled(tf.convert_to_tensor(condition), side // self.shape[0])
         return GivenCondition(image, layer(image))
 
@@ -167,16 +169,16 @@ class ImageCondition(FeaturesCondition):
     def in_words(self) -> str:
         return f"uint8 images of shape {self.shape}"
 
-    def read(self, layer, side, condition):
+    def read(self, layer: keras.layers.Layer, side: int, condition: Any) -> GivenCondition:
         condition = tf.convert_to_tensor(condition)
         if condition.dtype == tf.uint8:
             condition = units.signed_from_levels(condition, bit_depth=8)
         return super().read(layer, side, condition)
 
-    def rounded(self, condition):
+    def rounded(self, condition: Any) -> tf.Tensor:
         return units.images_from_signed(condition)
 
-    def natural(self, images):
+    def natural(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the smaller image, uint8: each pixel is the mean of a square, rounded."""
         side, small = images.shape[1], self.shape[0]
         if small == side or self.shape[-1] != images.shape[-1]:
@@ -198,22 +200,24 @@ class LabelCondition(Condition):
     def __init__(self, num_classes: int | None) -> None:
         self.num_classes = check_integer("num_classes", num_classes, 1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "num_classes": self.num_classes}
 
     @property
     def in_words(self) -> str:
         return f"integer labels from 0 to {self.num_classes - 1}"
 
-    def make_layer(self, resolutions, width_at, **shared):
+    def make_layer(
+        self, resolutions: Sequence[int], width_at: Callable, **shared: Any
+    ) -> keras.layers.Layer:
         widths = {resolution: width_at(resolution) for resolution in resolutions}
         dtype = shared["dtype"]
         return LabelMaps(self.num_classes, widths, dtype=dtype, name="condition_encoder")
 
-    def read(self, layer, side, condition):
+    def read(self, layer: keras.layers.Layer, side: int, condition: Any) -> GivenCondition:
         return GivenCondition(maps=layer(tf.convert_to_tensor(condition)))
 
-    def checked_batch(self, condition, count):
+    def checked_batch(self, condition: Any, count: int) -> np.ndarray:
         array = super().checked_batch(condition, count)
         if not ((array >= 0) & (array < self.num_classes)).all():
             raise UserError(f"condition: expected {self.in_words}, got {np.unique(array).tolist()}")

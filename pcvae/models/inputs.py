@@ -1,5 +1,8 @@
 """Whether what a user gives to a model is what it takes: images, latents, temperatures."""
 
+from collections.abc import Collection, Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,7 +15,7 @@ OWN, FROM_PRIOR = "own", "prior"
 MAX_TEMPERATURE = 1000.0
 
 
-def checked_temperatures(temperature, num_levels, one_a="level"):
+def checked_temperatures(temperature: Any, num_levels: int, one_a: str = "level") -> np.ndarray:
     """Returns one temperature a level (or a stage), float32 [levels], from a number or a list.
 
     Raises:
@@ -31,7 +34,7 @@ def checked_temperatures(temperature, num_levels, one_a="level"):
     return values.astype(np.float32)
 
 
-def checked_batch(images, image_shape):
+def checked_batch(images: Any, image_shape: Sequence[int]) -> Any:
     """Returns images, if their type and shape are the model's, as far as they are known.
 
     Args:
@@ -53,7 +56,7 @@ def checked_batch(images, image_shape):
     return images
 
 
-def checked_images(images, image_shape):
+def checked_images(images: Any, image_shape: Sequence[int]) -> np.ndarray:
     """Returns images as a uint8 array [num_images, *image_shape].
 
     Raises:
@@ -68,7 +71,7 @@ def checked_images(images, image_shape):
     return images
 
 
-def checked_latents(latents, latent_shapes):
+def checked_latents(latents: Sequence, latent_shapes: Sequence[tuple]) -> list[np.ndarray]:
     """Returns latents as a list of float32 arrays, if they are those of a prefix.
 
     Args:
@@ -97,7 +100,9 @@ def checked_latents(latents, latent_shapes):
     return [array.astype(np.float32) for array in arrays]
 
 
-def checked_all_latents(latents, latent_shapes, count=None):
+def checked_all_latents(
+    latents: Sequence, latent_shapes: Sequence[tuple], count: int | None = None
+) -> list[np.ndarray]:
     """Returns latents of all levels as arrays; see `checked_latents`.
 
     Raises:
@@ -112,7 +117,7 @@ def checked_all_latents(latents, latent_shapes, count=None):
     return latents
 
 
-def checked_sources(sources, num_levels):
+def checked_sources(sources: Sequence[str], num_levels: int) -> np.ndarray:
     """Returns the sources of an edit as numbers, int32 [levels].
 
     Raises:
@@ -126,7 +131,7 @@ def checked_sources(sources, num_levels):
     return np.array([SOURCES[source] for source in sources], np.int32)
 
 
-def checked_decoder(num_levels, decoder, own):
+def checked_decoder(num_levels: int, decoder: str | None, own: Collection[int]) -> str:
     """Returns which decoder a prefix is decoded by: "own" or "prior".
 
     Args:

@@ -6,18 +6,22 @@ are arrays read by name.
 
 import copy
 import json
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pcvae.errors import UserError
+from pcvae.models.base import HierarchicalModel
 from pcvae.models.recorded import check_config, check_memory, read_record, weight_shapes
 from pcvae.models.registry import registered_models
 
 FORMAT_VERSION = 1
 
 
-def write_model(model, path):
+def write_model(model: HierarchicalModel, path: str | os.PathLike) -> None:
     """Writes the class and the arguments of a model as JSON."""
     record = {
         "format_version": FORMAT_VERSION,
@@ -27,7 +31,9 @@ def write_model(model, path):
     Path(path).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def read_model(path, shapes_fn=None):
+def read_model(
+    path: str | os.PathLike, shapes_fn: Callable[[], dict] | None = None
+) -> HierarchicalModel:
     """Builds the model that `write_model` wrote, with fresh weights.
 
     Args:
@@ -70,7 +76,7 @@ def read_model(path, shapes_fn=None):
         raise UserError(f"{path}: the arguments of {name} do not fit: {error}") from error
 
 
-def load_weights(model, weights):
+def load_weights(model: HierarchicalModel, weights: Mapping[str, np.ndarray]) -> None:
     """Assigns {name: array} to a model.
 
     Raises:
@@ -85,7 +91,7 @@ def load_weights(model, weights):
         variable.assign(weights[name])
 
 
-def check_shapes(expected, got):
+def check_shapes(expected: Mapping[str, Any], got: Mapping[str, Any]) -> None:
     """Compares {name: shape} of what a model holds with that of what it is given.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import units
-from pcvae.distributions.noise import SeededNoise, make_seed, seeded_noise
+from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.levels import prefix_lengths
 from pcvae.layers.readout import Readout
@@ -35,7 +35,9 @@ _SHARED = (
 )
 
 
-def prefixes_of(model, prefixes=None):
+def prefixes_of(
+    model: HierarchicalModel, prefixes: Sequence[int | str] | None = None
+) -> tuple[int, ...]:
     """Returns the numbers of levels of prefixes of a model, ascending.
 
     Args:
@@ -139,13 +141,13 @@ class PrefixDecoders(keras.Model):
         """{name: variable} of all weights."""
         return named_weights(self)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         if not self.built:
             for decoder in self.decoders:
                 decoder.build()
             self.built = True
 
-    def call(self, latents):
+    def call(self, latents: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
         """Decodes every prefix of the latents, each with its own decoder.
 
         Args:
@@ -167,7 +169,7 @@ class PrefixDecoders(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Self:
         return cls(**config)
 
 
@@ -189,25 +191,25 @@ class RefittedPrefixes:
         decoders: the `PrefixDecoders` of some of its prefixes.
     """
 
-    def __init__(self, frozen_model, decoders):
+    def __init__(self, frozen_model: HierarchicalModel, decoders: PrefixDecoders) -> None:
         self.frozen_model = frozen_model
         self.decoders = decoders
         self.image_shape = frozen_model.image_shape
         self.level_resolutions = frozen_model.level_resolutions
 
     @property
-    def trained_weights(self):
+    def trained_weights(self) -> dict:
         """{name: variable} of the decoders."""
         return self.decoders.named_weights
 
     named_weights = trained_weights
 
     @property
-    def decoded_prefixes(self):
+    def decoded_prefixes(self) -> tuple[int, ...]:
         """Numbers of levels of the prefixes, ascending."""
         return self.decoders.prefixes
 
-    def __call__(self, images, noise=None):
+    def __call__(self, images: tf.Tensor, noise: Noise | None = None) -> VDVAEOutput:
         """Decodes one posterior sample of each image by every decoder.
 
         Args:

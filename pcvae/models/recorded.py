@@ -11,6 +11,9 @@ import os
 import re
 import stat
 import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -24,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _KERAS_KEYS = {"class_name", "module", "registered_name", "config", "build_config"}
 
 
-def read_record(path):
+def read_record(path: Path) -> Any:
     """Returns what a JSON file holds.
 
     Raises:
@@ -38,7 +41,7 @@ def read_record(path):
         raise ValueError("nesting without end") from error
 
 
-def check_plain_file(path, max_bytes):
+def check_plain_file(path: Path, max_bytes: int) -> None:
     """Checks that a file can be read whole: a device or a pipe may never end.
 
     Raises:
@@ -52,7 +55,7 @@ def check_plain_file(path, max_bytes):
         raise ValueError(f"a file of {status.st_size:,} bytes")
 
 
-def check_config(name, config, classes):
+def check_config(name: str, config: Any, classes: Mapping[str, type]) -> None:
     """Checks the arguments of a model: known names, and plain values alone.
 
     Args:
@@ -83,7 +86,7 @@ def check_config(name, config, classes):
             raise UserError(f"{argument}: expected numbers, words and lists of them")
 
 
-def weight_shapes(make):
+def weight_shapes(make: Callable) -> dict[str, Any]:
     """Returns {name: shape} of the weights of a model without taking their memory.
 
     Args:
@@ -113,7 +116,7 @@ def weight_shapes(make):
     return result[0]
 
 
-def check_memory(shapes):
+def check_memory(shapes: Mapping[str, Any]) -> None:
     """Checks that weights of some shapes fit into the memory of this machine.
 
     Raises:
@@ -122,7 +125,7 @@ def check_memory(shapes):
     check_bytes("the model", BYTES_PER_WEIGHT * sum(map(math.prod, shapes.values())), "its weights")
 
 
-def check_bytes(what, wanted, purpose, remedy=""):
+def check_bytes(what: str, wanted: int, purpose: str, remedy: str = "") -> None:
     """Checks that so many bytes fit into the memory of this machine.
 
     Args:

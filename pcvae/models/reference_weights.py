@@ -3,12 +3,14 @@
 Every weight of a level is one slice of a stacked weight here and one tensor there.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pcvae.checks import some_names
 from pcvae.errors import UserError
+from pcvae.models.vdvae import VDVAE
 
 _NAMES_SHOWN = 10
 _LEVEL_BLOCKS = {"posterior": "enc", "prior": "prior", "residual": "resnet"}
@@ -22,7 +24,7 @@ class WeightSlice(NamedTuple):
     layout: str  # "convolution": OIHW there and HWIO here; "vector"; "map": CHW there, HWC here
 
 
-def reference_names(model):
+def reference_names(model: VDVAE) -> dict[str, WeightSlice]:
     """Returns {name in the reference: `WeightSlice`} for every weight of a `VDVAE`.
 
     Raises:
@@ -65,7 +67,7 @@ def _level_name(name):
     return f"{_LEVEL_BLOCKS[block]}.{convolution}"
 
 
-def load_reference_weights(model, weights):
+def load_reference_weights(model: VDVAE, weights: Mapping[str, Any]) -> None:
     """Loads the weights of a reference checkpoint by name.
 
     Args:
@@ -98,7 +100,7 @@ def load_reference_weights(model, weights):
         variable.assign(np.stack([levels[index] for index in range(len(levels))]))
 
 
-def check_reference_shapes(model, shapes):
+def check_reference_shapes(model: VDVAE, shapes: Mapping[str, Any]) -> None:
     """Compares the names and shapes of a reference checkpoint with those that a model needs.
 
     Args:

@@ -1,5 +1,6 @@
 """How the stages of a `StagedVAE` follow each other: noise, conditions, what fits together."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import GivenNoise, SeededNoise, fold_in
 from pcvae.errors import UserError
+from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import FEATURES, IMAGE
 from pcvae.models.inputs import checked_temperatures
 from pcvae.outputs import Trace
@@ -34,7 +36,9 @@ def noise_of_stage(noise: Any, index: int, levels: slice) -> Any:
     return SeededNoise(fold_in(noise.seed, STAGE_SITE + index), noise.first_example)
 
 
-def condition_of_next_stage(stages, later_stages_see):
+def condition_of_next_stage(
+    stages: Sequence[HierarchicalModel], later_stages_see: str
+) -> dict[str, Any]:
     """Returns the arguments of a `ConditionalVDVAE` that is to follow some stages.
 
     Args:
@@ -55,7 +59,7 @@ def condition_of_next_stage(stages, later_stages_see):
     return {"condition": FEATURES, "condition_shape": (height, width, channels)}
 
 
-def check_stages(stages, later_stages_see):
+def check_stages(stages: Sequence[HierarchicalModel], later_stages_see: str) -> None:
     """Raises UserError unless the stages fit together."""
     if not stages or stages[0].condition is not None:
         raise UserError("stages: expected an unconditional first stage")
@@ -75,7 +79,7 @@ def check_stages(stages, later_stages_see):
             )
 
 
-def temperatures_of_stages(model, temperatures):
+def temperatures_of_stages(model: Any, temperatures: Sequence[float]) -> list[float]:
     """Returns one temperature a level from one a stage.
 
     Args:
@@ -101,7 +105,7 @@ def without_gradient(trace: Trace, image: tf.Tensor) -> tuple[Trace, tf.Tensor]:
     return held, tf.stop_gradient(image)
 
 
-def within_bounds(reconstruction):
+def within_bounds(reconstruction: tf.Tensor) -> tf.Tensor:
     """Returns a reconstruction whose gradient ends where the head has clipped it to [-1, 1].
 
     The head lets the gradient of a squared error pass its clipping, which draws a pixel back. That

@@ -11,8 +11,11 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pcvae.checks import some_names
@@ -33,7 +36,13 @@ class Checkpoints:
     step: saving is collective. All but the chief write into a temporary folder that goes away.
     """
 
-    def __init__(self, directory, state, max_to_keep=3, chief=True):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        state: Mapping[str, Mapping[str, Any]],
+        max_to_keep: int = 3,
+        chief: bool = True,
+    ) -> None:
         """Lists what is kept.
 
         Args:
@@ -58,7 +67,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(**self._state)
         self._max_to_keep = max_to_keep
 
-    def save(self, step):
+    def save(self, step: int) -> None:
         """Saves the state as the checkpoint of a step.
 
         If it is interrupted, the checkpoint before it stays the newest.
@@ -92,7 +101,7 @@ class Checkpoints:
                 " the checkpoint before it"
             ) from error
 
-    def restore_newest(self):
+    def restore_newest(self) -> int | None:
         """Restores the newest checkpoint.
 
         Returns:
@@ -154,19 +163,19 @@ class Checkpoints:
             )
 
 
-def newest(directory):
+def newest(directory: str | os.PathLike) -> str | None:
     """Returns the path prefix of the newest complete checkpoint in a folder, or None."""
     paths = _complete(os.fspath(directory))
     return paths[-1] if paths else None
 
 
-def newest_step(directory):
+def newest_step(directory: str | os.PathLike) -> int | None:
     """Returns the step of the newest complete checkpoint in a folder, or None."""
     path = newest(directory)
     return None if path is None else _step(path)
 
 
-def read_group(directory, group):
+def read_group(directory: str | os.PathLike, group: str) -> dict[str, np.ndarray]:
     """Reads one group of the newest checkpoint.
 
     Args:
@@ -187,7 +196,7 @@ def read_group(directory, group):
         raise _damaged(path) from error
 
 
-def group_shapes(directory, group):
+def group_shapes(directory: str | os.PathLike, group: str) -> dict[str, Any]:
     """Returns dict path -> shape of what `read_group` reads, without reading it.
 
     Raises:

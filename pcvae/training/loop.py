@@ -4,14 +4,15 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from pcvae import quantities
 from pcvae.errors import Interrupted
+from pcvae.training.trainers import Trainer
 
 
 class Window(NamedTuple):
@@ -29,11 +30,19 @@ class Action(NamedTuple):
     """Something to do every so many steps."""
 
     every_steps: int
-    run: Callable[[int], None]  # gets the number of steps taken
+    run: Callable[[Any], None]  # gets the number of steps taken; that of reports, the `Window`
     at_end: bool = True  # whether also after the last step, if that is no multiple
 
 
-def train(trainer, batches, num_steps, batch_size, report, report_every_steps, actions=()):
+def train(
+    trainer: Trainer,
+    batches: Iterator,
+    num_steps: int,
+    batch_size: int,
+    report: Callable[[Window], None],
+    report_every_steps: int,
+    actions: Sequence[Action] = (),
+) -> None:
     """Runs a trainer up to a number of steps.
 
     SIGINT and SIGTERM end it after the running step: the caller's actions do not run, its
@@ -93,7 +102,7 @@ def _window_metrics(history):
 
 
 @contextlib.contextmanager
-def stop_signals():
+def stop_signals() -> Iterator[list[int]]:
     """Notes SIGINT and SIGTERM; a second one acts at once, as it would without this."""
     received = []
 

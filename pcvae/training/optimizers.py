@@ -9,6 +9,8 @@ decay of 0, betas of 1, and gradients multiplied by a 0 that also swallows NaN a
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -17,7 +19,7 @@ from pcvae.training.schedules import LearningRate
 from pcvae.variables import assign_local, local_handle, state_variable, tf_variable
 
 
-def named_variables(variables):
+def named_variables(variables: Mapping[str, Any] | Sequence) -> dict[str, Any]:
     """Returns variables as a dict by name.
 
     Args:
@@ -48,7 +50,15 @@ class FusedOptimizer:
 
     _operation = None
 
-    def __init__(self, *, learning_rate, beta_1, beta_2, epsilon, weight_decay):
+    def __init__(
+        self,
+        *,
+        learning_rate: LearningRate,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        weight_decay: float,
+    ) -> None:
         """Describes an optimizer; ``learning_rate`` is a ``LearningRate``.
 
         Raises:
@@ -70,7 +80,7 @@ class FusedOptimizer:
         self.slots = {}
         self.updates_applied = None
 
-    def build(self, variables):
+    def build(self, variables: Mapping[str, Any] | Sequence) -> None:
         """Creates the slots, in the scope of the strategy that made the variables.
 
         Args:
@@ -89,11 +99,17 @@ class FusedOptimizer:
                 )
 
     @property
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """All that a checkpoint has to keep: dict name -> variable."""
         return {"updates_applied": self.updates_applied, **self.slots}
 
-    def apply(self, gradients, step, active=True, gradient_scale=1.0):
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor],
+        step: tf.Tensor,
+        active: bool | tf.Tensor = True,
+        gradient_scale: float | tf.Tensor = 1.0,
+    ) -> tf.Tensor:
         """Moves the variables, in replica context or without a strategy.
 
         Args:
@@ -143,7 +159,7 @@ class FusedOptimizer:
         assign_local(self.updates_applied, tf.where(active, update, update - 1))
         return rate
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the arguments that make an equal optimizer."""
         schedule = self.learning_rate.get_config()
         schedule.pop("final_fraction")
@@ -174,15 +190,15 @@ class AdamW(FusedOptimizer):
 
     def __init__(
         self,
-        learning_rate=2e-4,
-        beta_1=0.9,
-        beta_2=0.9,
-        epsilon=1e-8,
-        weight_decay=0.01,
-        warmup_steps=100,
-        decay="constant",
-        decay_steps=None,
-    ):
+        learning_rate: float = 2e-4,
+        beta_1: float = 0.9,
+        beta_2: float = 0.9,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 100,
+        decay: str = "constant",
+        decay_steps: int | None = None,
+    ) -> None:
         """Describes the optimizer; the last three go to ``LearningRate``."""
         super().__init__(
             learning_rate=LearningRate(learning_rate, warmup_steps, decay, decay_steps),
@@ -215,15 +231,15 @@ class Adamax(FusedOptimizer):
 
     def __init__(
         self,
-        learning_rate=2e-3,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        weight_decay=0.0,
-        warmup_steps=100,
-        decay="constant",
-        decay_steps=None,
-    ):
+        learning_rate: float = 2e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 100,
+        decay: str = "constant",
+        decay_steps: int | None = None,
+    ) -> None:
         """Describes the optimizer; the last three go to ``LearningRate``."""
         super().__init__(
             learning_rate=LearningRate(learning_rate, warmup_steps, decay, decay_steps),

@@ -1,11 +1,14 @@
 """What a run says of itself: a line for people, scalars for TensorBoard."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pcvae import quantities
+from pcvae.training.loop import Window
 
 
-def progress_line(window):
+def progress_line(window: Window) -> str:
     """Returns one line: step, negative ELBO and its parts, speed, time left."""
     metrics = window.metrics
     width = len(str(window.num_steps))
@@ -48,7 +51,7 @@ def _constraint_parts(metrics):
     return parts
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Returns a length of time as people read it: ``42s``, ``3m05s``, ``2h10m``."""
     seconds = max(0, round(seconds))
     if seconds < 60:
@@ -58,7 +61,7 @@ def duration(seconds):
     return f"{seconds // 3600}h{seconds % 3600 // 60:02d}m"
 
 
-def training_scalars(window, resolutions):
+def training_scalars(window: Window, resolutions: Sequence[int]) -> dict[str, Any]:
     """Returns {tag: number} of a window of training.
 
     Args:
@@ -82,7 +85,7 @@ def training_scalars(window, resolutions):
     }
 
 
-def evaluation_scalars(record, resolutions):
+def evaluation_scalars(record: Mapping[str, Any], resolutions: Sequence[int]) -> dict[str, Any]:
     """Returns {tag: number} of an evaluation; see `measure.LikelihoodEvaluation`."""
     scalars = {
         quantity.tag: _number(record[quantity.key])
@@ -95,7 +98,9 @@ def evaluation_scalars(record, resolutions):
     return {**scalars, **rate_scalars(record["rate_nats_per_level"], resolutions)}
 
 
-def rate_scalars(rate_per_level_nats, resolutions):
+def rate_scalars(
+    rate_per_level_nats: Sequence[float], resolutions: Sequence[int]
+) -> dict[str, float]:
     """Returns the rates of levels and the sums over resolutions, nats per image."""
     scalars, sums = {}, {}
     for level, (rate, resolution) in enumerate(zip(rate_per_level_nats, resolutions, strict=True)):

@@ -19,8 +19,13 @@ class LearningRate:
     """
 
     def __init__(
-        self, peak, warmup_steps=100, decay="constant", decay_steps=None, final_fraction=0.0
-    ):
+        self,
+        peak: float,
+        warmup_steps: int = 100,
+        decay: str = "constant",
+        decay_steps: int | None = None,
+        final_fraction: float = 0.0,
+    ) -> None:
         """Describes a schedule.
 
         Args:
@@ -49,7 +54,7 @@ class LearningRate:
         self.decay_steps = None if decay_steps is None else int(decay_steps)
         self.final_fraction = float(final_fraction)
 
-    def __call__(self, step):
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """Returns the rate at a step.
 
         Args:
@@ -70,7 +75,7 @@ class LearningRate:
             rate *= self.final_fraction + (1.0 - self.final_fraction) * cosine
         return rate
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Returns the arguments that make an equal schedule."""
         return {
             "peak": self.peak,

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -10,7 +11,9 @@ from pcvae.errors import UserError
 KINDS = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
-def make_strategy(kind="auto", devices=None):
+def make_strategy(
+    kind: str = "auto", devices: str | Sequence[str] | None = None
+) -> tf.distribute.Strategy:
     """Makes the strategy of a run.
 
     Multi-worker training has to be set up before TensorFlow runs its first operation, so this is
@@ -55,7 +58,7 @@ def make_strategy(kind="auto", devices=None):
     return tf.distribute.OneDeviceStrategy(devices[0] if devices else default)
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Returns whether this process is the one that writes checkpoints, summaries and pictures."""
     resolver = getattr(strategy, "cluster_resolver", None)
     if resolver is None or resolver.task_type is None:

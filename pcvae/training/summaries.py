@@ -3,6 +3,8 @@
 import json
 import math
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +27,9 @@ class ScalarLog:
     and TensorBoard is told to drop it too, so that no step stands twice.
     """
 
-    def __init__(self, folder, name, resume_step=0, chief=True):
+    def __init__(
+        self, folder: str | os.PathLike, name: str, resume_step: int = 0, chief: bool = True
+    ) -> None:
         """Opens the log.
 
         Args:
@@ -49,7 +53,7 @@ class ScalarLog:
         _write_session_start(directory, resume_step + 1)
         self._writer = tf.summary.create_file_writer(directory)
 
-    def scalars(self, step, values):
+    def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """Writes scalars.
 
         Args:
@@ -72,7 +76,7 @@ class ScalarLog:
         else:
             self._append({"step": step, **record})
 
-    def images(self, step, tag, images):
+    def images(self, step: int, tag: str, images: np.ndarray) -> None:
         """Writes uint8 pictures [height, width, channels] or [count, height, width, channels].
 
         Channels are 1 (grey), 3 (RGB) or 4 (RGBA).
@@ -90,19 +94,19 @@ class ScalarLog:
         with self._writer.as_default(step=int(step)):
             tf.summary.image(tag, images, max_outputs=len(images))
 
-    def text(self, step, tag, text):
+    def text(self, step: int, tag: str, text: str) -> None:
         """Writes a text, which TensorBoard shows as Markdown."""
         if self._lines is None:
             return
         with self._writer.as_default(step=int(step)):
             tf.summary.text(tag, text)
 
-    def flush(self):
+    def flush(self) -> None:
         """Puts everything on disk."""
         if self._lines is not None:
             self._writer.flush()
 
-    def close(self):
+    def close(self) -> None:
         """Closes the files."""
         if self._lines is not None:
             self._writer.close()
@@ -123,7 +127,7 @@ class ScalarLog:
         self._last = record
 
 
-def read_scalar_lines(path):
+def read_scalar_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     """Reads the scalars of a run.
 
     Args:

@@ -1,6 +1,8 @@
 """One training step: images to gradients to the update, and what it reports."""
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,6 +12,7 @@ from pcvae.errors import UserError
 from pcvae.objectives import LagrangeMultiplier, lagrangian
 from pcvae.outputs import Constraint
 from pcvae.training.graph_size import count_graph_nodes
+from pcvae.training.update import GradientUpdate
 from pcvae.variables import tf_variable
 
 
@@ -39,7 +42,15 @@ class Trainer:
         UserError: a multiplier, and an objective without constraints.
     """
 
-    def __init__(self, model, averaged_model, objective, update, seed=0, multiplier=None):
+    def __init__(
+        self,
+        model: Any,
+        averaged_model: Any,
+        objective: Callable,
+        update: GradientUpdate,
+        seed: int = 0,
+        multiplier: Any = None,
+    ) -> None:
         self.model = model
         self.averaged_model = averaged_model
         self.objective = objective
@@ -52,17 +63,17 @@ class Trainer:
         self._step = tf.function(self._distributed_step, autograph=False)
 
     @property
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """All that a checkpoint has to keep: {group: {name: variable}}."""
         state = {"model": self.model.trained_weights, **self.update.state}
         return {**state, "lagrange": self.multiplier.state} if self.multiplier else state
 
     @property
-    def steps_taken(self):
+    def steps_taken(self) -> int:
         """Number of steps taken, skipped updates included."""
         return int(self.update.step.numpy())
 
-    def step(self, batch):
+    def step(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Takes one step.
 
         Args:
@@ -89,7 +100,7 @@ class Trainer:
         output = self.model(images, noise=SeededNoise(self.seed, tf.constant(0, tf.int64)))
         return self.objective(output, images, 0).constraints
 
-    def graph_nodes(self, batch):
+    def graph_nodes(self, batch: Mapping[str, Any]) -> int:
         """Returns the number of graph nodes of a step, those of its functions included."""
         return count_graph_nodes(self._step.get_concrete_function(batch).graph)
 

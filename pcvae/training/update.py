@@ -4,12 +4,13 @@ One object owns the whole order, and all decisions fall on the gradients that ar
 over the replicas. So the result does not depend on how many replicas share the batch.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.training.optimizers import named_variables
+from pcvae.training.optimizers import FusedOptimizer, named_variables
 from pcvae.variables import assign_local, local_handle, state_variable
 
 MIN_NORMS_FOR_MEDIAN = 20
@@ -53,15 +54,15 @@ class GradientUpdate:
 
     def __init__(
         self,
-        optimizer,
-        clip_norm=200.0,
-        skip_factor=10.0,
-        skip_window=100,
-        max_consecutive_skips=5,
-        max_consecutive_nonfinite=20,
-        ema_decay=0.999,
-        ema_warmup=True,
-    ):
+        optimizer: FusedOptimizer,
+        clip_norm: float | None = 200.0,
+        skip_factor: float | None = 10.0,
+        skip_window: int = 100,
+        max_consecutive_skips: int = 5,
+        max_consecutive_nonfinite: int = 20,
+        ema_decay: float = 0.999,
+        ema_warmup: bool = True,
+    ) -> None:
         """Describes an update.
 
         Args:
@@ -103,7 +104,9 @@ class GradientUpdate:
         self.variables = {}
         self.ema = {}
 
-    def build(self, variables, averages=None):
+    def build(
+        self, variables: Mapping[str, Any] | Sequence, averages: Mapping[str, Any] | None = None
+    ) -> None:
         """Creates all state, in the scope of the strategy that made the variables.
 
         The averages start at the values that the variables have now.
@@ -142,7 +145,7 @@ class GradientUpdate:
         )
 
     @property
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """All that a checkpoint has to keep: dict group -> dict name -> variable."""
         return {
             "ema": dict(self.ema),
@@ -157,7 +160,7 @@ class GradientUpdate:
             },
         }
 
-    def apply(self, gradients):
+    def apply(self, gradients: Sequence[tf.Tensor]) -> UpdateReport:
         """Does one update, in replica context or without a strategy.
 
         Args:
@@ -193,7 +196,7 @@ class GradientUpdate:
             nonfinite_in_a_row=_count_in_a_row(self._nonfinite_in_a_row, ~finite),
         )
 
-    def raise_if_diverged(self, report):
+    def raise_if_diverged(self, report: UpdateReport) -> None:
         """Raises ``TrainingDivergedError`` if gradients were not finite for too long.
 
         It waits for the step, so call it where the report is read anyway.
