@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pcvae import units
 
 TOLERANCE = 0.03  # largest relative gap of a constraint that counts as met
@@ -80,7 +82,7 @@ def constraint_results(
     constraints: Sequence[Mapping[str, Any]],
     record: Mapping[str, Any],
     image_shape: Sequence[int],
-    multipliers: Sequence[float] | None = None,
+    multipliers: Sequence[float] | np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """Compares the constraints of a run with an evaluation.
 

@@ -5,7 +5,9 @@ preprocessing, so the file must hold it: images arrive with pixel values 0..255.
 """
 
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +21,9 @@ INCEPTION_INPUT, INCEPTION_FEATURES = "ExpandDims", "pool_3"
 FORMS = "a callable, a Keras model, or the path of a .keras file, a SavedModel or a frozen .pb"
 
 
-def as_extractor(source, resize=None, name=None):
+def as_extractor(
+    source: Any, resize: str | None = None, name: str | None = None
+) -> FeatureExtractor:
     """Returns the feature extractor that something stands for.
 
     Args:
@@ -57,7 +61,7 @@ def as_extractor(source, resize=None, name=None):
     raise UserError(f"extractor: {path} is none: expected {FORMS}")
 
 
-def file_sha256(path):
+def file_sha256(path: str | os.PathLike) -> str:
     """Returns the SHA-256 of a file, or of all files of a folder and their names."""
     path = Path(path)
     if path.is_dir():

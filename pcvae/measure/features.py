@@ -1,6 +1,7 @@
 """Features of images, for distances between sets of them: the extractor and its statistics."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,14 +26,14 @@ class FeatureExtractor:
 
     def __init__(
         self,
-        function,
-        name,
-        input_shape=(None, None, None),
-        resize=None,
-        sha256=None,
-        in_graph=False,
-        own_resize=None,
-    ):
+        function: Callable,
+        name: str,
+        input_shape: tuple = (None, None, None),
+        resize: str | None = None,
+        sha256: str | None = None,
+        in_graph: bool = False,
+        own_resize: str | None = None,
+    ) -> None:
         """Keeps the parts; nothing is run.
 
         Args:
@@ -58,7 +59,7 @@ class FeatureExtractor:
         self._function, self._in_graph, self._own_resize = function, in_graph, own_resize
         self._num_features = None
 
-    def __call__(self, images):
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the features of images.
 
         Args:
@@ -73,7 +74,7 @@ class FeatureExtractor:
         features = tf.numpy_function(self._on_arrays, [images], tf.float32, stateful=False)
         return tf.ensure_shape(features, (images.shape[0], self._num_features))
 
-    def check(self, image_shape):
+    def check(self, image_shape: Sequence[int]) -> int:
         """Returns the number of features, after a try on two black images.
 
         Args:
@@ -101,7 +102,7 @@ class FeatureExtractor:
         self._num_features = shape[1]
         return shape[1]
 
-    def protocol(self, image_shape):
+    def protocol(self, image_shape: Sequence[int]) -> dict[str, Any]:
         """Returns what a result says about the extractor and what it did to the images."""
         size = self.input_shape[:2]
         resize = "none: the images have the extractor's size"
@@ -160,7 +161,9 @@ class ImageFeatures(NamedTuple):
     kept: np.ndarray  # float32 [at most MAX_KEPT, num_features], evenly spread over the set
 
 
-def collect_features(images, extractor, batch_size=64, progress=None):
+def collect_features(
+    images: Any, extractor: FeatureExtractor, batch_size: int = 64, progress: Callable | None = None
+) -> ImageFeatures:
     """Runs an extractor over images, on all replicas of the current strategy.
 
     Args:

@@ -4,6 +4,9 @@ Frechet distance: Heusel et al. 2017 (arXiv 1706.08500, section 3); kernel dista
 al. 2018 (arXiv 1801.01401, section 4). Nothing here knows where the features come from.
 """
 
+from collections.abc import Mapping
+from typing import Self
+
 import numpy as np
 
 from pcvae.errors import UserError
@@ -20,7 +23,7 @@ class FeatureStatistics:
     of the covariances of batches would not be the covariance of the whole.
     """
 
-    def __init__(self, num_features):
+    def __init__(self, num_features: int) -> None:
         """Starts with no image.
 
         Args:
@@ -31,17 +34,17 @@ class FeatureStatistics:
         self.outer = np.zeros((num_features, num_features))
 
     @classmethod
-    def of(cls, features):
+    def of(cls, features: np.ndarray) -> Self:
         """Returns the statistics of features [num_images, num_features]."""
         features = np.asarray(features)
         return cls(features.shape[-1]).update(features)
 
     @property
-    def num_features(self):
+    def num_features(self) -> int:
         """Number of features of an image."""
         return len(self.sum)
 
-    def update(self, features):
+    def update(self, features: np.ndarray) -> Self:
         """Adds the features of a batch, [batch, num_features]; returns itself.
 
         Raises:
@@ -66,12 +69,12 @@ class FeatureStatistics:
         return both
 
     @property
-    def mean(self):
+    def mean(self) -> np.ndarray:
         """Mean, float64 [num_features]."""
         return self.sum / self.count
 
     @property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """Unbiased covariance, float64 [num_features, num_features].
 
         Raises:
@@ -82,7 +85,7 @@ class FeatureStatistics:
         return centred / (self.count - 1)
 
 
-def frechet_distance(first, second):
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Returns the Frechet distance between two sets of features.
 
     It is the squared 2-Wasserstein distance of the Gaussians with their means and covariances,
@@ -103,7 +106,12 @@ def frechet_distance(first, second):
     return gaussian_frechet_distance(first.mean, first.covariance, second.mean, second.covariance)
 
 
-def gaussian_frechet_distance(first_mean, first_covariance, second_mean, second_covariance):
+def gaussian_frechet_distance(
+    first_mean: np.ndarray,
+    first_covariance: np.ndarray,
+    second_mean: np.ndarray,
+    second_covariance: np.ndarray,
+) -> float:
     """Returns the Frechet distance between two Gaussians; see `frechet_distance`.
 
     Args:
@@ -161,7 +169,7 @@ def _factor(covariance):
     return vectors * np.sqrt(np.where(values > rounding, values, 0.0))
 
 
-def validity(counts, num_features):
+def validity(counts: Mapping[str, int], num_features: int) -> list[str]:
     """Returns a sentence for each doubt about a Frechet distance, from its counts.
 
     Args:
@@ -176,7 +184,9 @@ def validity(counts, num_features):
     ]
 
 
-def kernel_distance(first, second, seed=0):
+def kernel_distance(
+    first: np.ndarray, second: np.ndarray, seed: int = 0
+) -> tuple[float, float | None]:
     """Returns the kernel distance (KID) between two sets of features, and its standard error.
 
     It is the squared maximum mean discrepancy with the kernel ``(x . y / num_features + 1)^3`` by
@@ -213,7 +223,7 @@ def _subsets(rng, features, num_subsets):
     return [features[np.sort(part[:MAX_SUBSET_SIZE])].astype(np.float64) for part in parts]
 
 
-def squared_mmd(first, second):
+def squared_mmd(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the unbiased estimate of the squared MMD with KID's kernel, of float64 features."""
 
     def kernel(x, y):

@@ -4,7 +4,8 @@ All thresholds are ours.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,7 +46,12 @@ class TrainingSeries(NamedTuple):
     multipliers: dict = {}  # number of levels of the prefix, or None -> values
 
 
-def health_findings(record, resolutions, series=None, free_bits_nats_per_level=0.0):
+def health_findings(
+    record: Mapping[str, Any],
+    resolutions: Sequence[int],
+    series: TrainingSeries | None = None,
+    free_bits_nats_per_level: float = 0.0,
+) -> list[Finding]:
     """Checks a run.
 
     Args:
@@ -74,7 +80,7 @@ def health_findings(record, resolutions, series=None, free_bits_nats_per_level=0
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
-def health_lines(findings):
+def health_lines(findings: Sequence[Finding]) -> list[str]:
     """Returns what a command prints: a line for each finding that is not fine, or one if all are.
 
     Constraints are left out, here and in `health_summary`: they have lines of their own.
@@ -89,14 +95,14 @@ def health_lines(findings):
     ]
 
 
-def health_summary(findings):
+def health_summary(findings: Sequence[Finding]) -> str:
     """Returns what `health_lines` returns in one line for a log, without what to try."""
     checks = [finding for finding in findings if finding.name != CONSTRAINT]
     found = "; ".join(finding.statement for finding in checks if finding.severity != OK)
     return f"health: {found or f'{len(checks)} checks, nothing found'}"
 
 
-def level_remark(rate_nats, free_bits_nats_per_level=0.0):
+def level_remark(rate_nats: float, free_bits_nats_per_level: float = 0.0) -> str:
     """Returns what a table says of a level: "dead", "at the free-bits floor", or nothing."""
     if rate_nats is None:
         return "not finite"

@@ -1,5 +1,8 @@
 """The importance-weighted bound on the likelihood (Burda et al. 2016, arXiv 1509.00519)."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -9,6 +12,7 @@ from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
 from pcvae.measure.likelihood import mean_with_error
 from pcvae.measure.per_image import PerImageEvaluation
+from pcvae.models.base import HierarchicalModel
 
 
 class ImportanceWeightedEvaluation(PerImageEvaluation):
@@ -30,7 +34,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
         UserError: the head has no likelihood, or an argument is out of range.
     """
 
-    def __init__(self, model, num_samples, batch_size=64):
+    def __init__(self, model: HierarchicalModel, num_samples: int, batch_size: int = 64) -> None:
         super().__init__(batch_size)
         if not model.head.has_likelihood:
             raise UserError(
@@ -39,7 +43,9 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
         self.model = model
         self.num_samples = check_integer("importance_samples", num_samples, 1)
 
-    def __call__(self, images, seed=0, progress=None):
+    def __call__(
+        self, images: np.ndarray, seed: int = 0, progress: Callable | None = None
+    ) -> dict[str, Any]:
         """Evaluates images.
 
         Args:
@@ -64,10 +70,12 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
             **mean_with_error("effective_sample_size", np.concatenate(sizes)),
         }
 
-    def log_weights(self, images, seed=0, progress=None):
+    def log_weights(
+        self, images: np.ndarray, seed: int = 0, progress: Callable | None = None
+    ) -> Iterator[np.ndarray]:
         """Yields the log weights of each batch, float64 [batch, K] nats; see `__call__`."""
-        seed = make_seed(seed)
-        seeds = [fold_in(seed, sample) for sample in range(self.num_samples)]
+        first_seed = make_seed(seed)
+        seeds = [fold_in(first_seed, sample) for sample in range(self.num_samples)]
         for compute in self._computations(images, progress):
             columns = [compute(seed)["log_weight"] for seed in seeds]
             yield np.stack(columns, axis=1).astype(np.float64)
@@ -78,7 +86,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
         return {"log_weight": -output.nll - units.sum_per_example(output.rate_per_level)}
 
 
-def bound_nats(log_weights):
+def bound_nats(log_weights: np.ndarray) -> np.ndarray:
     """Returns -log of the mean weight of each image, [num_images] nats.
 
     Args:
@@ -87,7 +95,7 @@ def bound_nats(log_weights):
     return np.log(log_weights.shape[1]) - logsumexp(log_weights, axis=1)
 
 
-def effective_sample_size(log_weights):
+def effective_sample_size(log_weights: np.ndarray) -> np.ndarray:
     """Returns (sum w)^2 / sum w^2 of each image: 1 if one sample has all the weight, K if none has.
 
     Args:

@@ -1,11 +1,19 @@
 """The rate of each level of an evaluation: rows of a table, and sums over resolutions."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from pcvae import units
 from pcvae.measure.health import level_remark
 from pcvae.tables import number_text
 
 
-def level_rows(record, image_shape, resolutions, free_bits_nats_per_level=0.0):
+def level_rows(
+    record: Mapping[str, Any],
+    image_shape: Sequence[int],
+    resolutions: Sequence[int],
+    free_bits_nats_per_level: float = 0.0,
+) -> list[dict[str, Any]]:
     """Returns a row of texts for each level of a record.
 
     Args:
@@ -45,7 +53,9 @@ def _bits_per_dim(rate_nats, error_nats, image_shape):
     return units.bits_per_dim(rate_nats, image_shape), error
 
 
-def mean_rate_by_resolution(record, image_shape, resolutions):
+def mean_rate_by_resolution(
+    record: Mapping[str, Any], image_shape: Sequence[int], resolutions: Sequence[int]
+) -> dict[int, dict[str, float]]:
     """Returns the mean rates of a record in the form of `rate_by_resolution`, without errors."""
     sums = {}
     for side, rate in zip(resolutions, record["rate_nats_per_level"], strict=True):

@@ -2,12 +2,13 @@
 
 from math import prod
 
+from pcvae.models.base import HierarchicalModel
 from pcvae.tables import text_table
 
 _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
 
 
-def level_table(model):
+def level_table(model: HierarchicalModel) -> str:
     """Returns the table as text: index, resolution, width, latents and parameters of each level.
 
     Args:

@@ -1,10 +1,14 @@
 """The negative ELBO, its parts and the rate of every level over a whole split."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise
 from pcvae.measure.per_image import PerImageEvaluation
+from pcvae.models.base import HierarchicalModel
 from pcvae.objectives import mse
 from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, NLL, PSNR, RATE
 
@@ -17,11 +21,13 @@ class LikelihoodEvaluation(PerImageEvaluation):
         batch_size: images at once over all replicas.
     """
 
-    def __init__(self, model, batch_size=64):
+    def __init__(self, model: HierarchicalModel, batch_size: int = 64) -> None:
         super().__init__(batch_size)
         self.model = model
 
-    def __call__(self, images, seed=0, progress=None):
+    def __call__(
+        self, images: np.ndarray, seed: int = 0, progress: Callable | None = None
+    ) -> dict[str, Any]:
         """Evaluates images.
 
         Args:
@@ -47,7 +53,7 @@ class LikelihoodEvaluation(PerImageEvaluation):
         return values
 
 
-def summarise(values, image_shape):
+def summarise(values: Mapping[str, np.ndarray], image_shape: Sequence[int]) -> dict[str, Any]:
     """Turns per-image values into the record of ``results/evaluation.json``.
 
     Args:
@@ -69,7 +75,7 @@ def summarise(values, image_shape):
     return record | distortion_means(values["mse"])
 
 
-def distortion_means(mse_per_image):
+def distortion_means(mse_per_image: np.ndarray) -> dict[str, Any]:
     """Returns the mean of an mse [n] on [-1, 1] and of the PSNR, each with ``_stderr``."""
     mse_per_image = mse_per_image.astype(np.float64)
     with np.errstate(divide="ignore"):
@@ -78,7 +84,7 @@ def distortion_means(mse_per_image):
     return means | mean_with_error("psnr_db", psnr_db)
 
 
-def headline(record):
+def headline(record: Mapping[str, Any]) -> str:
     """Returns the main numbers of a record in one line, with standard errors."""
 
     close = f"mse {DISTORTION.text(record)}, psnr {PSNR.text(record)} {PSNR.unit}"
@@ -89,7 +95,7 @@ def headline(record):
     return f"{rate} {RATE.unit}, {close}"
 
 
-def mean_with_error(name, values):
+def mean_with_error(name: str, values: np.ndarray) -> dict[str, Any]:
     """Returns {name: mean, name_stderr: its standard error} over the first axis, for JSON.
 
     The error of one value is unknown, None, and so is what is not finite.

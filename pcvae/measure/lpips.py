@@ -5,9 +5,11 @@ trained on human judgements. pcvae ships and fetches none; `lpips_from_arrays` t
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pcvae.errors import UserError
@@ -64,7 +66,9 @@ class LPIPS(keras.Model):
         UserError: an unknown network.
     """
 
-    def __init__(self, network="alex", widths=None, **kwargs):
+    def __init__(
+        self, network: str = "alex", widths: Sequence[int] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         if network not in NETWORKS:
             raise UserError(f"LPIPS: expected one of {', '.join(NETWORKS)}, got {network!r}")
@@ -92,7 +96,7 @@ class LPIPS(keras.Model):
             self._channel_weights.append(weight)
         self.built = True
 
-    def features(self, images):
+    def features(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Returns the normalised features after each block.
 
         Args:
@@ -115,7 +119,7 @@ class LPIPS(keras.Model):
             features.append(hidden / (norm + EPSILON))
         return features
 
-    def per_block(self, first, second):
+    def per_block(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
         """Returns the terms of the distance, float32 [batch, blocks]; see `call`."""
         pairs = zip(self.features(first), self.features(second), strict=True)
         terms = [
@@ -124,7 +128,7 @@ class LPIPS(keras.Model):
         ]
         return tf.stack(terms, axis=1)
 
-    def call(self, first, second):
+    def call(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
         """Returns the distance of each pair.
 
         Args:
@@ -136,11 +140,11 @@ class LPIPS(keras.Model):
         """
         return tf.reduce_sum(self.per_block(first, second), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "network": self.network, "widths": list(self.widths)}
 
 
-def min_side(network):
+def min_side(network: str) -> int:
     """Returns the least side of an image that every layer of a network has an output for."""
 
     def reaches_the_end(side):
@@ -156,7 +160,7 @@ def min_side(network):
     return next(side for side in range(1, 1000) if reaches_the_end(side))
 
 
-def canonical_names(names):
+def canonical_names(names: Iterable[str]) -> dict[str, str]:
     """Returns {canonical name: name} of the weights that LPIPS takes from a state dict.
 
     Canonical are ``features.N.weight`` and ``.bias`` of torchvision's networks and ``linN.weight``;
@@ -174,7 +178,7 @@ def canonical_names(names):
     return found
 
 
-def check_lpips_shapes(shapes):
+def check_lpips_shapes(shapes: Mapping[str, Sequence[int]]) -> tuple[str, tuple[int, ...]]:
     """Returns the network and its widths that weights of these shapes belong to.
 
     Args:
@@ -211,7 +215,7 @@ def _names(network):
     return names | {f"lin{index}.weight" for index in range(len(NETWORKS[network]))}
 
 
-def lpips_from_arrays(arrays):
+def lpips_from_arrays(arrays: Mapping[str, np.ndarray]) -> LPIPS:
     """Returns an `LPIPS` that holds weights given by their canonical names, in PyTorch's layout."""
     network, widths = check_lpips_shapes({name: array.shape for name, array in arrays.items()})
     model = LPIPS(network, widths)

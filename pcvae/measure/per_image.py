@@ -1,6 +1,8 @@
 """Values of every image of a split, in batches over any number of replicas."""
 
 import abc
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +19,7 @@ class PerImageEvaluation(abc.ABC):
     under the strategy in whose scope it was made.
     """
 
-    def __init__(self, batch_size):
+    def __init__(self, batch_size: int) -> None:
         """Sets up the graph.
 
         Args:
@@ -29,7 +31,9 @@ class PerImageEvaluation(abc.ABC):
         self.batch_size = self.local_batch_size * replicas
         self._evaluate = tf.function(self._distributed, autograph=False)
 
-    def batches(self, images, seed=0, progress=None):
+    def batches(
+        self, images: Any, seed: int = 0, progress: Callable | None = None
+    ) -> Iterator[dict[str, np.ndarray]]:
         """Yields {name: array over images} of each batch, in order.
 
         Args:
@@ -41,11 +45,13 @@ class PerImageEvaluation(abc.ABC):
         Raises:
             UserError: there is no image, or they are of another type.
         """
-        seed = make_seed(seed)
+        seed_tensor = make_seed(seed)
         for compute in self._computations(images, progress):
-            yield compute(seed)
+            yield compute(seed_tensor)
 
-    def per_image(self, images, seed=0, progress=None):
+    def per_image(
+        self, images: Any, seed: int = 0, progress: Callable | None = None
+    ) -> dict[str, np.ndarray]:
         """Returns {name: array over images}; see `batches`."""
         parts = list(self.batches(images, seed, progress))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

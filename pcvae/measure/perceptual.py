@@ -1,5 +1,8 @@
 """How far reconstructions are from their images, as people see it: SSIM, MS-SSIM and LPIPS."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,7 +10,9 @@ from pcvae import units
 from pcvae.distributions.noise import SeededNoise
 from pcvae.errors import UserError
 from pcvae.measure.likelihood import mean_with_error
+from pcvae.measure.lpips import LPIPS
 from pcvae.measure.per_image import PerImageEvaluation
+from pcvae.models.base import HierarchicalModel
 
 METRICS = ("ssim", "ms_ssim", "lpips")
 SSIM_WINDOW = 11
@@ -33,7 +38,13 @@ class PerceptualEvaluation(PerImageEvaluation):
         UserError: an unknown metric, or LPIPS without its weights.
     """
 
-    def __init__(self, model, metrics=METRICS, lpips=None, batch_size=64):
+    def __init__(
+        self,
+        model: HierarchicalModel,
+        metrics: Sequence[str] = METRICS,
+        lpips: LPIPS | None = None,
+        batch_size: int = 64,
+    ) -> None:
         super().__init__(batch_size)
         unknown = [metric for metric in metrics if metric not in METRICS]
         if unknown or not metrics:
@@ -51,7 +62,9 @@ class PerceptualEvaluation(PerImageEvaluation):
         self.reasons = reasons(metrics, model.image_shape, lpips)
         self.metrics = [metric for metric in METRICS if metric in metrics]
 
-    def __call__(self, images, seed=0, progress=None):
+    def __call__(
+        self, images: np.ndarray, seed: int = 0, progress: Callable | None = None
+    ) -> dict[str, Any]:
         """Evaluates images.
 
         Args:
@@ -79,7 +92,7 @@ class PerceptualEvaluation(PerImageEvaluation):
         output = self.model(images, noise=SeededNoise(seed, batch["first_example"]))
         return self.distances(images, output.reconstruction)
 
-    def distances(self, images, reconstructions):
+    def distances(self, images: tf.Tensor, reconstructions: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns {metric: float32 [batch]} of the metrics that images of this size have.
 
         Args:
@@ -100,7 +113,9 @@ class PerceptualEvaluation(PerImageEvaluation):
         }
 
 
-def reasons(metrics, image_shape, lpips=None):
+def reasons(
+    metrics: Sequence[str], image_shape: Sequence[int], lpips: LPIPS | None = None
+) -> dict[str, str]:
     """Returns {metric: why images of a shape do not have it}."""
     size = f"{image_shape[0]}x{image_shape[1]}"
     least = {"ssim": SSIM_WINDOW, "ms_ssim": MS_SSIM_MIN_SIDE}
@@ -115,7 +130,7 @@ def reasons(metrics, image_shape, lpips=None):
     }
 
 
-def as_rgb(images):
+def as_rgb(images: tf.Tensor) -> tf.Tensor:
     """Returns images in [-1, 1] with three channels; see `PerceptualEvaluation`."""
     channels = images.shape[-1]
     if channels == 1:

@@ -1,5 +1,8 @@
 """The rate-distortion curve of a model's prefixes (Shu and Ermon 2022, section 3)."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,20 +14,22 @@ from pcvae.measure.likelihood import (
     mean_with_error,
 )
 from pcvae.models import given_prefix
+from pcvae.models.base import HierarchicalModel
+from pcvae.models.readouts import PrefixDecoders
 from pcvae.objectives import mse
 
 REFIT, OWN, PRIOR = "refit", "own", "prior"
 
 
 def rate_distortion_curve(
-    model,
-    images,
-    prefix_decoders=None,
-    seed=0,
-    batch_size=64,
-    per_image=False,
-    progress=None,
-):
+    model: HierarchicalModel,
+    images: np.ndarray,
+    prefix_decoders: PrefixDecoders | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    per_image: bool = False,
+    progress: Callable | None = None,
+) -> Any:
     """Measures rate and distortion of every prefix z_1:K in one pass, by one posterior sample.
 
     R_K is the sum of the first K levels' rates. Its distortion comes from up to three decoders, the
@@ -74,7 +79,11 @@ def rate_distortion_curve(
     return rows, arrays
 
 
-def rate_by_resolution(rate_nats_per_level, resolutions, image_shape):
+def rate_by_resolution(
+    rate_nats_per_level: np.ndarray,
+    resolutions: Sequence[int] | np.ndarray,
+    image_shape: Sequence[int],
+) -> dict[int, dict[str, Any]]:
     """Returns the rate of all levels of each resolution, with its error.
 
     Args:

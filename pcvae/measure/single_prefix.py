@@ -1,11 +1,16 @@
 """One image from one prefix of its latents: what it looks like, what it costs, how close it is."""
 
+from typing import Any
+
 import numpy as np
 
 from pcvae import units
+from pcvae.models.base import HierarchicalModel
 
 
-def single_prefix(model, image, num_levels, seed=0):
+def single_prefix(
+    model: HierarchicalModel, image: np.ndarray, num_levels: int, seed: int = 0
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Reconstructs one image from z_1:K and measures it.
 
     Args:
@@ -29,7 +34,7 @@ def single_prefix(model, image, num_levels, seed=0):
     }
 
 
-def psnr_db_of_images(images, others):
+def psnr_db_of_images(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Returns the PSNR of pairs of images, float64 [num_images]; infinite where they are equal.
 
     Args:

@@ -5,6 +5,8 @@ synthetic pictures, and nothing else recommends it. It learns what a picture was
 digits as much as colours, light and blur, so that a difference in any of them moves the features.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -15,7 +17,7 @@ _MEASURES = 9  # wall, ink: 3 each; light: 2; blur: 1
 _WIDTHS = (32, 48, 64)  # of maps finer than 8x8, up to 8x8, and up to 4x4
 
 
-def build_classifier(image_size, seed):
+def build_classifier(image_size: int, seed: int) -> keras.Model:
     """Builds the network with fresh weights.
 
     Args:
@@ -69,7 +71,7 @@ def build_classifier(image_size, seed):
     return keras.Model(images, outputs, name="synthetic_classifier")
 
 
-def targets_of(pictures):
+def targets_of(pictures: Sequence) -> dict[str, np.ndarray]:
     """Returns what the network is to say, {name of an output: array}.
 
     Args:
@@ -93,7 +95,15 @@ def targets_of(pictures):
     }
 
 
-def train_classifier(classifier, images, targets, seed, epochs, batch_size=64, progress=None):
+def train_classifier(
+    classifier: keras.Model,
+    images: np.ndarray,
+    targets: Mapping[str, np.ndarray],
+    seed: int,
+    epochs: int,
+    batch_size: int = 64,
+    progress: Callable | None = None,
+) -> None:
     """Trains the network on the CPU, where equal seeds give equal weights, bit by bit.
 
     Args:
@@ -128,7 +138,9 @@ def train_classifier(classifier, images, targets, seed, epochs, batch_size=64, p
             step(batch, {name: tf.constant(array[indices]) for name, array in targets.items()})
 
 
-def classification_loss(outputs, targets):
+def classification_loss(
+    outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]
+) -> tf.Tensor:
     """Returns the loss: cross entropies of digits and plate, and squared error of the rest."""
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
     digits = cross_entropy(targets["digits"], outputs["digits"])
@@ -141,13 +153,15 @@ def classification_loss(outputs, targets):
     )
 
 
-def share_of_numbers_read(classifier, images, targets):
+def share_of_numbers_read(
+    classifier: keras.Model, images: np.ndarray, targets: Mapping[str, np.ndarray]
+) -> float:
     """Returns the share of pictures whose digits are all right, their number included."""
     digits = classifier.predict(images, batch_size=256, verbose=0)["digits"].argmax(axis=-1)
     return float((digits == targets["digits"]).all(axis=1).mean())
 
 
-def feature_model(classifier, images):
+def feature_model(classifier: keras.Model, images: np.ndarray) -> keras.Model:
     """Returns the network up to its features, scaled to a mean variance of 1 on some images.
 
     The scale makes distances readable: features of pictures have a covariance of trace 96.

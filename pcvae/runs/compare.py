@@ -1,7 +1,10 @@
 """Several evaluated runs side by side: one table, one rate-distortion plot, one page."""
 
 import itertools
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pcvae import show
 from pcvae.files import write_json
@@ -20,7 +23,9 @@ from pcvae.tables import text_table
 _SETTINGS = ("data", "split", "num_images", "importance_samples", "image_shape")
 
 
-def compare(*, run_dirs, output):
+def compare(
+    *, run_dirs: Sequence[str | os.PathLike], output: str | os.PathLike
+) -> list[dict[str, Any]]:
     """Compares evaluated runs: prints a table, and writes a page, the records and a plot.
 
     Args:
@@ -80,7 +85,7 @@ def compare(*, run_dirs, output):
     return entries
 
 
-def labels_of(run_dirs):
+def labels_of(run_dirs: Sequence[str | os.PathLike]) -> list[str]:
     """Returns a name for each run: the end of its path, as long as it takes to be its own."""
     parts = [Path(run_dir).resolve().parts for run_dir in run_dirs]
     labels = []
@@ -93,7 +98,7 @@ def labels_of(run_dirs):
     return labels
 
 
-def comparison_rows(records):
+def comparison_rows(records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns the rows of the table: ``name``, ``unit`` and one text for each run.
 
     Args:
@@ -120,7 +125,7 @@ def comparison_rows(records):
     return rows
 
 
-def reasons(records):
+def reasons(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Returns a line for each number that a run has not, and says why."""
     return [
         f"There is no {item.quantity.name} of {label}: {item.reason}."
@@ -130,7 +135,7 @@ def reasons(records):
     ]
 
 
-def differences(records):
+def differences(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Returns a line for each setting in which evaluations differ, so that numbers do, too."""
     lines = []
     for name in _SETTINGS:

@@ -1,8 +1,13 @@
 """The evaluation of a run on a split: likelihood, constraints, and what else is asked for."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pcvae import measure, training
+import tensorflow as tf
+
+from pcvae import data, measure, training
 from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
 from pcvae.files import write_json
@@ -17,18 +22,18 @@ from pcvae.runs.run_directory import RunDirectory
 
 def evaluate(
     *,
-    run_dir,
-    split="test",
-    num_images=None,
-    seed=0,
-    spec=None,
-    batch_size=None,
-    output=None,
-    importance_samples=None,
-    frechet=None,
-    perceptual=None,
-    strategy=None,
-):
+    run_dir: str | os.PathLike,
+    split: str = "test",
+    num_images: int | None = None,
+    seed: int = 0,
+    spec: str | None = None,
+    batch_size: int | None = None,
+    output: str | os.PathLike | None = None,
+    importance_samples: int | None = None,
+    frechet: Mapping[str, Any] | None = None,
+    perceptual: Mapping[str, Any] | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+) -> dict[str, Any]:
     """Evaluates the averaged weights of a run on a split of its dataset.
 
     Args:
@@ -71,7 +76,7 @@ def evaluate(
         importance = importance_samples and measure.ImportanceWeightedEvaluation(
             model, importance_samples, batch_size
         )
-        perceptual = perceptual and _perceptual(model, batch_size, **perceptual)
+        measured = perceptual and _perceptual(model, batch_size, **perceptual)
         likelihood = measure.LikelihoodEvaluation(model, batch_size)
         record = evaluate_split(likelihood, dataset, split, seed, num_images)
         lines = []
@@ -79,8 +84,8 @@ def evaluate(
             images = dataset.images(split)[:num_images]
             record |= importance(images, seed, progress_of("importance samples, batches"))
             lines.append(f"importance-weighted bound: {importance_samples:,} samples an image")
-        if perceptual:
-            distances, protocol = perceptual
+        if measured:
+            distances, protocol = measured
             images = dataset.images(split)[:num_images]
             record |= distances(images, seed, progress_of("perceptual distances, batches"))
             record["perceptual_protocol"] = protocol
@@ -104,7 +109,13 @@ def evaluate(
     return record
 
 
-def evaluate_split(likelihood, dataset, split, seed, num_images=None):
+def evaluate_split(
+    likelihood: measure.LikelihoodEvaluation,
+    dataset: data.ImageDataset,
+    split: str,
+    seed: int,
+    num_images: int | None = None,
+) -> dict[str, Any]:
     """Returns the record of an evaluation of the first images, with progress on the way."""
 
     progress = progress_of(f"evaluating the {split} split, batches")
@@ -121,7 +132,7 @@ def evaluate_split(likelihood, dataset, split, seed, num_images=None):
     }
 
 
-def closing_lines(record):
+def closing_lines(record: Mapping[str, Any]) -> list[str]:
     """Returns a line with the numbers of an evaluation, and one for each constraint."""
     count, split = record["num_images"], record["split"]
     return [
@@ -130,7 +141,7 @@ def closing_lines(record):
     ]
 
 
-def constraint_lines(record):
+def constraint_lines(record: Mapping[str, Any]) -> list[str]:
     """Returns a line for each constraint of an evaluation."""
     return [constraint["statement"] for constraint in record.get("constraints", ())]
 

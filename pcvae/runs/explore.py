@@ -2,17 +2,20 @@
 
 import importlib
 import ipaddress
+import os
 import socket
+from types import ModuleType
 
 import numpy as np
 
+from pcvae import models
 from pcvae.errors import UserError
 from pcvae.progress import with_progress
 from pcvae.runs.explore_page import make_app
 from pcvae.runs.load import load
 
 
-def explore(*, run_dir, host="127.0.0.1", port=7860):
+def explore(*, run_dir: str | os.PathLike, host: str = "127.0.0.1", port: int = 7860) -> None:
     """Serves the page until a signal ends it.
 
     Args:
@@ -43,7 +46,7 @@ def explore(*, run_dir, host="127.0.0.1", port=7860):
         server.serve_forever()
 
 
-def import_flask():
+def import_flask() -> ModuleType:
     """Returns the module ``flask``.
 
     Raises:
@@ -55,7 +58,7 @@ def import_flask():
         raise UserError("the page takes Flask: pip install 'pcvae[explore]'") from error
 
 
-def listening_socket(host, port):
+def listening_socket(host: str, port: int) -> socket.socket:
     """Returns a socket that listens, before anything long has begun.
 
     Raises:
@@ -73,7 +76,7 @@ def listening_socket(host, port):
         ) from error
 
 
-def trusted_hosts(host):
+def trusted_hosts(host: str) -> list[str] | None:
     """Returns the names by which browsers may ask for a page on this machine; None for any.
 
     Another site whose name leads to this machine gets nothing.
@@ -86,7 +89,7 @@ def trusted_hosts(host):
     return ["127.0.0.1", "localhost", host] if is_local and ":" not in host else None
 
 
-def trace(model):
+def trace(model: models.HierarchicalModel) -> None:
     """Calls what the page asks for first, once, so that nobody waits for it later."""
     image = np.zeros((1, *model.image_shape), np.uint8)
     calls = [lambda: model.rate_per_level(image), lambda: model.reconstruct(image)]

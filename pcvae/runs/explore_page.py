@@ -7,10 +7,13 @@ Requests are forms, answers JSON: pictures as data URIs, numbers with their unit
 import base64
 import secrets
 import threading
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from pcvae import data, measure, show
+from pcvae import data, measure, models, show
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
 
@@ -18,7 +21,12 @@ MAX_UPLOAD_BYTES = 16 * 2**20
 MAX_SAMPLES = 64
 
 
-def make_app(flask, model, title, trusted_hosts=None):
+def make_app(
+    flask: ModuleType,
+    model: models.HierarchicalModel,
+    title: str,
+    trusted_hosts: list[str] | None = None,
+) -> Any:
     """Returns the Flask application of a model.
 
     Args:
@@ -77,7 +85,7 @@ def make_app(flask, model, title, trusted_hosts=None):
     return app
 
 
-def refusal(model):
+def refusal(model: models.HierarchicalModel) -> str | None:
     """Returns why a model has no samples and no swaps here, or None.
 
     Raises:
@@ -98,7 +106,9 @@ def refusal(model):
     )
 
 
-def sample(model, form, files):
+def sample(
+    model: models.HierarchicalModel, form: Mapping[str, str], files: Mapping[str, Any]
+) -> dict[str, Any]:
     """Draws a grid of samples; ``picture``."""
     num_samples = check_integer("num_samples", _number(form, "num_samples", int), 1, MAX_SAMPLES)
     temperature, seed = _number(form, "temperature", float), _number(form, "seed", int)
@@ -106,7 +116,9 @@ def sample(model, form, files):
     return {"picture": _picture(show.image_grid(images))}
 
 
-def prefix(model, form, files):
+def prefix(
+    model: models.HierarchicalModel, form: Mapping[str, str], files: Mapping[str, Any]
+) -> dict[str, Any]:
     """Reconstructs an image from its first K levels, with what they cost and what they give."""
     num_levels = check_integer("num_levels", _number(form, "num_levels", int), 1, model.num_levels)
     seed = _number(form, "seed", int)
@@ -121,7 +133,9 @@ def prefix(model, form, files):
     }
 
 
-def swap(model, form, files):
+def swap(
+    model: models.HierarchicalModel, form: Mapping[str, str], files: Mapping[str, Any]
+) -> dict[str, Any]:
     """Gives the first image levels of the second; see `show.swap`."""
     top = model.num_levels - 1
     low = check_integer("first level", _number(form, "first_level", int), 0, top)

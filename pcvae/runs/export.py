@@ -1,6 +1,8 @@
 """A run as a SavedModel."""
 
+import os
 import time
+from typing import Any
 
 from pcvae.export import export_model
 from pcvae.files import check_new_folder
@@ -9,13 +11,13 @@ from pcvae.runs.load import load
 
 def export(
     *,
-    run_dir,
-    output,
-    weights_dtype="float32",
-    batch_size=None,
-    xla=False,
-    stablehlo_num_samples=None,
-):
+    run_dir: str | os.PathLike,
+    output: str | os.PathLike,
+    weights_dtype: str = "float32",
+    batch_size: int | None = None,
+    xla: bool = False,
+    stablehlo_num_samples: int | None = None,
+) -> dict[str, Any]:
     """Writes the model of a run, with averaged (EMA) weights, as a SavedModel.
 
     Args:

@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import urllib.request
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from pcvae import data, measure
 from pcvae.errors import UserError
@@ -16,7 +18,9 @@ IN_DOMAIN = "synthetic"
 _SECONDS_TO_ANSWER = 60
 
 
-def find_extractor(source, image_shape, resize=None, sha256=None):
+def find_extractor(
+    source: Any, image_shape: Sequence[int], resize: str | None = None, sha256: str | None = None
+) -> measure.FeatureExtractor:
     """Returns the feature extractor that an argument stands for.
 
     Args:
@@ -47,7 +51,7 @@ def find_extractor(source, image_shape, resize=None, sha256=None):
     return extractor
 
 
-def fetch(address, sha256):
+def fetch(address: str, sha256: str | None) -> Path:
     """Returns the path of a file from the network, fetched now or earlier.
 
     Args:

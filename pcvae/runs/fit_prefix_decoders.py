@@ -5,9 +5,13 @@
 """
 
 import json
+import os
 import shutil
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from pcvae import models, objectives, training
 from pcvae.checks import check_counts
@@ -24,20 +28,20 @@ BEFORE, AFTER = "frozen_weights_sha256_before", "frozen_weights_sha256_after"
 
 def fit_prefix_decoders(
     *,
-    run_dir,
-    steps,
-    prefixes=None,
-    batch_size=None,
-    learning_rate=4e-3,
-    warmup_steps=30,
-    ema_decay=0.99,
-    seed=0,
-    spec=None,
-    strategy=None,
-    from_scratch=False,
-    report_every_steps=100,
-    checkpoint_every_steps=500,
-):
+    run_dir: str | os.PathLike,
+    steps: int,
+    prefixes: Sequence[int | str] | None = None,
+    batch_size: int | None = None,
+    learning_rate: float = 4e-3,
+    warmup_steps: int = 30,
+    ema_decay: float = 0.99,
+    seed: int = 0,
+    spec: str | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    from_scratch: bool = False,
+    report_every_steps: int = 100,
+    checkpoint_every_steps: int = 500,
+) -> dict[str, Any]:
     """Fits a decoder to each of several prefixes of a run, all in one run over shared latents.
 
     Minimises the sum over prefixes of the mean squared error, on posterior samples of the averaged
@@ -127,7 +131,7 @@ def fit_prefix_decoders(
     return fit
 
 
-def read_fit(run_dir):
+def read_fit(run_dir: str | os.PathLike) -> dict[str, Any] | None:
     """Returns the record ``fit.json`` of the refit of a run, or None if there was none."""
     path = RunDirectory(run_dir).prefix_decoders.fit_json
     if not path.exists():
@@ -141,7 +145,9 @@ def read_fit(run_dir):
         ) from error
 
 
-def load_prefix_decoders(run_dir, model):
+def load_prefix_decoders(
+    run_dir: str | os.PathLike, model: models.HierarchicalModel
+) -> models.PrefixDecoders | None:
     """Loads the decoders that were fitted to the prefixes of a run, with averaged weights.
 
     Args:

@@ -1,8 +1,13 @@
 """Frechet and kernel distance between a model's samples and a split of a dataset."""
 
-import numpy as np
+import os
+from collections.abc import Mapping
+from typing import Any
 
-from pcvae import measure, training
+import numpy as np
+import tensorflow as tf
+
+from pcvae import data, measure, models, training
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.progress import progress_of
@@ -15,7 +20,13 @@ MAX_SAMPLES = 50_000  # by default no more, as is usual
 CONDITION_SPLIT = "test"  # ours: what a conditional model is given comes from held-out images
 
 
-def frechet(*, run_dir, spec=None, strategy=None, **options):
+def frechet(
+    *,
+    run_dir: str | os.PathLike,
+    spec: str | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Measures the averaged weights of a run; see `frechet_record`.
 
     Args:
@@ -34,7 +45,15 @@ def frechet(*, run_dir, spec=None, strategy=None, **options):
         return frechet_record(model, dataset, **options)
 
 
-def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **asked):
+def frechet_record(
+    model: models.HierarchicalModel,
+    dataset: data.ImageDataset,
+    *,
+    seed: int = 0,
+    weights: str = "ema",
+    batch_size: int = 64,
+    **asked: Any,
+) -> dict[str, Any]:
     """Measures the distance between samples of a model and images, in the current strategy.
 
     Neither the size of the batches nor the number of replicas changes the result.
@@ -106,7 +125,7 @@ def frechet_record(model, dataset, *, seed=0, weights="ema", batch_size=64, **as
     }
 
 
-def frechet_lines(record):
+def frechet_lines(record: Mapping[str, Any]) -> list[str]:
     """Returns the numbers of a record and what they hang on, as lines."""
     protocol, error = record["frechet_protocol"], record["kernel_distance_stderr"]
     kernel = f"{record['kernel_distance']:.5f}" + ("" if error is None else f" +- {error:.5f}")
@@ -123,18 +142,18 @@ def frechet_lines(record):
 
 
 def checked_arguments(
-    model,
-    dataset,
+    model: models.HierarchicalModel,
+    dataset: data.ImageDataset,
     *,
-    extractor=IN_DOMAIN,
-    resize=None,
-    sha256=None,
-    split="train",
-    num_samples=None,
-    num_images=None,
-    temperature=1.0,
-    pixels="sample",
-):
+    extractor: Any = IN_DOMAIN,
+    resize: str | None = None,
+    sha256: str | None = None,
+    split: str = "train",
+    num_samples: int | None = None,
+    num_images: int | None = None,
+    temperature: float = 1.0,
+    pixels: str = "sample",
+) -> dict[str, Any]:
     """Returns arguments of `frechet_record` with the extractor found and the numbers filled in.
 
     Args:
@@ -220,7 +239,15 @@ def _doubts_about_conditions(images, split, num_samples):
 class Samples:
     """A model's samples as images that are drawn when they are read, slice by slice."""
 
-    def __init__(self, model, num_samples, temperature, seed, pixels, conditioning=None):
+    def __init__(
+        self,
+        model: models.HierarchicalModel,
+        num_samples: int,
+        temperature: float,
+        seed: int,
+        pixels: str,
+        conditioning: np.ndarray | None = None,
+    ) -> None:
         """Keeps what to draw; ``conditioning`` are images that conditions follow from, in turn."""
         self._model, self._count, self._conditioning = model, num_samples, conditioning
         self._arguments = {"temperature": temperature, "seed": seed, "pixels": pixels}
@@ -239,7 +266,7 @@ class Samples:
         batch = self._draw(start, places.stop - start)
         return batch[: self._count - start]
 
-    def check(self):
+    def check(self) -> None:
         """Raises UserError if the arguments do not fit the model."""
         self._draw(0, 0)
 

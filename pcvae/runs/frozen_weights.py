@@ -1,8 +1,13 @@
 """What a run leaves as it is: the frozen weights beside its checkpoints, and the proof of it."""
 
+from typing import Any
+
+import numpy as np
+
 from pcvae import models, training
 from pcvae.errors import UserError
 from pcvae.progress import progress_of
+from pcvae.runs.run_directory import RunDirectory
 
 BEFORE, AFTER = "frozen_weights_sha256_before", "frozen_weights_sha256_after"
 
@@ -17,11 +22,11 @@ class FrozenWeights:
         directory: the `RunDirectory`.
     """
 
-    def __init__(self, model, directory):
+    def __init__(self, model: models.HierarchicalModel, directory: RunDirectory) -> None:
         self._model, self._directory = model, directory
         self.sha256 = models.frozen_weights_sha256(model) if model.frozen_weights else None
 
-    def check_unchanged(self):
+    def check_unchanged(self) -> None:
         """Raises UserError if the run was begun with other frozen weights."""
         if not self._directory.run_json.exists():
             return
@@ -33,13 +38,13 @@ class FrozenWeights:
                 "trained further?): use another --run_dir"
             )
 
-    def save(self):
+    def save(self) -> None:
         """Writes the weights, if there are some and they are not there yet."""
         if self.sha256 is not None and training.newest(self._directory.frozen) is None:
             state = {"frozen": self._model.frozen_weights}
             training.Checkpoints(self._directory.frozen, state).save(0)
 
-    def proof(self):
+    def proof(self) -> dict[str, str]:
         """Returns the hashes before and after, for the results; {} if nothing is frozen.
 
         Raises:
@@ -53,19 +58,21 @@ class FrozenWeights:
         return {BEFORE: self.sha256, AFTER: after}
 
 
-def read_frozen(directory):
+def read_frozen(directory: RunDirectory) -> dict[str, np.ndarray]:
     """Returns {name: array} of the frozen weights of a `RunDirectory`; {} if it has none."""
     folder = directory.frozen
     return training.read_group(folder, "frozen") if folder.is_dir() else {}
 
 
-def frozen_shapes(directory):
+def frozen_shapes(directory: RunDirectory) -> dict[str, Any]:
     """Returns {name: shape} of what `read_frozen` reads, without reading it."""
     folder = directory.frozen
     return training.group_shapes(folder, "frozen") if folder.is_dir() else {}
 
 
-def cached_first_stage(model, images, seed, batch_size):
+def cached_first_stage(
+    model: models.StagedVAE, images: np.ndarray, seed: int, batch_size: int
+) -> dict[str, np.ndarray]:
     """Computes once what the last stage is given for each training image, from frozen stages.
 
     See `StagedVAE.earlier_conditions`. Without a cache it is drawn anew at each step.

@@ -1,6 +1,8 @@
 """The weights of LPIPS: read from a file, and converted into one from the published files."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,9 @@ from pcvae.measure.lpips import canonical_names, check_lpips_shapes, lpips_from_
 from pcvae.runs.weight_files import read_weights
 
 
-def import_lpips(*, backbone, lins, output):
+def import_lpips(
+    *, backbone: str | os.PathLike, lins: str | os.PathLike, output: str | os.PathLike
+) -> None:
     """Writes one ``.npz`` of all weights of LPIPS, from the published files.
 
     Args:
@@ -43,7 +47,7 @@ def import_lpips(*, backbone, lins, output):
     )
 
 
-def read_lpips(path):
+def read_lpips(path: str | os.PathLike) -> tuple[measure.LPIPS, dict[str, Any]]:
     """Returns an `measure.LPIPS` and what the protocol says of it.
 
     Args:

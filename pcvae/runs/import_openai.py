@@ -5,7 +5,10 @@ weights, or the same tensors by name in an ``.npz``. No pickle is ever run.
 """
 
 import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pcvae import data, measure, models, training
 from pcvae.errors import UserError
@@ -19,7 +22,14 @@ EVALUATION_BATCH_SIZE = 16
 _PREFIXES = ("module.", "weight/")
 
 
-def import_openai(*, weights, output, model_fn, dataset=None, spec=None):
+def import_openai(
+    *,
+    weights: str | os.PathLike,
+    output: str | os.PathLike,
+    model_fn: Callable,
+    dataset: data.ImageDataset | None = None,
+    spec: str | None = None,
+) -> dict[str, Any]:
     """Writes a run directory that holds the weights of a reference checkpoint.
 
     `load`, `evaluate`, `sample` and the rest take it as one of `train`; it cannot be trained on.

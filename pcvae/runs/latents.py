@@ -1,10 +1,12 @@
 """Latents of a run on disk, and pictures of what edits of them do."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pcvae import data, show
+from pcvae import data, models, show
 from pcvae.checks import check_integer, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
@@ -16,7 +18,14 @@ MAX_ROWS = 16
 MAX_REACH = 1e6  # standard deviations; beyond it float32 runs out somewhere in a decoder
 
 
-def encode(*, run_dir, images, output, seed=0, num_images=64):
+def encode(
+    *,
+    run_dir: str | os.PathLike,
+    images: str | os.PathLike,
+    output: str | os.PathLike,
+    seed: int = 0,
+    num_images: int = 64,
+) -> None:
     """Writes the latents of images: an ``.npz`` of ``level_000`` and so on, coarsest first.
 
     Args:
@@ -35,7 +44,14 @@ def encode(*, run_dir, images, output, seed=0, num_images=64):
     write_picture_or_arrays(output, None, **arrays)
 
 
-def decode(*, run_dir, latents, output, seed=0, temperature=0.0):
+def decode(
+    *,
+    run_dir: str | os.PathLike,
+    latents: str | os.PathLike,
+    output: str | os.PathLike,
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> None:
     """Writes what a file of latents decodes to: a grid (``.png``) or an ``.npz``.
 
     Args:
@@ -55,7 +71,7 @@ def decode(*, run_dir, latents, output, seed=0, temperature=0.0):
     write_picture_or_arrays(output, lambda: show.image_grid(images), images=images)
 
 
-def read_latents(path, model):
+def read_latents(path: str | os.PathLike, model: models.HierarchicalModel) -> list[np.ndarray]:
     """Returns the latents of a file as a list; shapes are compared before they are read.
 
     Raises:
@@ -86,18 +102,18 @@ def read_latents(path, model):
 
 def interpolate(
     *,
-    run_dir,
-    first,
-    second,
-    output,
-    num_steps=7,
-    path="slerp",
-    num_levels=None,
-    below="keep",
-    seed=0,
-    temperature=0.0,
-    num_images=8,
-):
+    run_dir: str | os.PathLike,
+    first: str | os.PathLike,
+    second: str | os.PathLike,
+    output: str | os.PathLike,
+    num_steps: int = 7,
+    path: str = "slerp",
+    num_levels: int | None = None,
+    below: str = "keep",
+    seed: int = 0,
+    temperature: float = 0.0,
+    num_images: int = 8,
+) -> None:
     """Draws paths from images to others, one per column; see `show.interpolate`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     model, starts, ends = _open(run_dir, num_images, first, second)
@@ -113,17 +129,17 @@ def interpolate(
 
 def traverse(
     *,
-    run_dir,
-    images,
-    level,
-    output,
-    channels=None,
-    num_steps=7,
-    reach=3.0,
-    below="keep",
-    seed=0,
-    temperature=0.0,
-):
+    run_dir: str | os.PathLike,
+    images: str | os.PathLike,
+    level: int,
+    output: str | os.PathLike,
+    channels: Sequence[int] | None = None,
+    num_steps: int = 7,
+    reach: float = 3.0,
+    below: str = "keep",
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> None:
     """Draws moves of one image along channels of a level, one per row; see `show.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     if not 0.0 <= reach <= MAX_REACH:
@@ -147,16 +163,16 @@ def traverse(
 
 def swap(
     *,
-    run_dir,
-    first,
-    second,
-    levels,
-    output,
-    below="keep",
-    seed=0,
-    temperature=0.0,
-    num_images=8,
-):
+    run_dir: str | os.PathLike,
+    first: str | os.PathLike,
+    second: str | os.PathLike,
+    levels: Sequence[int],
+    output: str | os.PathLike,
+    below: str = "keep",
+    seed: int = 0,
+    temperature: float = 0.0,
+    num_images: int = 8,
+) -> None:
     """Draws images with some levels of others, one per column; see `show.swap`."""
     model, own, other = _open(run_dir, num_images, first, second)
     results = show.swap(model, own, other, levels, below, seed, temperature)

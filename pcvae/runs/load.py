@@ -1,11 +1,13 @@
 """The model of a run directory."""
 
+import os
+
 from pcvae import models, training
 from pcvae.runs.frozen_weights import frozen_shapes, read_frozen
 from pcvae.runs.run_directory import RunDirectory
 
 
-def load(run_dir):
+def load(run_dir: str | os.PathLike) -> models.HierarchicalModel:
     """Loads the model of a run directory with its averaged (EMA) weights.
 
     Args:

@@ -1,6 +1,11 @@
 """Where commands put images: one picture, a folder of pictures, or a file of arrays."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pcvae import show
 from pcvae.errors import UserError
@@ -9,7 +14,7 @@ from pcvae.files import write_arrays
 MAX_IMAGES_IN_PICTURE = 1024
 
 
-def check_picture_size(output, num_images):
+def check_picture_size(output: str | os.PathLike, num_images: int) -> None:
     """Raises UserError unless a file can hold some images: arrays can, pictures have an end."""
     if Path(output).suffix.lower() != ".npz" and num_images > MAX_IMAGES_IN_PICTURE:
         raise UserError(
@@ -18,7 +23,9 @@ def check_picture_size(output, num_images):
         )
 
 
-def write_picture_or_arrays(output, picture, **arrays):
+def write_picture_or_arrays(
+    output: str | os.PathLike, picture: Callable[[], np.ndarray] | None, **arrays: Any
+) -> None:
     """Writes arrays to an ``.npz``, or what ``picture()`` returns as a PNG; makes folders."""
     output = Path(output)
     if output.suffix.lower() == ".npz":
@@ -38,7 +45,7 @@ class PictureFolder:
         UserError: an image of one of these indices is there.
     """
 
-    def __init__(self, folder, indices):
+    def __init__(self, folder: str | os.PathLike, indices: range) -> None:
         self._folder = Path(folder)
         names = [path.stem for path in self._folder.glob("*.png")]
         there = sorted({int(name) for name in names if name.isdecimal()})
@@ -49,7 +56,7 @@ class PictureFolder:
                 "folder, or --first_sample to go on from it"
             )
 
-    def write(self, first_index, images):
+    def write(self, first_index: int, images: np.ndarray) -> None:
         """Writes images of consecutive indices."""
         for index, image in enumerate(images, first_index):
             show.save_png(show.displayable(image), self._path(index))

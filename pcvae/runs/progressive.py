@@ -1,5 +1,8 @@
 """The progressive view of a run: prefixes of images, of samples, and where the bits go."""
 
+import os
+from typing import Any
+
 import numpy as np
 
 from pcvae import show
@@ -15,8 +18,15 @@ REDRAWS = 3
 
 
 def progressive(
-    *, run_dir, split="test", num_images=4, num_samples=2, seed=0, temperature=1.0, spec=None
-):
+    *,
+    run_dir: str | os.PathLike,
+    split: str = "test",
+    num_images: int = 4,
+    num_samples: int = 2,
+    seed: int = 0,
+    temperature: float = 1.0,
+    spec: str | None = None,
+) -> list[dict[str, Any]]:
     """Draws the progressive view of a run with its averaged weights.
 
     Writes ``images/progressive_reconstructions.png``, ``progressive_samples.png`` and

@@ -1,6 +1,9 @@
 """The rate-distortion curve of a run's prefixes: fit what is asked for, measure, write."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,19 +24,19 @@ from pcvae.tables import text_table
 
 def rate_distortion(
     *,
-    run_dir,
-    refit_steps=0,
-    prefixes=None,
-    refit_learning_rate=4e-3,
-    refit_from_scratch=False,
-    split="test",
-    num_images=None,
-    seed=0,
-    spec=None,
-    per_image=None,
-    batch_size=None,
-    strategy=None,
-):
+    run_dir: str | os.PathLike,
+    refit_steps: int = 0,
+    prefixes: Sequence[int | str] | None = None,
+    refit_learning_rate: float = 4e-3,
+    refit_from_scratch: bool = False,
+    split: str = "test",
+    num_images: int | None = None,
+    seed: int = 0,
+    spec: str | None = None,
+    per_image: str | os.PathLike | None = None,
+    batch_size: int | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+) -> list[dict[str, Any]]:
     """Measures rate and distortion of every prefix of a run with its averaged weights.
 
     Args:

@@ -1,5 +1,7 @@
 """Reconstructions of images by the model of a run."""
 
+import os
+
 from pcvae import data, show
 from pcvae.checks import check_integer
 from pcvae.runs.load import load
@@ -7,7 +9,16 @@ from pcvae.runs.picture_output import check_picture_size, write_picture_or_array
 from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
 
 
-def reconstruct(*, run_dir, images, num_levels, seed, output, num_images=64, decoder=None):
+def reconstruct(
+    *,
+    run_dir: str | os.PathLike,
+    images: str | os.PathLike,
+    num_levels: int,
+    seed: int,
+    output: str | os.PathLike,
+    num_images: int = 64,
+    decoder: str | None = None,
+) -> None:
     """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``).
 
     The arguments are those of the model's ``reconstruct``; the label in the picture says which

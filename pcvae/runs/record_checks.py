@@ -4,6 +4,8 @@ Each function returns what is wrong as the end of an error line, or None. Number
 numbers, and a list needs one entry per level.
 """
 
+from typing import Any
+
 from pcvae.checks import is_number_or_none
 from pcvae.measure.constraints import MET, NOT_MET, SLACK
 from pcvae.quantities import QUANTITIES
@@ -17,7 +19,7 @@ _STDERR = "_stderr"
 _KNOWN = {quantity.key for quantity in QUANTITIES}
 
 
-def fault_of_run(record):
+def fault_of_run(record: Any) -> str | None:
     """Returns what is wrong with ``run.json``, or None."""
     if not isinstance(record, dict):
         return type(record).__name__
@@ -32,7 +34,7 @@ def fault_of_run(record):
     return _fault_of_constraints(record, _is_target)
 
 
-def fault_of_evaluation(record):
+def fault_of_evaluation(record: Any) -> str | None:
     """Returns what is wrong with ``results/evaluation.json``, or None."""
     if not isinstance(record, dict):
         return type(record).__name__
@@ -58,7 +60,7 @@ def fault_of_evaluation(record):
     return _fault_of_constraints(record, _is_result)
 
 
-def fault_of_curve(rows):
+def fault_of_curve(rows: Any) -> str | None:
     """Returns what is wrong with ``results/rate_distortion.json``, or None."""
     if not isinstance(rows, list):
         return type(rows).__name__

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +16,7 @@ from pcvae.measure.features import ImageFeatures
 CACHE_VERSION = 1
 
 
-def images_sha256(images):
+def images_sha256(images: np.ndarray) -> str:
     """Returns the SHA-256 of the shape and the pixels of images."""
     digest = hashlib.sha256(f"{images.shape}\n".encode())
     for start in range(0, len(images), 1024):
@@ -22,7 +24,13 @@ def images_sha256(images):
     return digest.hexdigest()
 
 
-def reference_features(images, data_sha256, extractor, batch_size, progress=None):
+def reference_features(
+    images: Any,
+    data_sha256: str,
+    extractor: measure.FeatureExtractor,
+    batch_size: int,
+    progress: Callable | None = None,
+) -> ImageFeatures:
     """Returns the `ImageFeatures` of a reference, from the cache if they are known.
 
     The cache knows them by the hashes of the images and of the extractor; where the latter has

@@ -1,5 +1,10 @@
 """The page of a run, ``report.html``: everything that its files say, in one file."""
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 from pcvae import measure, models, show
 from pcvae.errors import UserError
 from pcvae.files import write_json
@@ -23,7 +28,9 @@ CAPTIONS = {
 _CURVE_FIELDS = ("data", "split", "num_images", "seed")
 
 
-def health_of(directory, record, resolutions=None):
+def health_of(
+    directory: RunDirectory, record: Mapping[str, Any], resolutions: Sequence[int] | None = None
+) -> list[measure.Finding]:
     """Returns the findings about a run; see `measure.health_findings`.
 
     Args:
@@ -37,7 +44,7 @@ def health_of(directory, record, resolutions=None):
     return measure.health_findings(record, resolutions, series, free_bits)
 
 
-def write_health(directory, record):
+def write_health(directory: RunDirectory, record: Mapping[str, Any]) -> list[measure.Finding]:
     """Writes ``results/health.json``, what the findings about a run are; returns the findings.
 
     A file of its own: they hold times, and an evaluation is the same each time.
@@ -47,7 +54,7 @@ def write_health(directory, record):
     return findings
 
 
-def write_report(run_dir):
+def write_report(run_dir: str | os.PathLike) -> Path:
     """Writes ``report.html`` of a run directory that is evaluated; returns its path.
 
     Writes ``results/health.json``, too. The page holds what is there: the curve of prefixes, and
@@ -80,7 +87,7 @@ def write_report(run_dir):
     return directory.report_html
 
 
-def check_report_files(directory, replaced=None):
+def check_report_files(directory: RunDirectory, replaced: str | None = None) -> None:
     """Checks what `write_report` reads: before long work, not after it.
 
     Args:
@@ -99,17 +106,17 @@ def check_report_files(directory, replaced=None):
         directory.curve_if_measured()
 
 
-def refreshed_report(directory):
+def refreshed_report(directory: RunDirectory) -> list[Path]:
     """Writes the report anew, if the run is evaluated; returns the paths that are written."""
     return [write_report(directory)] if directory.evaluation_json.exists() else []
 
 
-def curve_figures(histories):
+def curve_figures(histories: Mapping[str, Any]) -> list:
     """Returns the curves of runs as SVG elements; see `training_log.curve_panels`."""
     return [show.curve_plot(panel, output=show.inline_svg) for panel in curve_panels(histories)]
 
 
-def rate_distortion_figures(curves):
+def rate_distortion_figures(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list:
     """Returns the rate-distortion plots of {label: rows} as SVG elements, MSE and PSNR."""
     return [
         show.rate_distortion_plot(curves, names=(name,), output=show.inline_svg)
@@ -117,12 +124,14 @@ def rate_distortion_figures(curves):
     ]
 
 
-def curve_or_point(directory, record):
+def curve_or_point(directory: RunDirectory, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the curve of a run; without one, the point of its evaluation."""
     return directory.curve_if_measured() or [{**record, "decoder": "own"}]
 
 
-def shape_of(directory, record):
+def shape_of(
+    directory: RunDirectory, record: Mapping[str, Any]
+) -> tuple[tuple[int, ...], list[int]]:
     """Returns the image shape and the resolution of each level of a run.
 
     Records of older versions do not hold them; the model does.
@@ -142,7 +151,7 @@ def shape_of(directory, record):
     return model.image_shape, list(model.level_resolutions)
 
 
-def protocol_of(record):
+def protocol_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the numbers of an evaluation hang on, without the numbers."""
     names = ("data", "split", "num_images", "seed", "weights", "image_shape", "importance_samples")
     return {name: record[name] for name in names if name in record}

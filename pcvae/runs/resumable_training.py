@@ -1,24 +1,29 @@
 """Training over a run's images that a signal ends with a checkpoint."""
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
 from pcvae import data, training
 from pcvae.errors import Interrupted
 
 
 def train_resumably(
-    trainer,
-    strategy,
-    images,
-    checkpoints,
+    trainer: training.Trainer,
+    strategy: tf.distribute.Strategy,
+    images: np.ndarray,
+    checkpoints: training.Checkpoints,
     *,
-    seed,
-    steps,
-    batch_size,
-    report,
-    actions,
-    logs,
-    what,
-    given=None,
-):
+    seed: int,
+    steps: int,
+    batch_size: int,
+    report: training.Action,
+    actions: Sequence[training.Action],
+    logs: Sequence[training.ScalarLog],
+    what: str,
+    given: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Trains from the step where the trainer stands up to the last one.
 
     Args:

@@ -1,15 +1,20 @@
 """The pictures that training leaves: samples, and reconstructions from prefixes."""
 
+from pathlib import Path
+
 import numpy as np
 
-from pcvae import quantities, show
+from pcvae import models, quantities, show
+from pcvae.runs.run_directory import RunDirectory
 
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
 NUM_IMAGES_SHOWN = 8
 
 
-def draw_pictures(model, images, seed):
+def draw_pictures(
+    model: models.HierarchicalModel, images: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """Returns {tag: grid} of samples at several temperatures and of prefix reconstructions.
 
     A conditional model draws for the conditions that follow from the images.
@@ -31,7 +36,9 @@ def draw_pictures(model, images, seed):
     return pictures
 
 
-def write_pictures(model, images, seed, directory):
+def write_pictures(
+    model: models.HierarchicalModel, images: np.ndarray, seed: int, directory: RunDirectory
+) -> list[Path]:
     """Writes the pictures as PNG into a `RunDirectory`; returns their paths."""
     paths = []
     for tag, picture in draw_pictures(model, images, seed).items():

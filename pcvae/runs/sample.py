@@ -2,7 +2,9 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,19 +23,19 @@ _MAX_INDEX = 2**62  # the noise counts images in 64 bits
 
 def sample(
     *,
-    num_samples,
-    output,
-    run_dir=None,
-    export=None,
-    temperature=1.0,
-    last_temperature=None,
-    stage_temperatures=None,
-    seed=0,
-    first_sample=0,
-    pixels="sample",
-    condition=None,
-    batch_size=None,
-):
+    num_samples: int,
+    output: str | os.PathLike,
+    run_dir: str | os.PathLike | None = None,
+    export: str | os.PathLike | None = None,
+    temperature: float | Sequence[float] = 1.0,
+    last_temperature: float | None = None,
+    stage_temperatures: Sequence[float] | None = None,
+    seed: int = 0,
+    first_sample: int = 0,
+    pixels: str = "sample",
+    condition: Any = None,
+    batch_size: int | None = None,
+) -> None:
     """Draws images from a run or an export.
 
     Batches are whole and begin at multiples of their size, and what was not asked for is dropped:

@@ -1,5 +1,6 @@
 """The in-domain feature extractor: a small network that reads what drawn pictures show."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,14 @@ PICTURE_SEED = 2**63 + 2017
 FOLDER = "extractors"
 
 
-def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epochs=8):
+def train_extractor(
+    *,
+    image_size: int,
+    seed: int = 0,
+    output: str | os.PathLike | None = None,
+    num_images: int = 10_000,
+    epochs: int = 8,
+) -> Path:
     """Trains the in-domain extractor on drawn pictures and keeps it; on two cores in a minute.
 
     Equal arguments give equal weights, bit by bit, on the same kind of processor. Its pictures are
@@ -69,12 +77,12 @@ def train_extractor(*, image_size, seed=0, output=None, num_images=10_000, epoch
     return path
 
 
-def extractor_name(image_size):
+def extractor_name(image_size: int) -> str:
     """Returns what stands in results for the in-domain extractor."""
     return f"synthetic-classifier-{image_size}-v{VERSION}"
 
 
-def cached_path(image_size, seed=0, num_images=10_000, epochs=8):
+def cached_path(image_size: int, seed: int = 0, num_images: int = 10_000, epochs: int = 8) -> Path:
     """Returns the file in the cache that `train_extractor` writes for its arguments."""
     configuration = {
         "version": VERSION,

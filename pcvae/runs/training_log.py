@@ -1,9 +1,12 @@
 """What the logs of a run say: curves for pages, and series for the checks of its health."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from pcvae import measure, quantities, show
 
 
-def training_series(records):
+def training_series(records: Sequence[Mapping[str, Any]]) -> measure.TrainingSeries | None:
     """Returns the `measure.TrainingSeries` of the training log, or None if it is empty.
 
     Args:
@@ -30,7 +33,7 @@ def training_series(records):
     )
 
 
-def curve_panels(histories):
+def curve_panels(histories: Mapping[str, Any]) -> list[show.Panel]:
     """Returns the panels of what runs have logged, those that say nothing left out.
 
     Args:

@@ -3,9 +3,14 @@
 The name of this module stands in ``config.gin`` of every run: `training_run.train`.
 """
 
-import keras
+import os
+from collections.abc import Callable
+from typing import Any
 
-from pcvae import measure, models, quantities, training
+import keras
+import tensorflow as tf
+
+from pcvae import data, measure, models, quantities, training
 from pcvae.checks import check_counts, check_folder, check_seed
 from pcvae.files import write_json
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
@@ -19,27 +24,27 @@ from pcvae.training import reports
 
 def train(
     *,
-    run_dir,
-    dataset,
-    model_fn,
-    objective_fn,
-    optimizer_fn,
-    update_fn,
-    trainer_fn,
-    steps,
-    batch_size,
-    strategy=None,
-    seed=0,
-    report_every_steps=50,
-    evaluate_every_steps=1000,
-    checkpoint_every_steps=1000,
-    images_every_steps=1000,
-    num_validation_images=1000,
-    max_checkpoints=3,
-    cache_first_stage=False,
-    on_assembled=None,
-    on_start=None,
-):
+    run_dir: str | os.PathLike,
+    dataset: data.ImageDataset,
+    model_fn: Callable,
+    objective_fn: Callable,
+    optimizer_fn: Callable,
+    update_fn: Callable,
+    trainer_fn: Callable,
+    steps: int,
+    batch_size: int,
+    strategy: tf.distribute.Strategy | None = None,
+    seed: int = 0,
+    report_every_steps: int = 50,
+    evaluate_every_steps: int = 1000,
+    checkpoint_every_steps: int = 1000,
+    images_every_steps: int = 1000,
+    num_validation_images: int = 1000,
+    max_checkpoints: int = 3,
+    cache_first_stage: bool = False,
+    on_assembled: Callable | None = None,
+    on_start: Callable | None = None,
+) -> dict[str, Any]:
     """Trains a model, resuming where the directory stands, and evaluates it on the test split.
 
     Args:

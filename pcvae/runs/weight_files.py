@@ -5,6 +5,11 @@ PyTorch's files are read by its loader of nothing but weights. No pickle is run.
 
 import importlib
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
@@ -13,7 +18,7 @@ SUFFIXES = (".th", ".pth", ".pt", ".npz")
 MIN_TORCH = (2, 6)  # before, its loader of weights could be made to run code
 
 
-def read_torch_state(path, flag="--weights"):
+def read_torch_state(path: Path, flag: str = "--weights") -> dict[str, Any]:
     """Returns a state dict, {name: tensor}, by the loader of tensors and plain containers only.
 
     Args:
@@ -54,7 +59,7 @@ def read_torch_state(path, flag="--weights"):
     return {str(name): tensor for name, tensor in state.items()}
 
 
-def check_weight_file(path, flag):
+def check_weight_file(path: Path, flag: str) -> None:
     """Raises UserError unless a path is a PyTorch file or an ``.npz`` that is there."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{flag}={path}: expected a file in {', '.join(SUFFIXES)}")
@@ -62,7 +67,9 @@ def check_weight_file(path, flag):
         raise UserError(f"{flag}={path}: there is no such file")
 
 
-def read_weights(path, flag, names_of, check=None):
+def read_weights(
+    path: Path, flag: str, names_of: Callable, check: Callable | None = None
+) -> dict[str, np.ndarray]:
     """Returns {name: array} of a PyTorch file or an ``.npz``.
 
     Args:

@@ -1,7 +1,8 @@
 """Curves over the steps of a run, one panel for each quantity."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ class Panel(NamedTuple):
     legend: bool = False
 
 
-def curve_plot(panel, output=pixels):
+def curve_plot(panel: Panel, output: Callable[[Figure], Any] = pixels) -> Any:
     """Plots a panel.
 
     A line of more than `MAX_POINTS` points is drawn by the means of equally long runs of points.
@@ -70,7 +71,9 @@ def curve_plot(panel, output=pixels):
     return output(figure)
 
 
-def thinned(steps, values):
+def thinned(
+    steps: Sequence[float] | np.ndarray, values: Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns steps and values as arrays of at most `MAX_POINTS`, by means of runs of points."""
     steps = np.asarray(steps, float)
     values = np.array([math.nan if value is None else value for value in values], float)

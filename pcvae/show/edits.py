@@ -10,6 +10,9 @@ What is edited are the first levels, or some of them; ``below`` says where those
   levels say about an image that nobody saw.
 """
 
+from collections.abc import Iterable, Sequence
+
+import keras
 import numpy as np
 
 from pcvae.checks import check_integer
@@ -19,12 +22,12 @@ BELOW = {"keep": "given", "infer": "posterior", "resample": "prior"}
 PATHS = ("slerp", "lerp")
 
 
-def lerp(first, second, amount):
+def lerp(first: np.ndarray, second: np.ndarray, amount: float) -> np.ndarray:
     """Returns the point at an amount in [0, 1] of the straight line between two arrays."""
     return (1.0 - amount) * first + amount * second
 
 
-def slerp(first, second, amount):
+def slerp(first: np.ndarray, second: np.ndarray, amount: float) -> np.ndarray:
     """Returns the point at an amount in [0, 1] of the great circle between two arrays.
 
     Each example [batch, ...] is a vector (Shoemake 1985). Its length is interpolated, too. In many
@@ -48,16 +51,16 @@ def slerp(first, second, amount):
 
 
 def interpolate(
-    model,
-    first,
-    second,
-    amounts,
-    path="slerp",
-    num_levels=None,
-    below="keep",
-    seed=0,
-    temperature=0.0,
-):
+    model: keras.Model,
+    first: np.ndarray,
+    second: np.ndarray,
+    amounts: Sequence[float],
+    path: str = "slerp",
+    num_levels: int | None = None,
+    below: str = "keep",
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> list[np.ndarray]:
     """Goes from images to others through their latents.
 
     ``lerp`` is a straight line through the latents z_i. ``slerp`` is a great circle through the
@@ -98,7 +101,16 @@ def interpolate(
     return results
 
 
-def traverse(model, images, level, channel, amounts, below="keep", seed=0, temperature=0.0):
+def traverse(
+    model: keras.Model,
+    images: np.ndarray,
+    level: int,
+    channel: int,
+    amounts: Sequence[float],
+    below: str = "keep",
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> list[np.ndarray]:
     """Moves one channel of one level, in standard deviations of its prior.
 
     Args:
@@ -130,7 +142,15 @@ def traverse(model, images, level, channel, amounts, below="keep", seed=0, tempe
     return results
 
 
-def swap(model, first, second, levels, below="keep", seed=0, temperature=0.0):
+def swap(
+    model: keras.Model,
+    first: np.ndarray,
+    second: np.ndarray,
+    levels: Iterable[int],
+    below: str = "keep",
+    seed: int = 0,
+    temperature: float = 0.0,
+) -> np.ndarray:
     """Gives images some levels of others.
 
     Args:

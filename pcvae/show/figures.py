@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 DPI = 110
 GRID_COLOUR = "#e0e0e0"
@@ -22,7 +23,7 @@ _PAGE_COLOURS = {
 _METADATA = ("Creator", "Date", "Format", "Type")
 
 
-def pixels(figure):
+def pixels(figure: Figure) -> np.ndarray:
     """Returns a figure as uint8 [height, width, 3]."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
@@ -30,7 +31,7 @@ def pixels(figure):
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def svg(figure):
+def svg(figure: Figure) -> str:
     """Returns a figure as an SVG element for an HTML page.
 
     It refers to nothing outside and holds its text as text. The background is that of the page,

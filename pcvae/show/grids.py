@@ -1,7 +1,11 @@
 """Grids of images, as arrays and as PNG files."""
 
 import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,7 +16,7 @@ _BACKGROUND = 255
 _LINE = 16  # pixels from one line of a caption to the next
 
 
-def image_grid(images, columns=None, min_side=64):
+def image_grid(images: np.ndarray, columns: int | None = None, min_side: int = 64) -> np.ndarray:
     """Lays images out in a grid.
 
     Args:
@@ -39,7 +43,7 @@ def image_grid(images, columns=None, min_side=64):
     return grid
 
 
-def displayable(images):
+def displayable(images: np.ndarray) -> np.ndarray:
     """Returns images as grey or RGB: 2 channels gain a blue of zeros, a fourth is dropped."""
     images = np.asarray(images)
     channels = images.shape[-1]
@@ -48,7 +52,7 @@ def displayable(images):
     return images[..., :3] if channels == 4 else images
 
 
-def labelled_rows(rows, min_side=64):
+def labelled_rows(rows: Sequence[tuple], min_side: int = 64) -> np.ndarray:
     """Lays rows of images out under each other with a label at the left of each.
 
     Args:
@@ -84,7 +88,12 @@ def _strip(content, columns, min_side):
     return None if isinstance(content, list) else image_grid(content, columns, min_side)
 
 
-def captioned_grid(rows, captions, headers, min_side=64):
+def captioned_grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    captions: Sequence[Sequence[str]],
+    headers: Sequence[str],
+    min_side: int = 64,
+) -> np.ndarray:
     """Lays rows of images out with a text under each image and one above each column.
 
     Args:
@@ -126,7 +135,7 @@ def _num_lines(texts):
     return max((text.count("\n") + 1 for text in texts if text), default=0)
 
 
-def prefix_grid(model, images, seed=0):
+def prefix_grid(model: keras.Model, images: np.ndarray, seed: int = 0) -> np.ndarray:
     """Shows images as their prefixes of latents tell them.
 
     The first row holds the originals, the next the reconstructions from z_1:K at each resolution:
@@ -149,7 +158,7 @@ def prefix_grid(model, images, seed=0):
     return labelled_rows(rows)
 
 
-def prefix_label(model, num_levels, decoder=None):
+def prefix_label(model: keras.Model, num_levels: int, decoder: str | None = None) -> str:
     """Returns the label of a row of reconstructions: K, and what decodes it if that is a choice."""
     if num_levels == model.num_levels:
         return f"K = {num_levels}"
@@ -157,7 +166,9 @@ def prefix_label(model, num_levels, decoder=None):
     return f"K = {num_levels}\n{kinds[model.decoder_of_prefix(num_levels, decoder)]}"
 
 
-def conditional_grid(model, images, conditions, seed=0):
+def conditional_grid(
+    model: keras.Model, images: np.ndarray, conditions: np.ndarray, seed: int = 0
+) -> np.ndarray:
     """Shows image conditions, what a model draws for them, and the images that they come from.
 
     Args:
@@ -176,7 +187,7 @@ def conditional_grid(model, images, conditions, seed=0):
     return labelled_rows([*rows, ("original", images)])
 
 
-def rows_of_conditions(conditions, samples, columns=8):
+def rows_of_conditions(conditions: np.ndarray, samples: np.ndarray, columns: int = 8) -> np.ndarray:
     """Shows each sample below the image that it was drawn for.
 
     Args:
@@ -203,7 +214,9 @@ def _condition_row(conditions, height):
     return f"condition\n{side}x{side}", enlarged
 
 
-def refit_grid(refitted, images, rows, seed=0):
+def refit_grid(
+    refitted: Any, images: np.ndarray, rows: Sequence[Mapping[str, Any]], seed: int = 0
+) -> np.ndarray:
     """Shows images as decoders fitted to prefixes tell them, with the price of each prefix.
 
     Args:
@@ -230,13 +243,13 @@ def refit_grid(refitted, images, rows, seed=0):
     return labelled_rows(labelled)
 
 
-def save_png(image, path):
+def save_png(image: np.ndarray, path: str | os.PathLike) -> None:
     """Writes an array uint8 [height, width, 1 or 3] as a picture, as `files.new_file` does."""
     with new_file(path) as partial:
         Image.fromarray(_rgb(image)).save(partial)
 
 
-def png_bytes(image):
+def png_bytes(image: np.ndarray) -> bytes:
     """Returns an array uint8 [height, width, 1 or 3] as the bytes of a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(_rgb(image)).save(buffer, "PNG")

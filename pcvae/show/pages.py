@@ -6,10 +6,14 @@ browser. All text is escaped.
 """
 
 import base64
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from pcvae.files import write_text
 from pcvae.quantities import measured
@@ -19,7 +23,7 @@ MAX_PICTURE_BYTES = 8_000_000  # a larger one is named, not shown
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(template, path, **values):
+def write_page(template: str, path: str | os.PathLike, **values: Any) -> None:
     """Writes a page in one go, so that a reader never sees half of it; makes the folder.
 
     Args:
@@ -30,7 +34,7 @@ def write_page(template, path, **values):
     write_text(render_page(template, **values), path)
 
 
-def render_page(template, **values):
+def render_page(template: str, **values: Any) -> str:
     """Returns the text of a page; see `write_page`. Values are escaped, unless they are Markup."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -43,13 +47,13 @@ def render_page(template, **values):
     return environment.get_template(template).render(**values, measured=measured)
 
 
-def inline_svg(figure):
+def inline_svg(figure: Figure) -> Markup:
     """Returns a figure as an element that a template takes unescaped; see `figures.svg`."""
     # Matplotlib escapes the texts of a figure.
     return Markup(svg(figure))
 
 
-def picture(path):
+def picture(path: Path) -> dict[str, str | None]:
     """Returns what a page shows of a PNG file: ``name`` and ``source``, a data URI.
 
     ``source`` is None for a file too large for a page.
@@ -61,7 +65,7 @@ def picture(path):
     return {"name": path.name, "source": f"data:image/png;base64,{data}"}
 
 
-def settings(record, prefix=""):
+def settings(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Returns the entries of nested dicts as pairs of a dotted name and a text."""
     pairs = []
     for name, value in record.items():

@@ -2,8 +2,11 @@
 
 import itertools
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -25,7 +28,11 @@ _LABELS = {
 _LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def rate_distortion_plot(curves, names=("distortion_mse", "psnr_db"), output=pixels):
+def rate_distortion_plot(
+    curves: Mapping[str, Sequence[Mapping[str, Any]]],
+    names: Sequence[str] = ("distortion_mse", "psnr_db"),
+    output: Callable[[Figure], Any] = pixels,
+) -> Any:
     """Plots distortion against rate: the mean squared error at the left, the PSNR at the right.
 
     The colour tells the curve, marker and line tell the decoder; bars are standard errors.
@@ -68,7 +75,9 @@ def rate_distortion_plot(curves, names=("distortion_mse", "psnr_db"), output=pix
     return output(figure)
 
 
-def rate_by_resolution_plot(rates, output=pixels):
+def rate_by_resolution_plot(
+    rates: Mapping[str, Mapping[int, Mapping[str, Any]]], output: Callable[[Figure], Any] = pixels
+) -> Any:
     """Plots how many bits each resolution of levels carries, one group of bars a resolution.
 
     Args:
@@ -109,7 +118,7 @@ def rate_by_resolution_plot(rates, output=pixels):
     return output(figure)
 
 
-def frechet_plot(rows):
+def frechet_plot(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Plots the Frechet distance of two-stage models against the distortion of their stage 1.
 
     Args:
@@ -174,7 +183,7 @@ def _draw_points(axis, rows, name, decoder, colour):
     )
 
 
-def logarithmic_axis(axis):
+def logarithmic_axis(axis: Axes) -> None:
     """Makes the vertical axis logarithmic, with numbers as people write them."""
     axis.set_yscale("log")
     low, high = axis.get_ylim()

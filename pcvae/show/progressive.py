@@ -1,5 +1,9 @@
 """The progressive view: images and samples as their latents become known from coarse to fine."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -11,7 +15,9 @@ from pcvae.show.grids import captioned_grid, displayable
 NOTHING = 0  # a prefix of no levels: everything is drawn
 
 
-def progressive_reconstructions(model, images, seed=0):
+def progressive_reconstructions(
+    model: keras.Model, images: np.ndarray, seed: int = 0
+) -> list[dict[str, Any]]:
     """Reconstructs images from each prefix, by what the model itself decodes it with.
 
     Args:
@@ -42,7 +48,7 @@ def progressive_reconstructions(model, images, seed=0):
     return columns
 
 
-def reconstruction_picture(images, columns):
+def reconstruction_picture(images: np.ndarray, columns: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Shows what `progressive_reconstructions` returns: a row per image, bits and PSNR under each.
 
     Returns:
@@ -64,7 +70,14 @@ def reconstruction_picture(images, columns):
     return captioned_grid(rows, captions, headers)
 
 
-def progressive_samples(model, num_samples=2, redraws=3, seed=0, temperature=1.0, images=None):
+def progressive_samples(
+    model: keras.Model,
+    num_samples: int = 2,
+    redraws: int = 3,
+    seed: int = 0,
+    temperature: float = 1.0,
+    images: np.ndarray | None = None,
+) -> dict[int, np.ndarray]:
     """Fixes the levels of samples from coarse to fine, and draws the rest anew.
 
     All z_1:L are drawn once for each sample; for each prefix K, those below it are then drawn
@@ -103,7 +116,7 @@ def progressive_samples(model, num_samples=2, redraws=3, seed=0, temperature=1.0
     return drawn
 
 
-def sample_picture(model, drawn):
+def sample_picture(model: keras.Model, drawn: Mapping[int, np.ndarray]) -> np.ndarray:
     """Shows what `progressive_samples` returns: a row per redraw, the number of fixed levels above.
 
     Returns:
@@ -122,7 +135,9 @@ def sample_picture(model, drawn):
     return captioned_grid(rows, captions, headers)
 
 
-def bits_per_pixel_maps(model, images, seed=0):
+def bits_per_pixel_maps(
+    model: keras.Model, images: np.ndarray, seed: int = 0
+) -> dict[int, np.ndarray]:
     """Returns where in the picture the bits of each resolution go.
 
     The bits of a place of a latent spread evenly over the pixels that it covers.
@@ -148,7 +163,9 @@ def bits_per_pixel_maps(model, images, seed=0):
     return maps
 
 
-def rate_map_plot(images, maps, output=pixels):
+def rate_map_plot(
+    images: np.ndarray, maps: Mapping[int, np.ndarray], output: Callable[[Figure], Any] = pixels
+) -> Any:
     """Plots what `bits_per_pixel_maps` returns: a row per image, a colour scale per resolution.
 
     Args:

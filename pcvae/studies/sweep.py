@@ -1,6 +1,9 @@
 """Several finished runs that differ in one knob, as one table and one rate-distortion plot."""
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pcvae import show
 from pcvae.files import write_json
@@ -9,7 +12,9 @@ from pcvae.runs.run_directory import RunDirectory
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
 
-def summarise_sweep(*, folder, knob, run_dirs):
+def summarise_sweep(
+    *, folder: str | os.PathLike, knob: str, run_dirs: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Writes ``results/sweep.json`` and ``images/sweep.png`` of some runs, and prints the table.
 
     Args:
@@ -36,7 +41,7 @@ def summarise_sweep(*, folder, knob, run_dirs):
     return rows
 
 
-def finished_runs_of_sweep(*, folder, knob):
+def finished_runs_of_sweep(*, folder: str | os.PathLike, knob: str) -> dict[str, str]:
     """Returns {value of the knob: run directory} of the runs of a sweep that are evaluated."""
     runs = map(RunDirectory, sorted(Path(folder).glob(f"{knob}=*")))
     return {
@@ -46,7 +51,7 @@ def finished_runs_of_sweep(*, folder, knob):
     }
 
 
-def sweep_table(rows):
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the rows of `summarise_sweep` as a text table with units."""
     head = f"{rows[0]['knob']:>26}  rate (bits/dim)   mse on [-1, 1]    psnr (dB)  constraint"
     lines = [head]

@@ -1,5 +1,9 @@
 """Table 1 and figure 1 of the paper, from runs that are finished (section 4)."""
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from pcvae import measure, models, show
@@ -13,7 +17,7 @@ from pcvae.studies.table_files import write_table
 MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
 
 
-def measured_rate_nats_per_dim(*, run_dir, prefix):
+def measured_rate_nats_per_dim(*, run_dir: str | os.PathLike, prefix: int | str) -> float:
     """Returns R_K of a run, as ``results/rate_distortion.json`` has it.
 
     Raises:
@@ -28,7 +32,14 @@ def measured_rate_nats_per_dim(*, run_dir, prefix):
     return rate
 
 
-def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
+def summarise_table1(
+    *,
+    folder: str | os.PathLike,
+    dataset: str,
+    prefix: int | str,
+    run_dirs: Mapping[int, Mapping[str, Any]],
+    seed_of_pictures: int = 0,
+) -> dict[str, Any]:
     """Writes and prints the table of finished runs; its pictures as PNG and for TensorBoard.
 
     Args:
@@ -57,7 +68,9 @@ def summarise_table1(*, folder, dataset, prefix, run_dirs, seed_of_pictures=0):
     return record
 
 
-def table1_row(dataset, seed, prefix, places, loaded):
+def table1_row(
+    dataset: str, seed: int, prefix: int | str, places: Mapping[str, Any], loaded: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns one row of the table; rates in nats per dimension, distortions as MSE on [-1, 1].
 
     Args:
@@ -97,7 +110,7 @@ def table1_row(dataset, seed, prefix, places, loaded):
     return row
 
 
-def table1_text(record):
+def table1_text(record: Mapping[str, Any]) -> str:
     """Returns the table as text."""
     names = ("dataset", "K", "R_K", "D_K", "R*", "D*", "R*/R_K-1", "D*/D_K", "multiplier")
     lines = [

@@ -1,6 +1,9 @@
 """Table 2 of the paper: two stages against the same model trained end to end (section 5)."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +34,9 @@ _COLUMNS = (
 )
 
 
-def measure_samples(*, run_dir, num_samples, extractor, seed):
+def measure_samples(
+    *, run_dir: str | os.PathLike, num_samples: int, extractor: Any, seed: int
+) -> dict[str, Any]:
     """Returns the Frechet record of a run, from ``results/frechet.json`` if it was measured before.
 
     Args:
@@ -60,7 +65,14 @@ def measure_samples(*, run_dir, num_samples, extractor, seed):
     return {"asked": asked, **record}
 
 
-def summarise_table2(*, folder, dataset, run_dirs, num_samples, extractor):
+def summarise_table2(
+    *,
+    folder: str | os.PathLike,
+    dataset: str,
+    run_dirs: Mapping[int, Mapping[str, Any]],
+    num_samples: int,
+    extractor: Any,
+) -> dict[str, Any]:
     """Measures finished runs, writes and prints the table, its pictures as PNG and TensorBoard.
 
     Args:
@@ -136,7 +148,7 @@ def _rate_of_first_stage(model, record):
     return sum(rates) / float(np.prod(model.image_shape))
 
 
-def table2_text(record):
+def table2_text(record: Mapping[str, Any]) -> str:
     """Returns the table as text."""
     lines = [
         "target D and D_1: mse of stage 1 on [-1, 1]; R_1: its rate in nats/dim; bits/dim: "

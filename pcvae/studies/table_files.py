@@ -1,11 +1,23 @@
 """The files of a table of the paper: JSON, pictures as PNG and in TensorBoard, the table itself."""
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
 from pcvae import show, training
 from pcvae.files import write_json
 from pcvae.runs.run_directory import RunDirectory
 
 
-def write_table(folder, name, record, text, pictures):
+def write_table(
+    folder: str | os.PathLike,
+    name: str,
+    record: Mapping[str, Any],
+    text: str,
+    pictures: Mapping[str, np.ndarray],
+) -> None:
     """Writes a table and its pictures, and prints the table and the paths.
 
     Args:
