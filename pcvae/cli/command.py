@@ -11,6 +11,8 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
 from absl import flags
 
@@ -34,7 +36,14 @@ class Command:
             too.
     """
 
-    def __init__(self, name, help_text, define_flags, run, takes_arguments=False):
+    def __init__(
+        self,
+        name: str,
+        help_text: str | None,
+        define_flags: Callable,
+        run: Callable,
+        takes_arguments: bool = False,
+    ) -> None:
         """Keeps the parts; flags are defined anew for each call of `main`."""
         self.name = name
         self._help_text = help_text
@@ -42,7 +51,7 @@ class Command:
         self._run = run
         self._takes_arguments = takes_arguments
 
-    def main(self, argv=None, is_process=False):
+    def main(self, argv: Sequence[str] | None = None, is_process: bool = False) -> int:
         """Runs the command and returns its exit code; raises nothing.
 
         Args:
@@ -96,7 +105,7 @@ class Command:
             print(f"pcvae: {one_line(error)}", file=sys.stderr)
             return 128 + error.signal_number
 
-    def help(self, values):
+    def help(self, values: flags.FlagValues) -> str:
         """Returns the help text: the command's own, then each flag with default and meaning."""
         lines = [self._help_text.strip(), "", "Flags:"]
         for name in values:
@@ -123,7 +132,7 @@ class Command:
         return 1
 
 
-def require_run(run_dir, flag="run_dir"):
+def require_run(run_dir: str | None, flag: str = "run_dir") -> str:
     """Returns the run directory that a flag, or an argument without one, names, if a run is there.
 
     Raises:
@@ -140,7 +149,7 @@ def require_run(run_dir, flag="run_dir"):
     return run_dir
 
 
-def require_place(name, place, what):
+def require_place(name: str, place: str | None, what: str) -> str:
     """Returns a path, if the flag is given and something is there.
 
     Raises:
@@ -153,7 +162,7 @@ def require_place(name, place, what):
     return place
 
 
-def require_output(output, suffixes=(".png", ".npz")):
+def require_output(output: str, suffixes: Sequence[str] = (".png", ".npz")) -> str:
     """Returns the path of an output file, if its suffix says what to write.
 
     Raises:
@@ -166,7 +175,7 @@ def require_output(output, suffixes=(".png", ".npz")):
     return output
 
 
-def import_runs():
+def import_runs() -> ModuleType:
     """Returns the module ``pcvae.runs``, importing it and TensorFlow.
 
     TensorFlow greets on standard error while it is imported, at any log level: that is dropped,
@@ -191,7 +200,7 @@ def import_runs():
     return runs
 
 
-def one_line(error):
+def one_line(error: BaseException) -> str:
     """Returns the message of an error as one line, without what gin appends to it."""
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name]

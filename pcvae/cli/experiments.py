@@ -1,12 +1,22 @@
 """The configuration of a training run, as every command that trains reads it."""
 
+from collections.abc import Sequence
+from types import ModuleType
+
 from pcvae import gin_utils
 from pcvae.errors import UserError
 
 FIRST_STAGE = "FIRST_STAGE"
 
 
-def parse_experiment(runs, gin_files, bindings, search_paths, first_stage=None, flag="first_stage"):
+def parse_experiment(
+    runs: ModuleType,
+    gin_files: Sequence[str],
+    bindings: Sequence[str],
+    search_paths: Sequence[str],
+    first_stage: str | None = None,
+    flag: str = "first_stage",
+) -> gin_utils.Configuration:
     """Reads the configuration of `runs.train`; see `gin_utils.parse`.
 
     Args:

@@ -1,6 +1,7 @@
 """What the commands on latents share: their flags, and how they are checked."""
 
 import os
+from typing import Any
 
 from absl import flags
 
@@ -11,7 +12,7 @@ from pcvae.errors import UserError
 BELOW = ["keep", "infer", "resample"]
 
 
-def define_edit_flags(values, what):
+def define_edit_flags(values: flags.FlagValues, what: str) -> None:
     """Defines the flags of an edit whose result is a grid."""
     text = (
         "The levels below the edit: keep those of the image, infer them anew from the image, or "
@@ -28,7 +29,7 @@ def define_edit_flags(values, what):
     shared_flags.define(values, "output", text)
 
 
-def define_pairs(values):
+def define_pairs(values: flags.FlagValues) -> None:
     """Defines the flags that name images in pairs."""
     flags.DEFINE_string("first", None, f"{IMAGES}.", flag_values=values)
     flags.DEFINE_string("second", None, f"{IMAGES}: as many.", flag_values=values)
@@ -36,7 +37,7 @@ def define_pairs(values):
     shared_flags.define(values, "num_images", text, default=8)
 
 
-def edit_arguments(values, what):
+def edit_arguments(values: flags.FlagValues, what: str) -> dict[str, Any]:
     """Returns the arguments that all edits share."""
     run_dir = command.require_run(values.run_dir)
     place = os.path.join(run_dir, "images", f"{what}.png")
@@ -49,7 +50,7 @@ def edit_arguments(values, what):
     }
 
 
-def pairs(values):
+def pairs(values: flags.FlagValues) -> dict[str, Any]:
     """Returns the arguments of images in pairs."""
     images = {
         name: command.require_place(name, values[name].value, IMAGES)
@@ -58,7 +59,7 @@ def pairs(values):
     return {**images, "num_images": values.num_images}
 
 
-def parse_levels(text, flag):
+def parse_levels(text: str, flag: str) -> list[int]:
     """Returns the indices that a text such as ``0-3,7`` names, ascending.
 
     Raises:

@@ -11,7 +11,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 0.5
 
 
-def die_with(parent_pid):
+def die_with(parent_pid: int) -> None:
     """Ends this process by SIGKILL when its parent has ended, by SIGKILL too.
 
     SIGKILL, since a step that goes on, if only to save its checkpoint, would write into the

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -29,7 +30,9 @@ PATH_FLAGS = {
 }
 
 
-def define_optional_list(name, default, text, values):
+def define_optional_list(
+    name: str, default: Sequence[str], text: str, values: flags.FlagValues
+) -> None:
     """Defines a flag that may stand alone, for a default list, or with a list: --NAME=A,B."""
     flag = flags.Flag(
         _OptionalListParser(default), flags.CsvListSerializer(","), name, None, text, boolean=True
@@ -47,7 +50,7 @@ class _OptionalListParser(flags.ListParser):
         return self._default if argument == "true" else super().parse(argument)
 
 
-def parse_flags(values, argv):
+def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> flags.FlagValues:
     """Parses arguments into flags; returns the flags.
 
     Raises:
@@ -59,7 +62,9 @@ def parse_flags(values, argv):
     return values
 
 
-def parse_arguments(values, argv):
+def parse_arguments(
+    values: flags.FlagValues, argv: Sequence[str]
+) -> tuple[flags.FlagValues, list[str]]:
     """Parses flags among arguments without a name; returns the flags and the list of the others.
 
     Raises:

@@ -1,5 +1,7 @@
 """The flags that several commands have, each declared once."""
 
+from typing import Any
+
 from absl import flags
 
 SPLITS = ["train", "validation", "test"]
@@ -61,7 +63,7 @@ _SHARED = {
 }
 
 
-def define(values: flags.FlagValues, name: str, help: str | None = None, **own) -> None:
+def define(values: flags.FlagValues, name: str, help: str | None = None, **own: Any) -> None:
     """Defines a shared flag on a command's flags.
 
     Args:

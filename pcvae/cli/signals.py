@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 LINE = "pcvae: interrupted"
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
@@ -15,7 +17,7 @@ class Stopped(BaseException):
 
 
 @contextlib.contextmanager
-def raised(received, is_process=False):
+def raised(received: list[int], is_process: bool = False) -> Iterator[None]:
     """Raises `Stopped` where a signal interrupts the block; a second one ends the process at once.
 
     Who has state to save handles signals itself meanwhile, as the training loop does.
@@ -47,14 +49,14 @@ def raised(received, is_process=False):
 
 
 @contextlib.contextmanager
-def end_the_process(standard_error):
+def end_the_process(standard_error: int) -> Iterator[None]:
     """Lets a signal in the block end the process at once, with its line on a file descriptor."""
     with handled_by(lambda number, _frame: _end(number, standard_error)):
         yield
 
 
 @contextlib.contextmanager
-def handled_by(handler, afterwards=None):
+def handled_by(handler: Any, afterwards: Any = None) -> Iterator[None]:
     """Handles SIGINT and SIGTERM in the block; then by ``afterwards``, or as before."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers

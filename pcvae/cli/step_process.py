@@ -5,13 +5,14 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pcvae.cli import signals
 from pcvae.errors import Interrupted, StepFailed
 
 
-def run_step(command, arguments):
+def run_step(command: str, arguments: Sequence[str]) -> None:
     """Runs another command of pcvae in a process of its own, after printing its line.
 
     A process for each step frees all memory, the GPU's too, and makes a step the same run as the
@@ -49,7 +50,7 @@ def run_step(command, arguments):
         raise StepFailed(returned if returned > 0 else 128 - returned)
 
 
-def start_python(code, arguments):
+def start_python(code: str, arguments: Sequence[str]) -> subprocess.Popen:
     """Starts a Python process that finds this package and ends with this process."""
     package_parent = str(Path(__file__).resolve().parents[2])
     paths = [package_parent, os.environ.get("PYTHONPATH", "")]

@@ -1,5 +1,7 @@
 """What the commands that make the tables of the paper share: flags, seeds, what each run gets."""
 
+from collections.abc import Mapping, Sequence
+
 from absl import flags
 
 from pcvae.checks import check_seed
@@ -9,7 +11,7 @@ from pcvae.errors import UserError
 DATASETS = ("synthetic", "svhn", "celeba64", "lsun64")
 
 
-def define_table_flags(values, table, kinds):
+def define_table_flags(values: flags.FlagValues, table: str, kinds: Sequence[str]) -> None:
     """Defines the flags of a command that trains runs for each seed.
 
     Args:
@@ -28,7 +30,7 @@ def define_table_flags(values, table, kinds):
     shared_flags.define(values, "gin_bindings", text)
 
 
-def parse_seeds(texts):
+def parse_seeds(texts: Sequence[str]) -> list[int]:
     """Returns seeds as integers, if they are different ones.
 
     Raises:
@@ -45,7 +47,9 @@ def parse_seeds(texts):
     return seeds
 
 
-def shared_arguments(values, table, own_macros, constrained):
+def shared_arguments(
+    values: flags.FlagValues, table: str, own_macros: Mapping[str, str], constrained: bool
+) -> list[str]:
     """Returns the arguments that the user gives to the runs of one kind.
 
     Args:

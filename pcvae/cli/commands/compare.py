@@ -10,19 +10,22 @@ there. The page opens from a file, without a network.
 """
 
 import os
+from collections.abc import Sequence
+
+from absl import flags
 
 from pcvae.checks import check_folder
 from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-compare."""
     text = "The folder that gets the page, the table and the plot."
     shared_flags.define(values, "output", text, default="runs/comparison")
 
 
-def run(values, run_dirs):
+def run(values: flags.FlagValues, run_dirs: Sequence[str]) -> None:
     """Checks the runs, then compares them."""
     run_dirs = [os.path.expanduser(run_dir) for run_dir in run_dirs]
     if len(run_dirs) < 2:

@@ -12,7 +12,7 @@ from absl import flags
 from pcvae.cli import command, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-decode."""
     shared_flags.define(values, "run_dir")
     text = "An .npz of level_000, level_001, ..., coarsest first."
@@ -24,7 +24,7 @@ def define_flags(values):
     shared_flags.define(values, "output", text, default="decoded.png")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then decodes."""
     run_dir = command.require_run(values.run_dir)
     latents = command.require_place("latents", values.latents, "a file of pcvae-encode")

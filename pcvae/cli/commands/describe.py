@@ -9,19 +9,21 @@ Takes every gin file that pcvae-train takes, and a file that binds nothing but t
 model's own image shape is used instead of the dataset's.
 """
 
+from absl import flags
+
 from pcvae import gin_utils
 from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-describe."""
     text = "A run directory of pcvae-train, instead of gin files."
     shared_flags.define(values, "run_dir", text)
     shared_flags.define_gin_flags(values)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, builds the model and prints its table."""
     if bool(values.run_dir) == bool(values.gin_file):
         raise UserError("expected either --gin_file or --run_dir")

@@ -7,10 +7,12 @@ The file holds float32 arrays level_000, level_001, ... [num_images, side, side,
 first. pcvae-decode turns it into images again: as it is, into those of pcvae-reconstruct.
 """
 
+from absl import flags
+
 from pcvae.cli import command, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-encode."""
     shared_flags.define(values, "run_dir")
     shared_flags.define(values, "images")
@@ -20,7 +22,7 @@ def define_flags(values):
     shared_flags.define(values, "output", default="latents.npz")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then encodes."""
     run_dir = command.require_run(values.run_dir)
     images = command.require_place("images", values.images, shared_flags.IMAGES)

@@ -13,6 +13,8 @@ Replaces results/evaluation.json in the run directory, whatever it was measured 
 writes elsewhere. The file says which images were taken.
 """
 
+from typing import Any
+
 from absl import flags
 
 from pcvae.cli import command, parsing, shared_flags
@@ -32,7 +34,7 @@ FRECHET_FLAGS = {
 }
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-evaluate."""
     shared_flags.define(values, "run_dir")
     shared_flags.define(values, "split")
@@ -80,7 +82,7 @@ def define_flags(values):
     shared_flags.define(values, "output", text)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then evaluates."""
     run_dir = command.require_run(values.run_dir)
     if values.output is not None:
@@ -101,7 +103,7 @@ def run(values):
     )
 
 
-def perceptual_arguments(values):
+def perceptual_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
     """Returns the arguments of `runs.evaluate`'s ``perceptual`` that flags give, or None.
 
     Raises:
@@ -118,7 +120,7 @@ def perceptual_arguments(values):
     return {"metrics": metrics, "lpips_weights": weights}
 
 
-def frechet_arguments(values):
+def frechet_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
     """Returns the arguments of `runs.frechet_record` that flags give, or None without --frechet.
 
     Raises:

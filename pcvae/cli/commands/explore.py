@@ -13,7 +13,7 @@ from absl import flags
 from pcvae.cli import command, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-explore."""
     shared_flags.define(values, "run_dir")
     text = "The address to listen at. Others than the default let other machines use the page."
@@ -22,7 +22,7 @@ def define_flags(values):
     flags.DEFINE_integer("port", 7860, text, 0, 65535, flag_values=values)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then serves until a signal comes."""
     run_dir = command.require_run(values.run_dir)
     command.import_runs().explore(run_dir=run_dir, host=values.host, port=values.port)

@@ -15,7 +15,7 @@ from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-export."""
     shared_flags.define(values, "run_dir")
     text = "The directory that is written, new or empty."
@@ -31,7 +31,7 @@ def define_flags(values):
     flags.DEFINE_integer("stablehlo_num_samples", None, text, lower_bound=1, flag_values=values)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then exports."""
     run_dir = command.require_run(values.run_dir)
     if not values.output:

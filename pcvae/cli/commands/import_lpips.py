@@ -16,7 +16,7 @@ from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-import-lpips."""
     text = "The network trained on ImageNet: a state dict in .pth, or its tensors in an .npz."
     flags.DEFINE_string("backbone", None, text, flag_values=values)
@@ -25,7 +25,7 @@ def define_flags(values):
     shared_flags.define(values, "output")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then converts."""
     for name in ("backbone", "lins", "output"):
         if not values[name].value:

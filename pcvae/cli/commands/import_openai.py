@@ -25,7 +25,7 @@ PRESETS = {
 }
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-import-openai."""
     text = "The checkpoint: a .th file of openai/vdvae, or its tensors by name in an .npz."
     flags.DEFINE_string("weights", None, text, flag_values=values)
@@ -38,7 +38,7 @@ def define_flags(values):
     shared_flags.define(values, "output", text)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, reads the configuration and imports."""
     for name in ("weights", "output"):
         if not values[name].value:

@@ -13,7 +13,7 @@ from absl import flags
 from pcvae.cli import command, latent_flags, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-interpolate."""
     shared_flags.define(values, "run_dir")
     latent_flags.define_pairs(values)
@@ -25,7 +25,7 @@ def define_flags(values):
     latent_flags.define_edit_flags(values, "interpolation")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then interpolates."""
     arguments = latent_flags.edit_arguments(values, "interpolation")
     arguments.update(latent_flags.pairs(values))

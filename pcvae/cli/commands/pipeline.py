@@ -25,7 +25,7 @@ from pcvae.errors import UserError
 STAGES = "experiments/table2_synthetic_stage1.gin,experiments/table2_synthetic_stage2.gin"
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-pipeline."""
     text = "The gin files of the stages, in their order."
     flags.DEFINE_list("stages", STAGES, text, flag_values=values)
@@ -40,7 +40,7 @@ def define_flags(values):
     shared_flags.define(values, "gin_search_path")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks every stage, then trains one after the other."""
     stages = [stage.strip() for stage in values.stages]
     if not stages or not all(stages):

@@ -10,10 +10,12 @@ while the rest is drawn anew; images/rate_maps.png, where in the picture the bit
 go; results/progressive.json, the numbers. A report that is there shows them, too.
 """
 
+from absl import flags
+
 from pcvae.cli import command, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-progressive."""
     shared_flags.define(values, "run_dir")
     shared_flags.define(values, "split")
@@ -26,7 +28,7 @@ def define_flags(values):
     shared_flags.define(values, "data", shared_flags.OTHER_IMAGES)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then draws."""
     run_dir = command.require_run(values.run_dir)
     command.import_runs().progressive(

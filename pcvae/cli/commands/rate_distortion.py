@@ -20,7 +20,7 @@ from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-rate-distortion."""
     shared_flags.define(values, "run_dir")
     text = "Steps of the fit of the decoders; 0 fits none and uses those that are there."
@@ -45,7 +45,7 @@ def define_flags(values):
     shared_flags.define(values, "batch_size")
 
 
-def parse_prefixes(text):
+def parse_prefixes(text: str | None) -> list[int | str] | None:
     """Returns the prefixes of a flag: integers and resolutions such as "4x4"; None for None."""
     if text is None:
         return None
@@ -59,7 +59,7 @@ def parse_prefixes(text):
     return [int(part) if part.isdecimal() else part for part in parts]
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then fits and measures."""
     run_dir = command.require_run(values.run_dir)
     prefixes = parse_prefixes(values.prefixes)

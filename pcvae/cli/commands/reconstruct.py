@@ -16,7 +16,7 @@ from absl import flags
 from pcvae.cli import command, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-reconstruct."""
     shared_flags.define(values, "run_dir")
     text = "A folder of pictures, one picture, or a file of arrays."
@@ -38,7 +38,7 @@ def define_flags(values):
     shared_flags.define(values, "output", text)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then reconstructs."""
     run_dir = command.require_run(values.run_dir)
     images = command.require_place(

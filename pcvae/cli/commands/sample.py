@@ -15,6 +15,7 @@ composed model also one for each stage, --stage_temperatures=1.0,0.8.
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -22,7 +23,7 @@ from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-sample."""
     shared_flags.define(values, "run_dir")
     text = "A directory of pcvae-export, instead of a run."
@@ -60,7 +61,7 @@ def define_flags(values):
     shared_flags.define(values, "output", text)
 
 
-def parse_temperature(text):
+def parse_temperature(text: str) -> tuple[float | tuple[float, ...], float | None]:
     """Returns (temperature, that of the last level or None).
 
     The temperature is a float, or a tuple of one float for each level.
@@ -75,7 +76,7 @@ def parse_temperature(text):
     return numbers[0] if len(numbers) == 1 else numbers, end[0] if end else None
 
 
-def parse_stage_temperatures(values):
+def parse_stage_temperatures(values: flags.FlagValues) -> tuple[float, ...] | None:
     """Returns a tuple of one float a stage, or None if --temperature says what to take."""
     text = values.stage_temperatures
     if text is None:
@@ -99,7 +100,14 @@ def _numbers(text):
     return numbers if all(math.isfinite(n) and n >= 0 for n in numbers) else None
 
 
-def default_name(num_samples, temperature, seed, last=None, first_sample=0, pixels="sample"):
+def default_name(
+    num_samples: int,
+    temperature: float | Sequence[float],
+    seed: int,
+    last: float | None = None,
+    first_sample: int = 0,
+    pixels: str = "sample",
+) -> str:
     """Returns the name of a picture, such as ``samples_64_t0.9_seed_0.png``."""
     numbers = temperature if isinstance(temperature, tuple) else (temperature,)
     text = "-".join(map(str, numbers))
@@ -111,7 +119,7 @@ def default_name(num_samples, temperature, seed, last=None, first_sample=0, pixe
     return f"samples_{num_samples}{start}_t{text}{kind}_seed_{seed}.png"
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then samples."""
     if values.run_dir and values.export:
         raise UserError("expected either --run_dir or --export")

@@ -13,7 +13,7 @@ from pcvae.cli import command, latent_flags, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-swap."""
     shared_flags.define(values, "run_dir")
     latent_flags.define_pairs(values)
@@ -22,7 +22,7 @@ def define_flags(values):
     latent_flags.define_edit_flags(values, "swap")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then swaps."""
     if values.levels is None:
         raise UserError("--levels is missing: which levels are exchanged, such as 0-3,7")

@@ -21,7 +21,7 @@ from pcvae.cli.experiments import parse_experiment
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-sweep."""
     text = "Where the runs are kept (default: runs/sweep-NAME OF THE GIN FILE)."
     shared_flags.define(values, "run_dir", text)
@@ -33,7 +33,7 @@ def define_flags(values):
     shared_flags.define_gin_flags(values)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks all values first, then trains one run after the other."""
     if not values.gin_file:
         raise UserError(

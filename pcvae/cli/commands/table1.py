@@ -38,7 +38,7 @@ OWN_MACROS = {
 }
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-table1."""
     define_table_flags(values, "table1", ("elbo", "rate"))
     text = "The prefix: a resolution such as 4x4 or a number of levels (default: as the dataset)."
@@ -49,7 +49,7 @@ def define_flags(values):
     flags.DEFINE_bool("capacity_check", False, text, flag_values=values)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Runs the steps for each seed, then makes the table."""
     seeds = parse_seeds(values.seeds)
     folder = values.run_dir or os.path.join("runs", f"table1-{values.dataset}")

@@ -33,7 +33,7 @@ OWN_MACROS = {
 }
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-table2."""
     define_table_flags(values, "table2", KINDS)
     text = (
@@ -49,7 +49,7 @@ def define_flags(values):
     shared_flags.define(values, "extractor", text, default="synthetic")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Runs the steps for each seed, then makes the table."""
     seeds, targets = parse_seeds(values.seeds), _targets(values.targets)
     folder = values.run_dir or os.path.join("runs", f"table2-{values.dataset}")

@@ -23,7 +23,7 @@ from pcvae.cli.experiments import parse_experiment
 QUICKSTART = "experiments/quickstart.gin"
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-train."""
     text = "Where the run is kept (default: runs/NAME OF THE GIN FILE, then of the data)."
     shared_flags.define(values, "run_dir", text)
@@ -38,7 +38,7 @@ def define_flags(values):
     flags.DEFINE_bool("allow_config_change", False, text, flag_values=values)
 
 
-def default_run_dir(gin_file, data):
+def default_run_dir(gin_file: str, data: str | None) -> str:
     """Returns runs/NAME for a gin file, and runs/NAME-KIND-PLACE if the data are given."""
     name = Path(gin_file).stem
     if data:
@@ -48,7 +48,7 @@ def default_run_dir(gin_file, data):
     return os.path.join("runs", name)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Reads the configuration, then trains."""
     gin_files = values.gin_file or [QUICKSTART]
     run_dir = values.run_dir or default_run_dir(gin_files[-1], values.data)

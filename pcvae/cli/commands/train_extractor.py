@@ -16,7 +16,7 @@ from absl import flags
 from pcvae.cli import command, shared_flags
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-train-extractor."""
     text = "Side of the pictures; beyond 32 the training takes longer."
     flags.DEFINE_integer("image_size", 16, text, 16, 256, flag_values=values)
@@ -28,7 +28,7 @@ def define_flags(values):
     shared_flags.define(values, "output", text)
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then trains."""
     if values.output is not None:
         command.require_output(values.output, (".keras",))

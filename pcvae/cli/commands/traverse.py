@@ -14,7 +14,7 @@ from pcvae.cli import command, latent_flags, shared_flags
 from pcvae.errors import UserError
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-traverse."""
     shared_flags.define(values, "run_dir")
     text = f"{shared_flags.IMAGES}; the first one is taken."
@@ -30,7 +30,7 @@ def define_flags(values):
     latent_flags.define_edit_flags(values, "traversal_level_I")
 
 
-def run(values):
+def run(values: flags.FlagValues) -> None:
     """Checks the flags, then traverses."""
     if values.level is None:
         raise UserError("--level is missing: the index of a level, coarsest 0")
