@@ -30,7 +30,7 @@ class NegativeELBO:
         beta: float = 1.0,
         kl_warmup_steps: int = 0,
         free_bits_nats_per_level: float = 0.0,
-    ):
+    ) -> None:
         for name, value in (
             ("beta", beta),
             ("kl_warmup_steps", kl_warmup_steps),

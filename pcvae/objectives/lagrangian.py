@@ -56,7 +56,7 @@ class ConstrainedRate:
         self,
         rate_target_nats_per_dim: float | None = None,
         rate_target_bits_per_dim: float | None = None,
-    ):
+    ) -> None:
         self.target = rate_target(
             rate_target_nats_per_dim=rate_target_nats_per_dim,
             rate_target_bits_per_dim=rate_target_bits_per_dim,
@@ -100,7 +100,7 @@ class ConstrainedDistortion:
         self,
         distortion_target_mse: float | None = None,
         distortion_target_psnr_db: float | None = None,
-    ):
+    ) -> None:
         self.target = distortion_target(
             distortion_target_mse=distortion_target_mse,
             distortion_target_psnr_db=distortion_target_psnr_db,
@@ -136,7 +136,7 @@ class ProgressiveCoding:
         self,
         rate_targets_nats_per_dim: Sequence[float] | None = None,
         rate_targets_bits_per_dim: Sequence[float] | None = None,
-    ):
+    ) -> None:
         self.targets = rate_targets(
             rate_targets_nats_per_dim=rate_targets_nats_per_dim,
             rate_targets_bits_per_dim=rate_targets_bits_per_dim,
@@ -229,7 +229,7 @@ class LagrangeMultiplier:
         satisfied_speedup: float = 2.0,
         minimum: float | None = None,
         maximum: float | None = None,
-    ):
+    ) -> None:
         if rule not in RULES:
             raise UserError(f"multiplier rule: expected one of {', '.join(RULES)}, got {rule!r}")
         given = {"learning_rate": learning_rate, "minimum": minimum, "maximum": maximum}
