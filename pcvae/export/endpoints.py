@@ -86,7 +86,7 @@ class Endpoints(tf.Module):
 
         def sample_range(first_sample, num_samples, temperature, seed, *condition):
             noise = SeededNoise(seed, first_sample)
-            return model.draw(num_samples, noise, temperature, *condition)
+            return model.draw(Prior(temperature), noise, None, *condition, num_images=num_samples)
 
         def sample_means(first_sample, num_samples, temperature, seed, *condition):
             noise = SeededNoise(seed, first_sample)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import SeededNoise
 from pcvae.export.endpoints import SEED_SPEC
+from pcvae.models import Prior
 from pcvae.models.base import HierarchicalModel
 
 FILE = "sample.stablehlo.mlir"
@@ -38,7 +39,7 @@ def sample_as_stablehlo(model: HierarchicalModel, num_samples: int) -> str:
         ]
         with keras.StatelessScope(state_mapping=mapping):
             noise = SeededNoise(seed, tf.constant(0, tf.int64))
-            return model.draw(num_samples, noise, temperature)
+            return model.draw(Prior(temperature), noise, num_images=num_samples)
 
     specs = (tf.TensorSpec((model.num_levels,), tf.float32, name="temperature"), SEED_SPEC)
     compiled = tf.function(sample, input_signature=specs, autograph=False, jit_compile=True)

@@ -63,9 +63,9 @@ class ArrayMethods:
             raise UserError(f"pixels: expected sample or mean, got {pixels!r}")
 
         def draw(noise, count, temperature, condition=None):
-            if pixels == "sample":
-                return self.draw(count, noise, temperature, condition)
             plan = plans.Prior(temperature)
+            if pixels == "sample":
+                return self.draw(plan, noise, condition=condition, num_images=count)
             output = self.output(plan, noise, condition=condition, num_images=count)
             return self.rounded(output.reconstruction)
 

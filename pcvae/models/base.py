@@ -11,7 +11,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.distributions.noise import Noise, seeded_noise
 from pcvae.errors import UserError
-from pcvae.layers.plan import Plan, Posterior, Prior
+from pcvae.layers.plan import Plan, Posterior
 from pcvae.layers.top_down_pass import batch_size_of
 from pcvae.layers.walk import LATENT
 from pcvae.models import keras_fit
@@ -204,12 +204,9 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
             },
         )
 
-    def draw(
-        self, num_samples: Any, noise: Noise, temperature: tf.Tensor, condition: Any = None
-    ) -> tf.Tensor:
-        """Draws images, uint8 [num_samples, height, width, channels]: latents, then pixels."""
-        plan = Prior(temperature)
-        output = self.output(plan, noise, condition=condition, num_images=num_samples)
+    def draw(self, plan: Plan, noise: Noise, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Walks, then draws pixels from the head: uint8 images; see `trace`."""
+        output = self.output(plan, noise, *args, **kwargs)
         return self.head.sample(output.head_params, self.pixel_noise(noise))
 
     def rounded(self, signed: tf.Tensor) -> tf.Tensor:

@@ -68,7 +68,8 @@ def test_sampling_draws_the_first_stage_then_the_second_given_its_image(model):
     noise = seeded_noise(seed)
     first, second = model.stages
     image = first.output(Prior(temperature[:1]), noise, num_images=4).reconstruction
-    expected = second.draw(4, noise_of_stage(noise, 1, slice(1, 3)), temperature[1:], image)
+    plan, own_noise = Prior(temperature[1:]), noise_of_stage(noise, 1, slice(1, 3))
+    expected = second.draw(plan, own_noise, condition=image, num_images=4)
     assert (drawn != expected.numpy()).mean() < 0.01  # rounding apart
     np.testing.assert_array_equal(model.sample(4, temperature, seed=seed), drawn)
     assert (model.sample(4, [0.5, 1.0, 0.0], seed=seed) != drawn).any()
