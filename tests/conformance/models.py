@@ -53,6 +53,7 @@ LABEL = {"kind": "label", "num_classes": 3}
 
 ENTRIES = {
     "vdvae": Entry(tiny.vdvae),
+    "linear": Entry(tiny.first_stage),
     "deterministic_tail": Entry(functools.partial(tiny.vdvae, num_latent_levels=1)),
     "gaussian": Entry(functools.partial(tiny.vdvae, head="gaussian", decoder_blocks="1x2,4m1")),
     "readouts": Entry(functools.partial(tiny.vdvae, prefix_decoders=(1,))),
