@@ -1,6 +1,6 @@
 """The frame of every command: flags, help, errors of one line, exit codes.
 
-Exit codes: 0; 2 for what the user can mend, with one line ``pcvae: error: ...`` on standard error;
+Exit codes: 0; 2 for what the user can fix, with one line ``pcvae: error: ...`` on standard error;
 128 + n after signal n (130 for Ctrl-C, 143 for SIGTERM); 1 for an error of the program.
 """
 

@@ -84,7 +84,7 @@ class FolderImages(ImageDataset):
         if count and not self._skip_unreadable:
             raise UserError(
                 f"{count} of {len(tasks)} images in {str(self._root)!r} cannot be decoded, the "
-                f"first is {first_unreadable!r} ({reason}); mend or remove them, or leave them out "
+                f"first is {first_unreadable!r} ({reason}); fix or remove them, or leave them out "
                 "by --gin.data.from_spec.skip_unreadable=True"
             )
 

@@ -16,7 +16,7 @@ class DiagonalGaussian(tfd.Distribution):
     """Independent normals, one for each element, given by mean and log standard deviation.
 
     The event is a scalar and the batch shape is the shape of the parameters, so that
-    ``tfd.kl_divergence(q, p)`` gives one number for each element, in nats. The logarithm of the
+    ``tfd.kl_divergence(q, p)`` returns one number for each element, in nats. The logarithm of the
     standard deviation is the parameter, because a posterior and a prior of a deep hierarchy differ
     by little: ``log_std_q - log_std_p`` keeps what ``log(std_q / std_p)`` would round away.
     """

@@ -17,7 +17,7 @@ import tensorflow as tf
 here = Path(__file__).resolve().parent
 model = tf.saved_model.load(str(here))
 
-temperature = tf.fill([{num_levels}], 1.0)  # one number a level, coarsest first
+temperature = tf.fill([{num_levels}], 1.0)  # one number per level, coarsest first
 seed = tf.constant([0, 0], tf.int32)
 {condition}images = model.sample({count}, temperature, seed{given})
 latents = model.encode(images, seed{given})
@@ -28,7 +28,7 @@ rates = model.rates(images, seed{given})
 print("sample:", images.dtype.name, images.shape)
 for name in sorted(latents):
     print(f"{{name}}:", latents[name].shape)
-print("nats an image:", [round(float(rate), 3) for rate in tf.reduce_sum(rates, axis=1)])
+print("nats per image:", [round(float(rate), 3) for rate in tf.reduce_sum(rates, axis=1)])
 {save}'''
 _SAVE = """strip = tf.concat(list(images) + list(again) + list(coarse), axis=1)
 Path("samples.png").write_bytes(tf.io.encode_png(strip).numpy())
@@ -47,7 +47,7 @@ model = tf.saved_model.load("THIS_DIRECTORY")
 images = model.sample({count}, tf.fill([{num_levels}], 1.0), tf.constant([0, 0]){given})
 ```
 
-| endpoint | arguments | gives |
+| endpoint | arguments | returns |
 |---|---|---|
 | `sample` | `num_samples`, `temperature`, `seed`{condition} | `images` |
 | `sample_range` | `first_sample`, `num_samples`, `temperature`, `seed`{condition} | `images` |
@@ -135,7 +135,7 @@ def readme(record: Mapping[str, Any]) -> str:
         batch="batch" if batch is None else batch,
         batch_words="Any batch size will do."
         if batch is None
-        else f"This export takes and gives exactly {batch} at once, `num_samples` included.",
+        else f"This export takes and returns exactly {batch} at once, `num_samples` included.",
         levels="\n".join(levels),
         own_words=_own_words(record["own_prefixes"]),
         stage_words=_stage_words(record["stage_ends"]),
@@ -199,7 +199,7 @@ def _error_words(error):
         f"{error['sample_max_abs_levels']} at most; reconstructions by "
         f"{error['reconstruction_mean_abs_levels']:.3g} on average and "
         f"{error['reconstruction_max_abs_levels']} at most; the rate by "
-        f"{error['rate_mean_abs_nats']:.3g} of {error['rate_mean_nats']:.4g} nats an image.\n"
+        f"{error['rate_mean_abs_nats']:.3g} of {error['rate_mean_nats']:.4g} nats per image.\n"
     )
 
 

@@ -42,7 +42,7 @@ class ExportedModel:
         self._check_signatures()
 
     def _check_signatures(self):
-        """Raises ValueError unless the graph takes and gives what the record says."""
+        """Raises ValueError unless the graph takes and returns what the record says."""
         given = {
             "first_sample": ((), "int64"),
             "num_samples": ((), "int32"),
@@ -76,7 +76,7 @@ class ExportedModel:
 
         Args:
             num_samples: number of images; that of the export, if it has one.
-            temperature: a number, or one a level.
+            temperature: a number, or one per level.
             seed: integer from 0 to 2^32 - 1.
             first_sample: index of the first image.
             pixels: "sample", or "mean" for the mean of the output distribution.
@@ -101,7 +101,7 @@ class ExportedModel:
         except (tf.errors.OpError, AssertionError, KeyError) as error:
             raise UserError(f"the export cannot draw images: {_first_line(error)}") from error
         if images.shape != (num_samples, *self.image_shape) or images.dtype != np.uint8:
-            raise UserError(f"the export gives {images.dtype} {list(images.shape)}, no such images")
+            raise UserError(f"the export drew {images.dtype} {list(images.shape)}, no such images")
         return images
 
 

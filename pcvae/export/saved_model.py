@@ -98,7 +98,7 @@ def measure_error(
 
     Returns:
         A dict: differences of samples and of reconstructions, in pixel levels of 0..255, of equal
-        seeds; and of the rates, in nats an image.
+        seeds; and of the rates, in nats per image.
     """
     count = batch_size or _NUM_IMAGES_MEASURED
     seed, temperature = tf.constant([0, 0]), tf.ones(model.num_levels)

@@ -18,7 +18,7 @@ _LOCATION = re.compile(r" loc\((?:[^()]|\([^()]*\))*\)")
 def sample_as_stablehlo(model: HierarchicalModel, num_samples: int) -> str:
     """Returns `sample` as a StableHLO module, in MLIR's text form.
 
-    Its ``main`` takes temperature float32 [levels] and seed int32 [2] and gives uint8 images. The
+    Its ``main`` takes temperature float32 [levels] and seed int32 [2] and returns uint8 images. The
     weights are constants in it; the number of samples is part of it, since the compiler gives
     static shapes alone.
 

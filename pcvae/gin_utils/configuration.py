@@ -117,10 +117,10 @@ class Configuration:
         try:
             return gin.get_configurable(root_fn)(**arguments)
         except (TypeError, ValueError) as error:
-            mended = self._argument_error(error) or self._value_error(root_fn, error)
-            if mended is None:
+            explained = self._argument_error(error) or self._value_error(root_fn, error)
+            if explained is None:
                 raise
-            raise mended from error
+            raise explained from error
 
     def check_macros(self) -> None:
         """Refuses macros that are used but not set, required but not set, or a misspelt flag."""

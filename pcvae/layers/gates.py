@@ -13,7 +13,7 @@ class Gate(keras.layers.Layer):
 
     ``features + kernel * condition`` with a kernel [width]: at the start the features pass as they
     are, so that a conditional model begins as the unconditional one (as VDVAE-SR, arXiv 2203.09445,
-    does with one weight a block; one a channel: ours).
+    does with one weight per block; one per channel: ours).
 
     Args:
         width: channels of features and condition.

@@ -42,7 +42,7 @@ class FeatureExtractor:
             input_shape: (height, width, channels) that it takes, None for any.
             resize: one of ``RESIZES``, or None for images that have the size already.
             sha256: of its weights, or None if unknown; then no statistics are kept on disk.
-            in_graph: whether it takes and gives tensors inside a graph; otherwise it gets arrays.
+            in_graph: whether it takes and returns tensors inside a graph; otherwise it gets arrays.
             own_resize: what the function itself does about the size, in words, or None.
 
         Raises:
@@ -81,7 +81,7 @@ class FeatureExtractor:
             image_shape: (height, width, channels) of the images to come.
 
         Raises:
-            UserError: the images do not fit the extractor, or it gives no features.
+            UserError: the images do not fit the extractor, or it returns no features.
         """
         self._check_shape(image_shape)
         black = self._fitted(tf.zeros((2, *image_shape), tf.uint8))

@@ -191,7 +191,7 @@ def kernel_distance(
 
     It is the squared maximum mean discrepancy with the kernel ``(x . y / num_features + 1)^3`` by
     its unbiased estimator, averaged over subsets; it may come out below zero. Ours: the subsets are
-    disjoint, so that they are independent and their spread gives an honest standard error: 10 of
+    disjoint, so that they are independent and their spread is an honest standard error: 10 of
     them, of at most 1,000 images each.
 
     Args:

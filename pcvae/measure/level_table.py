@@ -1,4 +1,4 @@
-"""The architecture of a model as a table: one row a level, and totals."""
+"""The architecture of a model as a table: one row per level, and totals."""
 
 from math import prod
 

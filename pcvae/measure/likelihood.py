@@ -14,7 +14,7 @@ from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, NLL, PSNR, RATE
 
 
 class LikelihoodEvaluation(PerImageEvaluation):
-    """Evaluates a model by one posterior sample an image; see `PerImageEvaluation`.
+    """Evaluates a model by one posterior sample per image; see `PerImageEvaluation`.
 
     Args:
         model: a `VDVAE` or a model with the same outputs.

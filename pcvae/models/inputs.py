@@ -15,8 +15,8 @@ OWN, FROM_PRIOR = "own", "prior"
 MAX_TEMPERATURE = 1000.0
 
 
-def checked_temperatures(temperature: Any, num_levels: int, one_a: str = "level") -> np.ndarray:
-    """Returns one temperature a level (or a stage), float32 [levels], from a number or a list.
+def checked_temperatures(temperature: Any, num_levels: int, one_per: str = "level") -> np.ndarray:
+    """Returns one temperature per level (or stage), float32 [levels], from a number or a list.
 
     Raises:
         UserError: a number is negative or above 1000, there is none, or the list has another
@@ -29,7 +29,7 @@ def checked_temperatures(temperature: Any, num_levels: int, one_a: str = "level"
     if not fits or not ((values >= 0) & (values <= MAX_TEMPERATURE)).all():
         raise UserError(
             f"temperature: expected a number from 0 to {MAX_TEMPERATURE:g}, or {num_levels} of "
-            f"them, one a {one_a}; got {' '.join(repr(temperature).split())}"
+            f"them, one per {one_per}; got {' '.join(repr(temperature).split())}"
         )
     return values.astype(np.float32)
 

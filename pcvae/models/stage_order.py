@@ -80,7 +80,7 @@ def check_stages(stages: Sequence[HierarchicalModel], later_stages_see: str) -> 
 
 
 def temperatures_of_stages(model: Any, temperatures: Sequence[float]) -> list[float]:
-    """Returns one temperature a level from one a stage.
+    """Returns one temperature per level from one per stage.
 
     Args:
         model: a `StagedVAE`, or an export of one.

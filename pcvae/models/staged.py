@@ -248,7 +248,7 @@ class StagedVAE(HierarchicalModel):
     ) -> dict[str, np.ndarray]:
         """Computes what the last stage is given for images, uint8 [num_images, ...], once for all.
 
-        One posterior sample an image, rounded to 8 bits where it is an image. ``progress`` may
+        One posterior sample per image, rounded to 8 bits where it is an image. ``progress`` may
         wrap the range of batches that is iterated over.
 
         Returns:

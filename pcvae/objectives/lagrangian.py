@@ -7,7 +7,7 @@ dimension and as means over images:
     eq. 2  `ConstrainedDistortion`  min R          subject to  D <= target
     eq. 3  `ProgressiveCoding`      min sum_k D_k  subject to  R_k <= target_k for every k
 
-An objective gives a loss and the gaps = value - target of its constraints; `lagrangian` is what
+An objective returns a loss and the gaps = value - target of its constraints; `lagrangian` is what
 the weights minimise; `LagrangeMultiplier` then ascends in the multipliers.
 """
 

@@ -83,7 +83,7 @@ def evaluate(
         if importance:
             images = dataset.images(split)[:num_images]
             record |= importance(images, seed, progress_of("importance samples, batches"))
-            lines.append(f"importance-weighted bound: {importance_samples:,} samples an image")
+            lines.append(f"importance-weighted bound: {importance_samples:,} samples per image")
         if measured:
             distances, protocol = measured
             images = dataset.images(split)[:num_images]

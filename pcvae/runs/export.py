@@ -52,7 +52,7 @@ def export(
             f"samples differ from those of the run in "
             f"{100 * error['sample_share_of_pixels_changed']:.3g} % of their values, by at most "
             f"{error['sample_max_abs_levels']} of 255 levels; rates by "
-            f"{error['rate_mean_abs_nats']:.3g} nats an image"
+            f"{error['rate_mean_abs_nats']:.3g} nats per image"
         )
     print(f"wrote {output} in {time.monotonic() - start:.0f} s; README.md in it says how to use it")
     return record

@@ -97,7 +97,7 @@ class Checkpoints:
         except (OSError, tf.errors.OpError) as error:
             raise UserError(
                 f"checkpoint {os.path.join(self._directory, name)} could not be written"
-                f" ({_one_line(error)}); free some space or mend the permissions, then resume from"
+                f" ({_one_line(error)}); free some space or fix the permissions, then resume from"
                 " the checkpoint before it"
             ) from error
 

@@ -88,7 +88,7 @@ def test_bad_flags_are_one_line_and_2(fails, argv, says):
         (tf.errors.ResourceExhaustedError(None, None, "disk\nfull"), "pcvae: error: disk full"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line_and_2(fails, error, says):
+def test_what_the_user_can_fix_is_one_line_and_2(fails, error, says):
     assert fails(_command(_raise(error))).startswith(says)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def read_blocks(string):
-    """Returns [(resolution, factor or source or None)], one a block."""
+    """Returns [(resolution, factor or source or None)], one per block."""
     blocks = []
     for part in string.split(","):
         for sign in "xdm":
@@ -81,7 +81,7 @@ class Reference:
 
         Args:
             images: [batch, side, side, 3] in [-1, 1].
-            noise: standard normals [batch, side, side, zdim], one array a level.
+            noise: standard normals [batch, side, side, zdim], one array per level.
         """
         x = self._apply("encoder.in_conv", np.transpose(images, (0, 3, 1, 2)))
         activations = {self.image_size: x}

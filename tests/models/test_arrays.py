@@ -89,7 +89,7 @@ BAD_TEMPERATURES = [
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("temperature", BAD_TEMPERATURES)
 def test_bad_temperatures(model, temperature):
-    with pytest.raises(UserError, match="one a level"):
+    with pytest.raises(UserError, match="one per level"):
         model.sample(1, temperature=temperature)
 
 

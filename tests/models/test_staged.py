@@ -188,7 +188,7 @@ def test_a_stage_class_is_one_of_a_table(model):
 def test_a_temperature_a_stage_is_one_for_each_of_its_levels(model):
     assert model.stage_ends == (1, 3)
     assert temperatures_of_stages(model, (0.5, 1.0)) == [0.5, 1.0, 1.0]
-    with pytest.raises(UserError, match="or 2 of them, one a stage"):
+    with pytest.raises(UserError, match="or 2 of them, one per stage"):
         temperatures_of_stages(model, (0.5, 1.0, 1.0))
     with pytest.raises(UserError, match="this model has one stage"):
         temperatures_of_stages(tiny.vdvae(), (0.5,))

@@ -68,7 +68,7 @@ class Page:
 
 @contextlib.contextmanager
 def opened(address, folder):
-    """Starts the browser on an address; gives its `Page`, and ends it afterwards."""
+    """Starts the browser on an address; yields its `Page`, and ends it afterwards."""
     command = [PROGRAM, *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -143,7 +143,7 @@ def test_what_the_page_cannot_be_made_of_is_told_before_the_evaluation(folder, t
         with pytest.raises(UserError, match=r"evaluation\.json: .* got no JSON"):
             work(run_dir=run)
     assert not (run / "images").exists()
-    runs.evaluate(run_dir=run)  # which mends it
+    runs.evaluate(run_dir=run)  # which repairs it
 
 
 def test_a_run_without_an_evaluation_is_named(folder, tmp_path):

@@ -125,7 +125,7 @@ def test_arguments_are_checked(draw):
         ({"num_samples": 1, "seed": -1}, "seed"),
         ({"num_samples": 1, "batch_size": -2}, "batch_size"),
         ({"num_samples": 1, "pixels": "none"}, "pixels: expected sample or mean"),
-        ({"num_samples": 1, "temperature": [1.0]}, "one a level"),
+        ({"num_samples": 1, "temperature": [1.0]}, "one per level"),
     ):
         with pytest.raises(UserError, match=says):
             draw(**arguments)

@@ -43,7 +43,7 @@ def define_flags(values: flags.FlagValues) -> None:
     shared_flags.define(values, "data", shared_flags.OTHER_IMAGES)
     shared_flags.define(values, "batch_size")
     text = (
-        "Compute the importance-weighted bound with so many posterior samples an image, too; it "
+        "Compute the importance-weighted bound with so many posterior samples per image, too; it "
         "takes as many times as long (default: none)."
     )
     flags.DEFINE_integer("importance_samples", None, text, lower_bound=1, flag_values=values)
@@ -139,7 +139,7 @@ def frechet_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
     if "temperature" in given:
         given["temperature"], last = parse_temperature(given["temperature"])
         if last is not None:
-            raise UserError("--temperature: expected a number or one a level, got a line")
+            raise UserError("--temperature: expected a number or one per level, got a line")
     return given
 
 

@@ -4,10 +4,10 @@ Usage:
   pcvae-progressive --run_dir=runs/quickstart
   pcvae-progressive --run_dir=runs/quickstart --num_images=8 --num_samples=4 --temperature=0.8
 
-Writes into the run directory: images/progressive_reconstructions.png, a row an image and a column a
-prefix, with its bits and PSNR; images/progressive_samples.png, samples whose first levels are fixed
-while the rest is drawn anew; images/rate_maps.png, where in the picture the bits of a resolution
-go; results/progressive.json, the numbers. A report that is there shows them, too.
+Writes into the run directory: images/progressive_reconstructions.png, a row per image and a column
+per prefix, with its bits and PSNR; images/progressive_samples.png, samples whose first levels are
+fixed while the rest is drawn anew; images/rate_maps.png, where in the picture the bits of a
+resolution go; results/progressive.json, the numbers. A report that is there shows them, too.
 """
 
 from absl import flags

@@ -70,7 +70,7 @@ def parse_temperature(text: str) -> tuple[float | tuple[float, ...], float | Non
     numbers, end = _numbers(first), _numbers(last) if colon else ()
     if not numbers or end is None or (colon and len(numbers) + len(end) != 2):
         raise UserError(
-            f"--temperature={text}: expected a number >= 0, one a level: 1.0,0.9 or a line from "
+            f"--temperature={text}: expected a number >= 0, one per level: 1.0,0.9 or a line from "
             "the first level to the last: 1.0:0.7"
         )
     return numbers[0] if len(numbers) == 1 else numbers, end[0] if end else None

@@ -14,8 +14,8 @@ from pcvae.layers.residual import BottleneckBlock
 class VDVAECell(ConvolutionalLevel):
     """A latent z_i with its prior p(z_i | z_<i) and posterior q(z_i | x, z_<i).
 
-    The prior's network gives mean, log standard deviation and a residual; the posterior's sees the
-    encoder's activations, too. The latent enters by a 1x1 convolution, then a residual block
+    The prior's network returns mean, log standard deviation and a residual; the posterior's sees
+    the encoder's activations, too. The latent enters by a 1x1 convolution, then a residual block
     follows.
 
     Args:
