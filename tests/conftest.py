@@ -1,8 +1,12 @@
 """What every test shares: two logical CPUs, a cache of its own, and equal seeds."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# One thread for an operation, here and in processes that tests start: operations are small, and two
+# test processes share the cores.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import gin
 import keras
@@ -13,6 +17,9 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+# Tracing makes many objects that stay: looking through them at each thousand takes a tenth of it.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,6 +23,7 @@ from pcvae.models.stage_order import (
     within_bounds,
     without_gradient,
 )
+from pcvae.models.weights import copy_weights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
@@ -125,7 +126,9 @@ class StagedVAE(HierarchicalModel):
         frozen = self.num_frozen_stages
         fresh = [stage.twin() for stage in self.stages[frozen:]]
         stages = [*self.stages[:frozen], *fresh]
-        return type(self)(stages, self.later_stages_see, self._frozen_names, name=self.name)
+        twin = type(self)(stages, self.later_stages_see, self._frozen_names, name=self.name)
+        copy_weights(self.frozen_weights, twin)
+        return twin
 
     def pixel_noise(self, noise: Noise) -> Noise:
         """Returns the noise that the head of the last stage draws pixels with."""

@@ -44,7 +44,9 @@ def read(path):
 
 
 @pytest.mark.slow
-def test_table2_compares_stages_with_their_baseline(data, extractor, tmp_path, capfd):
+def test_table2_compares_stages_with_their_baseline(
+    data, extractor, steps_op_by_op, eagerly, tmp_path, capfd
+):
     folder = tmp_path / "table"
     arguments = [f"--run_dir={folder}", f"--data={data}", f"--extractor={extractor}"]
     arguments += ["--num_samples=6", "--targets=0.04"]
@@ -70,7 +72,9 @@ def test_table2_compares_stages_with_their_baseline(data, extractor, tmp_path, c
 
 
 @pytest.mark.slow
-def test_the_pipeline_makes_a_model_of_its_stages_and_goes_on(data, tmp_path, capfd):
+def test_the_pipeline_makes_a_model_of_its_stages_and_goes_on(
+    data, steps_op_by_op, eagerly, tmp_path, capfd
+):
     folder = tmp_path / "run"
     arguments = [f"--run_dir={folder}", f"--data={data}", *TINY]
     # A binding goes to the stages that know it.

@@ -33,11 +33,9 @@ def _labels(count):
     return np.arange(count, dtype=np.int32) % 3
 
 
-def _staged(see, num_stages, num_frozen=0):
-    stages = [tiny.first_stage()]
-    while len(stages) < num_stages:
-        stages.append(tiny.next_stage(stages, see))
-    model = models.StagedVAE(stages, see)
+def _staged(see, num_frozen=0):
+    first = tiny.first_stage()
+    model = models.StagedVAE([first, tiny.next_stage([first], see)], see)
     model.freeze_stages(num_frozen)
     return model
 
@@ -54,11 +52,9 @@ LABEL = {"kind": "label", "num_classes": 3}
 ENTRIES = {
     "vdvae": Entry(tiny.vdvae),
     "linear": Entry(tiny.first_stage),
-    "deterministic_tail": Entry(functools.partial(tiny.vdvae, num_latent_levels=1)),
     "gaussian": Entry(functools.partial(tiny.vdvae, head="gaussian", decoder_blocks="1x2,4m1")),
     "readouts": Entry(functools.partial(tiny.vdvae, prefix_decoders=(1,))),
     "frozen_prefix": Entry(_frozen_prefix),
-    "image": Entry(tiny.conditional, _images),
     "super_resolution": Entry(
         functools.partial(tiny.conditional, condition_shape=(2, 2, 3)), _small_images
     ),
@@ -68,6 +64,6 @@ ENTRIES = {
     ),
     "ladder": Entry(lambda: tiny.random_weights(models.LadderVAE(**tiny.ARGUMENTS))),
     "label": Entry(functools.partial(tiny.vdvae, condition=LABEL), _labels),
-    "staged": Entry(functools.partial(_staged, "reconstruction", 2, 1)),
-    "staged_by_features": Entry(functools.partial(_staged, "features", 3, 2)),
+    "staged": Entry(functools.partial(_staged, "reconstruction")),
+    "staged_by_features": Entry(functools.partial(_staged, "features", num_frozen=1)),
 }
