@@ -75,17 +75,13 @@ def _required(name):
 
 
 def _kind(name):
-    """Returns what an experiment binds to what, without its numbers, strings and images.
+    """Returns what an experiment binds to references and macros, its images apart.
 
     Two experiments of one kind differ in their images, sizes and numbers alone.
     """
     text = gin_utils.parse([runs.train], [name], _required(name)).text()
-    bindings = re.findall(r"^(\w+\.\S+) = \\?\s*(\S+)", text, re.MULTILINE)
-    return frozenset(
-        (bound, value if value[0] in "@%" else "")
-        for bound, value in bindings
-        if not bound.startswith("data.")
-    )
+    bindings = re.findall(r"^(\w+\.\S+) = \\?\s*([@%]\S+)", text, re.MULTILINE)
+    return frozenset(binding for binding in bindings if not binding[0].startswith("data."))
 
 
 # The first experiment of each kind.

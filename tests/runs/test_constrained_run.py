@@ -16,6 +16,10 @@ from pcvae import data, models, objectives, runs, training
 from pcvae.errors import UserError
 from pcvae.training.summaries import read_scalar_lines
 
+# Two processes are compared below; that a graph gives the same bits again is TensorFlow's promise,
+# and tests/runs/test_training_run.py looks at one.
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 TARGETS = [0.01, 0.02, 0.03]
 STEPS = 8
 
@@ -60,7 +64,7 @@ def train(run_dir, arrays, steps=STEPS, **changes):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, arrays):
+def finished(tmp_path_factory, arrays, module_eagerly):
     run_dir = tmp_path_factory.mktemp("runs") / "straight"
     return run_dir, train(run_dir, arrays)
 
@@ -124,6 +128,8 @@ def test_a_killed_run_goes_on_with_every_bit_of_its_multipliers(finished, arrays
     program = textwrap.dedent(
         f"""
         import importlib.util
+        import tensorflow as tf
+        tf.config.run_functions_eagerly(True)
         spec = importlib.util.spec_from_file_location("constrained_run", {__file__!r})
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

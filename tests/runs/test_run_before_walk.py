@@ -5,6 +5,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import pcvae
 from pcvae import models, runs
 from pcvae.cli.commands import train
+from pcvae.training import reports
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 EXPECTED = json.loads((GOLDENS / "run_before_walk_expected.json").read_text())
@@ -88,17 +90,25 @@ def test_it_exports(run_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_goes_on_with_the_same_losses(run_dir):
+def test_it_goes_on_with_the_same_losses(run_dir, eagerly):
     arguments = ["--gin_file=run/config.gin", "--run_dir=run", "--gin.TRAIN_STEPS=44"]
     assert train.main([*arguments, "--allow_config_change"]) == 0
     np.testing.assert_allclose(losses(run_dir, after=40), EXPECTED["resumed_losses"], rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_the_quickstart_starts_with_the_same_losses(tmp_path):
-    run_dir = tmp_path / "run"
-    steps = ["--gin.TRAIN_STEPS=20", "--gin.DECAY_STEPS=1300", "--gin.REPORT_EVERY_STEPS=1"]
-    assert train.main([*steps, f"--run_dir={run_dir}"]) == 0
+def test_the_quickstart_starts_with_the_same_losses(tmp_path, monkeypatch):
+    """Its first 20 steps; Ctrl-C ends it then."""
+    run_dir, progress_line = tmp_path / "run", reports.progress_line
+
+    def line(window):
+        if window.step == 20:
+            signal.raise_signal(signal.SIGINT)
+        return progress_line(window)
+
+    monkeypatch.setattr(reports, "progress_line", line)
+    arguments = ["--gin.REPORT_EVERY_STEPS=1", f"--run_dir={run_dir}"]
+    assert train.main(arguments) == 128 + signal.SIGINT
     np.testing.assert_allclose(losses(run_dir), EXPECTED["quickstart_losses"], rtol=1e-5)
 
 

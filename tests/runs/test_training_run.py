@@ -300,7 +300,7 @@ def test_another_model_in_the_same_directory_is_refused_and_nothing_lost(
     assert (run_dir / "model.json").read_text() == model_json
 
 
-def test_two_replicas_give_the_run_of_one(finished, arrays, tmp_path):
+def test_two_replicas_give_the_run_of_one(finished, arrays, tmp_path, eagerly):
     straight, record = finished
     strategy = training.make_strategy("mirrored", ("CPU:0", "CPU:1"))
     mirrored = train(tmp_path, arrays, 6, strategy=strategy)

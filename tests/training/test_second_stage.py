@@ -78,20 +78,6 @@ def test_what_is_frozen_stays_bit_by_bit_and_has_no_state(compose, later, object
     assert ("lagrange" in state) == bool(trainer.constraints())
 
 
-def test_two_replicas_equal_one():
-    results = []
-    for kind, devices in (("one_device", None), ("mirrored", ["CPU:0", "CPU:1"])):
-        strategy = training.make_strategy(kind, devices)
-        trainer, before, _, steps = run(strategy, staged_on, later_fn, NegativeELBO(), 2)
-        assert frozen_weights_sha256(trainer.model) == before
-        weights = {name: w.numpy() for name, w in trainer.model.trained_weights.items()}
-        results.append((weights, float(steps[-1]["loss"])))
-    (one, loss), (two, other_loss) = results
-    np.testing.assert_allclose(loss, other_loss, rtol=1e-5)
-    for name, weight in one.items():
-        np.testing.assert_allclose(two[name], weight, atol=2e-4, err_msg=name)
-
-
 def test_a_cached_first_stage_trains_the_same_stage():
     strategy = training.make_strategy("one_device")
     with strategy.scope():
