@@ -46,3 +46,11 @@ def _run_eagerly():
 # one also holds for what a module makes once for all its tests.
 eagerly = pytest.fixture(_run_eagerly, name="eagerly")
 module_eagerly = pytest.fixture(_run_eagerly, scope="module", name="module_eagerly")
+
+
+@pytest.fixture(scope="module")
+def few_pictures():
+    """Runs draw their samples at one temperature: for tests whose promise is another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pcvae.runs.run_pictures.SAMPLE_TEMPERATURES", (1.0,))
+        yield

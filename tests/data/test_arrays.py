@@ -118,7 +118,9 @@ def test_whole_numbers_on_another_scale_are_refused_with_the_remedy(tmp_path, hi
     with pytest.raises(UserError, match="another scale"):
         read_images(path, (8, 8, 1))
     if factor:
-        assert ArrayImages(save(path, images * factor)).num_images("train") > 0
+        taken = ArrayImages(save(path, images * factor)).images("test")
+        members = split_by_name([str(i) for i in range(len(images))], "test")["test"]
+        assert np.array_equal(taken[..., 0], images[members] * factor)
 
 
 def test_fortran_order_is_read(tmp_path):

@@ -145,7 +145,7 @@ def test_threads_keep_the_order_and_hand_over_errors():
 def test_only_documented_formats_are_read(format):
     file = file_of(Image.new("RGB", (8, 8), (9, 80, 250)), format)
     if format in ("PNG", "JPEG", "WEBP"):
-        assert decode_file(file, 4, 3).shape == (4, 4, 3)
+        assert np.abs(decode_file(file, 4, 3) - np.array([9.0, 80.0, 250.0])).max() <= 3
     else:
         with pytest.raises(UnidentifiedImageError):
             decode_file(file, 4, 3)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -105,7 +107,7 @@ def test_seeds_are_integers_of_32_bits_and_tensors_pass():
 
 @pytest.mark.parametrize("seed", [-1, 2**32, np.int64(-3), 1.0, "1", None, True, [1, 2]])
 def test_other_seeds_are_refused_in_one_line(seed):
-    with pytest.raises(UserError, match="seed: expected an integer from 0 to 4294967295") as error:
+    with pytest.raises(UserError, match=f"seed: .*got {re.escape(repr(seed))}") as error:
         make_seed(seed)
     assert "\n" not in str(error.value)
 

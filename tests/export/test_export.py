@@ -188,7 +188,7 @@ def test_the_error_of_other_options_is_measured_and_written_down(half, half_expo
     assert held == [tf.bfloat16] * len(half.named_weights)
     with pytest.raises(UserError, match="draws 2 images at once"):
         exported.sample(3)
-    with pytest.raises(UserError, match="temperature: expected a number from 0 to 1000"):
+    with pytest.raises(UserError, match="temperature: .*got 1e\\+39"):
         exported.sample(2, temperature=1e39)
 
 
@@ -321,9 +321,9 @@ def test_a_record_that_the_graph_does_not_keep_is_refused(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"weights_dtype": "int8"}, "weights_dtype: expected one of float32"),
-        ({"batch_size": 0}, "batch_size: expected an integer of at least 1"),
-        ({"stablehlo_num_samples": 0}, "stablehlo_num_samples: expected an integer"),
+        ({"weights_dtype": "int8"}, "weights_dtype: .*float32.*'int8'"),
+        ({"batch_size": 0}, "batch_size: .*got 0"),
+        ({"stablehlo_num_samples": 0}, "stablehlo_num_samples: .*got 0"),
     ],
 )
 def test_options_are_checked_first(half, tmp_path, options, says):

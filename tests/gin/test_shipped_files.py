@@ -124,7 +124,7 @@ def _short_run(name, data, run_dir):
 
 
 @pytest.fixture(scope="module")
-def first_stage(synthetic_file, tmp_path_factory):
+def first_stage(synthetic_file, few_pictures, tmp_path_factory):
     """A trained first stage, as small as those that are put on it."""
     run_dir = tmp_path_factory.mktemp("first") / "stage"
     tf.config.run_functions_eagerly(True)

@@ -77,3 +77,4 @@ def test_gated_levels_come_back_from_their_configuration():
     level = DeterministicLevel(4, 2, gated=True)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(level))
     assert again.gated
+    assert again.get_config() == level.get_config()

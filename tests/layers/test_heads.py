@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from pcvae import units
 from pcvae.distributions.noise import seeded_noise
-from pcvae.layers.heads import COMPONENT_SITE, HEADS, VALUE_SITE, make_head
+from pcvae.layers import levels
+from pcvae.layers.heads import HEADS, make_head
 
 CASES = [
     ("logistic_mixture", 3, 8),
@@ -19,7 +20,8 @@ CASES = [
     ("bernoulli", 1, 1),
     ("bernoulli", 3, 1),
 ]
-LIKELIHOOD_CASES = [case for case in CASES if case[0] != "linear"]
+LIKELIHOODS = [name for name in HEADS if name != "linear"]
+LIKELIHOOD_CASES = [case for case in CASES if case[0] in LIKELIHOODS]
 
 
 def features_of(seed, shape=(2, 4, 6, 8)):
@@ -155,10 +157,23 @@ def test_samples_of_an_example_do_not_depend_on_its_batch(name, channels, bit_de
     np.testing.assert_array_equal(tf.concat(parts, 0), head.sample(params, seeded_noise(1)))
 
 
-def test_sites_of_the_noise_are_distinct_and_far_from_levels():
-    assert COMPONENT_SITE != VALUE_SITE
-    assert min(COMPONENT_SITE, VALUE_SITE) > 10_000
-    assert max(COMPONENT_SITE, VALUE_SITE) < 2**31
+class SitesOf:
+    """The noise of a seed, which remembers where it was drawn."""
+
+    def __init__(self):
+        self.sites = []
+
+    def uniform(self, site, shape):
+        self.sites.append(site)
+        return seeded_noise(0).uniform(site, shape)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_a_head_draws_once_at_each_of_its_sites_and_at_none_of_a_level(name):
+    head, noise = head_of(name, 1, 1), SitesOf()
+    head.sample(random_params(head, 2), noise)
+    assert noise.sites and len(set(noise.sites)) == len(noise.sites)
+    assert min(noise.sites) > levels.MAX_NUMBER  # of levels that a string can ask for
 
 
 @pytest.mark.parametrize(("name", "channels", "bit_depth"), LIKELIHOOD_CASES)
@@ -178,7 +193,13 @@ def test_the_gaussian_head_has_a_soft_floor():
     params = tf.Variable([[[[0.1, -7.0]]]])
     with tf.GradientTape() as tape:
         nll = head.negative_log_likelihood(params, np.full([1, 1, 1, 1], 100, np.uint8))
-    assert tape.gradient(nll, params)[0, 0, 0, 1] < 0.0  # below the floor it would be 0
+    # At the floor the standard deviation is e^(log 2 - 7), and half the gradient passes: a hard
+    # floor would pass none. The place lies in a tail, where the density's decay is all that counts.
+    std, edge = 2.0 * np.exp(-7.0), 201 / 255 - 1
+    tail = (edge - 0.1) / std
+    assert float(nll[0]) == pytest.approx(-scipy.stats.norm.logcdf(tail), rel=1e-4)
+    slope = tail * np.exp(scipy.stats.norm.logpdf(tail) - scipy.stats.norm.logcdf(tail))
+    assert float(tape.gradient(nll, params)[0, 0, 0, 1]) == pytest.approx(0.5 * slope, rel=1e-3)
     # Far above the floor the parameter is the logarithm of the standard deviation itself.
     std = np.exp(1.3)
     expected = scipy.stats.norm(0.25, std).cdf(201 / 255 - 1)  # the upper edge of level 100
@@ -228,7 +249,17 @@ def test_the_mean_of_a_confident_head_is_the_image(name):
         "bernoulli": 30.0 * place,
     }[name]
     np.testing.assert_allclose(head.mean(params), place, atol=1e-6)
+    # Half a level in scales of e^-7, and of the Gaussian's soft floor 2 e^-7. One value stands at
+    # the edge, where the mass beyond it counts too, the other beside it.
+    half = np.exp(7.0) / 255
+    inside = scipy.stats.norm.cdf(half / 2)
+    nats = {
+        "logistic_mixture": np.log1p(np.exp(-half)) - np.log(np.tanh(half / 2)),
+        "gaussian": -np.log(inside) - np.log(2 * inside - 1),
+        "bernoulli": 2 * np.log1p(np.exp(-30.0)),
+    }
     if head.has_likelihood:
-        assert head.negative_log_likelihood(params, image)[0] < 1.5
+        nll = float(head.negative_log_likelihood(params, image)[0])
+        assert nll == pytest.approx(nats[name], rel=1e-3, abs=1e-6)
     if name != "logistic_mixture":  # a logistic of scale e^-7 still reaches the next level
         np.testing.assert_array_equal(head.sample(params, seeded_noise(0)), image)

@@ -106,7 +106,12 @@ def test_singular_covariances_are_exact_and_named():
 
 def test_two_images_are_enough_and_one_is_not():
     two, one = statistics_of(correlated(2)), statistics_of(correlated(1))
-    assert np.isfinite(frechet_distance(two, statistics_of(correlated(9, seed=1))))
+    # Two images span one direction u, and the trace of the root is sqrt(u^T B u).
+    other, (a, b) = statistics_of(correlated(9, seed=1)), correlated(2).astype(float)
+    u = (a - b) / 2**0.5
+    expected = ((two.mean - other.mean) ** 2).sum() + u @ u + np.trace(other.covariance)
+    expected -= 2 * np.sqrt(u @ other.covariance @ u)
+    assert frechet_distance(two, other) == pytest.approx(expected, rel=1e-9)
     for pair in ((one, two), (two, one)):
         with pytest.raises(UserError, match="2 images or more"):
             frechet_distance(*pair)

@@ -129,10 +129,15 @@ def test_rates_of_drawn_latents_are_the_rates_on_average(vdvae, pictures, staged
     assert (np.abs(differences.mean(axis=0)) < 4.5 * errors).all()
 
 
-def test_batches_change_nothing(vdvae, pictures):
-    expected = ImportanceWeightedEvaluation(vdvae, 3, batch_size=7)(pictures, seed=2)
+def test_the_record_is_the_mean_bound_with_its_error_whatever_the_batch(vdvae, pictures):
+    evaluation = ImportanceWeightedEvaluation(vdvae, 3, batch_size=7)
+    expected = evaluation(pictures, seed=2)
     assert expected["importance_samples"] == 3
-    assert expected["iw_nll_bits_per_dim_stderr"] > 0
+    (weights,) = evaluation.log_weights(pictures, seed=2)
+    bits = bound_nats(weights) / 16 / np.log(2)
+    assert expected["iw_nll_bits_per_dim"] == pytest.approx(bits.mean(), rel=1e-5)
+    stderr = bits.std(ddof=1) / np.sqrt(7)
+    assert expected["iw_nll_bits_per_dim_stderr"] == pytest.approx(stderr, rel=1e-5)
     ragged = ImportanceWeightedEvaluation(vdvae, 3, batch_size=4)(pictures, seed=2)
     assert ragged == pytest.approx(expected, rel=1e-4)
 

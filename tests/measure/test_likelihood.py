@@ -10,6 +10,8 @@ from pcvae.measure import LikelihoodEvaluation, headline
 from pcvae.measure.likelihood import summarise
 from pcvae.models import VDVAE, load_weights
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 ARGUMENTS = {
     "image_shape": (8, 8, 3),
     "encoder_blocks": "8d2,4d4,1x1",

@@ -40,7 +40,6 @@ def test_the_reference_agrees(case):
     np.testing.assert_allclose(terms.T, golden["per_layer"], rtol=2e-5, atol=1e-8)
     distance = model(golden["first"], golden["second"]).numpy()
     np.testing.assert_allclose(distance, golden["distance"], rtol=2e-5, atol=1e-8)
-    assert golden["distance"][0] > 0.3
 
 
 def test_a_distance_is_symmetric_and_zero_for_equal_images(case):
@@ -55,7 +54,8 @@ def test_the_least_side_is_the_least(case):
     side = min_side(network)
     assert side == {"alex": 31, "vgg": 16}[network]
     images = np.random.default_rng(0).uniform(-1, 1, (2, 1, side, side, 3)).astype(np.float32)
-    assert float(model(*images)[0]) > 0.0
+    terms = model.per_block(*images).numpy()
+    assert terms.shape == (1, 5) and (terms > 0.0).all()  # every block has a place to compare
     with pytest.raises((tf.errors.OpError, ValueError)):  # as the version of Keras has it
         model(*images[:, :, 1:, 1:])
 

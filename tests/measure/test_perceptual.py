@@ -56,11 +56,12 @@ def test_the_record_holds_means_with_errors_over_all_images(evaluation, images):
     assert len(values["ssim"]) == len(values["lpips"]) == 6  # the ragged batch included
     assert record["ssim"] == pytest.approx(values["ssim"].mean(), rel=1e-6)
     assert record["ssim_stderr"] == pytest.approx(values["ssim"].std(ddof=1) / 6**0.5, rel=1e-5)
+    assert record["lpips"] == pytest.approx(values["lpips"].mean(), rel=1e-6)
 
 
 def test_one_image_has_no_error(evaluation, images):
-    record = evaluation(images[:1])
-    assert record["lpips"] > 0.0
+    record, whole = evaluation(images[:1]), evaluation.per_image(images)
+    assert record["lpips"] == pytest.approx(whole["lpips"][0], rel=1e-4)
     assert record["lpips_stderr"] is None
 
 

@@ -87,7 +87,6 @@ def test_the_rows_are_those_of_the_contract(curve):
 def test_rates_grow_with_the_prefix_up_to_that_of_the_likelihood_evaluation(model, images, curve):
     rates = [row["rate_nats_per_dim"] for row in rows_of(curve, "prior")]
     assert rates == sorted(rates)
-    assert rates[0] > 0
     record = LikelihoodEvaluation(model, batch_size=4)(images, seed=SEED)
     for name in ("rate_nats_per_dim", "rate_bits_per_dim", "rate_nats_per_dim_stderr"):
         assert rows_of(curve, "prior")[-1][name] == pytest.approx(record[name], rel=1e-6)
@@ -152,11 +151,9 @@ def assert_rows_close(actual, expected):
             np.testing.assert_allclose(row[name], other[name], rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_ragged_batches_change_nothing(model, images, decoders, curve, batch_size):
-    assert_rows_close(
-        rate_distortion_curve(model, images, decoders, SEED, batch_size=batch_size), curve[0]
-    )
+def test_ragged_batches_change_nothing(model, images, decoders, curve):
+    rows = rate_distortion_curve(model, images, decoders, SEED, batch_size=5)  # the last is of one
+    assert_rows_close(rows, curve[0])
 
 
 def test_two_replicas_equal_one_device(model, images, decoders, curve):

@@ -6,6 +6,8 @@ import pytest
 from pcvae import models
 from tests.models import tiny
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 def staged():
     first = tiny.first_stage()

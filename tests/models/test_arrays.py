@@ -1,11 +1,14 @@
 """Sampling, reconstruction, encoding, decoding: seeds, prefixes, temperatures."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
-from pcvae.models import VDVAE
+from pcvae.models import VDVAE, Prior
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +57,25 @@ def test_seeds_are_those_of_numpy_and_keras(model):
     assert (model.sample(2, seed=1) != model.sample(2, seed=1 + 2**31)).any()
     np.testing.assert_array_equal(model.sample(2, seed=np.int32(1)), model.sample(2, seed=1))
     for seed in (-1, 2**32, 1.5, None):
-        with pytest.raises(UserError, match="seed: expected an integer from 0 to 4294967295"):
+        with pytest.raises(UserError, match=f"seed: .*got {seed}"):
             model.sample(2, seed=seed)
 
 
 def test_temperature_zero_leaves_only_the_noise_of_the_head(model):
-    cold = model.sample(50, temperature=0.0)
-    # Equal latents, so that pixels differ by the head's draws alone.
-    mean_of_images = cold.astype(float).mean(axis=(1, 2, 3)).std()
-    warm = model.sample(50, temperature=3.0).astype(float).mean(axis=(1, 2, 3)).std()
-    assert mean_of_images < warm
+    means = model.sample(4, temperature=0.0, seed=1, pixels="mean")
+    np.testing.assert_array_equal(means, np.repeat(means[:1], 4, axis=0))
+    for seed in (1, 2):
+        drawn = model.sample(4, temperature=0.0, seed=seed)
+        np.testing.assert_array_equal(
+            model.sample(4, temperature=0.0, seed=seed, pixels="mean"), means
+        )
+        noise = seeded_noise(seed)
+        params = model.output(Prior(tf.zeros(4)), noise, num_images=1).head_params
+        assert_images_close(drawn, model.head.sample(tf.repeat(params, 4, axis=0), noise).numpy())
+    assert (model.sample(4, temperature=0.1, seed=1, pixels="mean") != means).any()
 
 
-def test_one_temperature_a_level(model):
+def test_a_temperature_for_every_level(model):
     np.testing.assert_array_equal(
         model.sample(4, temperature=[0.7] * 4), model.sample(4, temperature=0.7)
     )
@@ -89,7 +98,8 @@ BAD_TEMPERATURES = [
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("temperature", BAD_TEMPERATURES)
 def test_bad_temperatures(model, temperature):
-    with pytest.raises(UserError, match="one per level"):
+    got = re.escape(" ".join(repr(temperature).split()))
+    with pytest.raises(UserError, match=f"temperature: .*got {got}"):
         model.sample(1, temperature=temperature)
 
 
@@ -134,13 +144,14 @@ def test_rates_are_those_of_the_model(model, images):
     "bad", [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), np.uint8), np.zeros((0, 8, 8, 3), np.uint8)]
 )
 def test_bad_images(model, bad):
-    with pytest.raises(UserError, match=r"expected uint8 \[num_images, 8, 8, 3\]"):
+    got = re.escape(f"{bad.dtype} {list(bad.shape)}")
+    with pytest.raises(UserError, match=rf"images: .*uint8 \[.*8, 8, 3\].*got {got}"):
         model.encode(bad)
 
 
 @pytest.mark.parametrize("num_levels", [-1, 5, 1.0, True, "4x4"])
 def test_bad_prefix(model, images, num_levels):
-    with pytest.raises(UserError, match="num_levels: expected an integer from 0 to 4"):
+    with pytest.raises(UserError, match=f"num_levels: .* 4.*got {num_levels!r}"):
         model.reconstruct(images, num_levels)
 
 
@@ -158,10 +169,10 @@ def test_bad_counts(model, images, value):
         lambda: model.decode(latents, batch_size=value),
         lambda: model.rate_per_level(images, batch_size=value),
     ):
-        with pytest.raises(UserError, match="batch_size: expected an integer of at least 1, got"):
+        with pytest.raises(UserError, match=f"batch_size: .*got {value!r}"):
             call()
     for name, call in calls.items():
-        with pytest.raises(UserError, match=f"{name}: expected an integer of at least 0, got"):
+        with pytest.raises(UserError, match=f"{name}: .*got {value!r}"):
             call()
 
 

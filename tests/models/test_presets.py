@@ -32,11 +32,11 @@ def test_prefixes_go_through():
     ],
 )
 def test_sizes_are_refused_under_the_name_that_the_user_gave(name, value, low):
-    with pytest.raises(UserError, match=f"{name}: expected an integer of at least {low}, got"):
+    with pytest.raises(UserError, match=f"{name}: .* {low}, got {value!r}"):
         small_vdvae((8, 8, 1), **{name: value})
 
 
 @pytest.mark.parametrize("side", [1, 9, 11, 18, 31, 33, 50])
 def test_other_sides_are_refused_with_the_remedy(side):
-    with pytest.raises(UserError, match="multiple"):
+    with pytest.raises(UserError, match=f"image size {side} .*32, 48"):
         small_layer_strings(side)

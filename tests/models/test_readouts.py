@@ -64,12 +64,12 @@ def test_the_prefixes_are_those_at_which_a_resolution_is_complete():
 
 @pytest.mark.parametrize("prefixes", [(0,), (5,), ("2x2",), (1, "1x1")])
 def test_prefixes_that_cannot_be(prefixes):
-    with pytest.raises(UserError, match="prefixes: "):
+    with pytest.raises(UserError, match=f"prefixes: .*({prefixes[-1]!r}|twice)"):
         PrefixDecoders.for_model(make_model(), prefixes)
 
 
 def test_prefixes_end_at_the_last_latent():
-    with pytest.raises(UserError, match=r"prefixes: expected 1\.\.3, got 4"):
+    with pytest.raises(UserError, match="prefixes: .*got 4"):
         PrefixDecoders.for_model(make_model(num_latent_levels=3), (4,))
 
 
@@ -110,6 +110,7 @@ def test_no_gradient_reaches_the_frozen_model():
 @pytest.fixture(scope="module")
 def trained():
     """Three steps of two decoders fitted together: the trainer, its model's weights before."""
+    tf.config.run_functions_eagerly(True)
     strategy = training.make_strategy("one_device")
     with strategy.scope():
         model = make_model()
@@ -117,6 +118,7 @@ def trained():
     before = [weight.numpy() for weight in model.weights]
     for _ in range(3):
         trainer.step(distributed(strategy, random_images()))
+    tf.config.run_functions_eagerly(False)
     return trainer, model, before
 
 
@@ -160,7 +162,7 @@ def test_decoders_fitted_together_are_those_fitted_alone(trained, eagerly):
         np.testing.assert_allclose(together[name].numpy(), weight.numpy(), rtol=1e-4, atol=1e-6)
 
 
-def test_reconstructions_are_rounded_and_do_not_depend_on_batches():
+def test_reconstructions_are_rounded_and_do_not_depend_on_batches(eagerly):
     model = make_model()
     refitted, images = RefittedPrefixes(model, make_decoders(model)), random_images(5)
     whole, parts = refitted.reconstruct(images, seed=2), refitted.reconstruct(images, 2, 2)

@@ -28,7 +28,7 @@ def build(golden, **arguments):
     return model
 
 
-@pytest.fixture(scope="module", params=[{}, {"unroll": True}, {"split_levels": (2, 6)}], ids=str)
+@pytest.fixture(scope="module", params=[{}, {"unroll": True, "split_levels": (2, 6)}], ids=str)
 def model(request, golden):
     return build(golden, **request.param)
 

@@ -14,6 +14,8 @@ from pcvae.models import Prior, StagedVAE, load_weights, read_model, write_model
 from pcvae.models.stage_order import noise_of_stage, temperatures_of_stages, within_bounds
 from tests.models import tiny
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 def two_stages(see="reconstruction"):
     first = tiny.first_stage()
@@ -70,8 +72,7 @@ def test_sampling_draws_the_first_stage_then_the_second_given_its_image(model):
     image = first.output(Prior(temperature[:1]), noise, num_images=4).reconstruction
     plan, own_noise = Prior(temperature[1:]), noise_of_stage(noise, 1, slice(1, 3))
     expected = second.draw(plan, own_noise, condition=image, num_images=4)
-    assert (drawn != expected.numpy()).mean() < 0.01  # rounding apart
-    np.testing.assert_array_equal(model.sample(4, temperature, seed=seed), drawn)
+    np.testing.assert_array_equal(drawn, expected)
     assert (model.sample(4, [0.5, 1.0, 0.0], seed=seed) != drawn).any()
 
 
@@ -86,7 +87,7 @@ def test_a_prefix_may_end_in_any_stage(model, images, num_levels):
     latents = model.encode(images, seed=1)
     prefix = model.reconstruct(images, num_levels=num_levels, seed=1)
     decoded = model.decode(latents[:num_levels])
-    assert (prefix != decoded).mean() < 0.01
+    np.testing.assert_array_equal(prefix, decoded)
     other = model.decode([latent[::-1] for latent in latents[:num_levels]])
     assert (prefix != other).any()
 
@@ -171,7 +172,7 @@ def test_stages_that_do_not_fit():
         StagedVAE([first, tiny.vdvae()])
     with pytest.raises(UserError, match="got image of"):
         StagedVAE([first, tiny.next_stage([first])], "features")
-    with pytest.raises(UserError, match="later_stages_see: expected one of reconstruction, feat"):
+    with pytest.raises(UserError, match="later_stages_see: .*got 'latents'"):
         StagedVAE([first, tiny.next_stage([first])], "latents")
     small = tiny.vdvae(image_shape=(2, 2, 3), encoder_blocks="2d2,1x1", decoder_blocks="1x1,2m1")
     with pytest.raises(UserError, match=r"stage 2 models images of shape \(4, 4, 3\), the stage"):
@@ -188,9 +189,9 @@ def test_a_stage_class_is_one_of_a_table(model):
 def test_a_temperature_a_stage_is_one_for_each_of_its_levels(model):
     assert model.stage_ends == (1, 3)
     assert temperatures_of_stages(model, (0.5, 1.0)) == [0.5, 1.0, 1.0]
-    with pytest.raises(UserError, match="or 2 of them, one per stage"):
+    with pytest.raises(UserError, match=r"temperature: .* 2 of.*got \[0.5, 1.0, 1.0\]"):
         temperatures_of_stages(model, (0.5, 1.0, 1.0))
-    with pytest.raises(UserError, match="this model has one stage"):
+    with pytest.raises(UserError, match="stage_temperatures: .*one stage"):
         temperatures_of_stages(tiny.vdvae(), (0.5,))
 
 

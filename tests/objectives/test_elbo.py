@@ -77,7 +77,7 @@ def test_mse_is_on_minus_one_to_one():
 
 @pytest.mark.parametrize("name", ["beta", "kl_warmup_steps", "free_bits_nats_per_level"])
 def test_negative_options_are_refused(name):
-    with pytest.raises(UserError, match=f"{name}: expected a number >= 0, got -1"):
+    with pytest.raises(UserError, match=f"{name}: .*got -1"):
         NegativeELBO(**{name: -1})
 
 

@@ -1,6 +1,7 @@
 """The constrained objectives: what they minimise, what they bound, what they refuse."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -99,15 +100,15 @@ def test_targets_that_mean_nothing(value):
         lambda: ConstrainedDistortion(distortion_target_psnr_db=value),
         lambda: ProgressiveCoding([value]),
     ):
-        with pytest.raises(UserError, match="expected a number above 0, got"):
+        with pytest.raises(UserError, match=f"target.*: .* 0, got {value!r}"):
             make()
 
 
 def test_targets_beyond_any_image():
-    with pytest.raises(UserError, match="expected a number from 0 to 90, got 5000"):
+    with pytest.raises(UserError, match="distortion_target_psnr_db: .* 90, got 5000"):
         ConstrainedDistortion(distortion_target_psnr_db=5000)
     for value in (1e-40, 1e39):
-        with pytest.raises(UserError, match="expected a number from 1e-09 to 1e"):
+        with pytest.raises(UserError, match=rf"rate_target.*: .*got {re.escape(repr(value))}"):
             ConstrainedRate(value)
 
 
@@ -120,16 +121,16 @@ def test_exactly_one_target():
         (lambda: ConstrainedDistortion(0.1, 20.0), "both"),
         (lambda: ProgressiveCoding([0.1], [0.1]), "both"),
     ):
-        with pytest.raises(UserError, match=f"one of them; got {got}"):
+        with pytest.raises(UserError, match=f"target.* or .*target.*got {got}"):
             make()
 
 
 def test_progressive_targets_grow_and_fit_the_model():
     for targets in ([0.2, 0.1], [0.1, 0.1]):
-        with pytest.raises(UserError, match="growing"):
+        with pytest.raises(UserError, match=f"rate_targets.*: .*got {re.escape(str(targets))}"):
             ProgressiveCoding(targets)
     for targets in ([], 0.1, "0.1"):
-        with pytest.raises(UserError, match="expected a list of numbers"):
+        with pytest.raises(UserError, match=f"rate_targets.*: .*got {re.escape(repr(targets))}"):
             ProgressiveCoding(targets)
     with pytest.raises(UserError, match=r"3 rate targets, but the model decodes 2 .*K = 2, 3"):
         ProgressiveCoding([0.1, 0.2, 0.3])(output(k2=0.0), IMAGES, 0)

@@ -118,8 +118,8 @@ def test_another_fit_is_refused_and_nothing_overwritten(finished, changes, says)
     ("changes", "says"),
     [
         ({"prefixes": ("2x2",)}, "prefixes: expected 1..3, got '2x2'; by resolution: '1x1' = 1"),
-        ({"steps": 0}, "steps: expected an integer of at least 1"),
-        ({"batch_size": -4}, "batch_size"),
+        ({"steps": 0}, "steps: .*got 0"),
+        ({"batch_size": -4}, "batch_size: .*got -4"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"spec": "arrays:nowhere.npz"}, "nowhere"),
     ],

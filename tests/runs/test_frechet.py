@@ -67,7 +67,9 @@ def test_images_against_themselves_a_shifted_copy_and_the_other_half(dataset, pi
     brighter = np.minimum(train // 2 + 51, 255).astype(np.uint8)
     expected = measure.frechet_distance(moments(brighter), moments(train))
     assert distance(brighter) == pytest.approx(expected, rel=1e-4)
-    assert 0 < distance(pictures[20:40], num_images=20, num_samples=20) < expected / 10
+    own, other = (moments(part) for part in np.split(train, 2))
+    half = distance(pictures[20:40], num_images=20, num_samples=20)
+    assert half == pytest.approx(measure.frechet_distance(other, own), rel=1e-4)
 
 
 def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
@@ -110,9 +112,9 @@ def test_what_cannot_be_measured_is_one_line(dataset, pictures, run_dir):
     model = Copies(pictures)
     for options, says in (
         ({"split": "validation"}, "the validation split has one"),
-        ({"num_samples": 1}, "num_samples: expected an integer of at least 2"),
-        ({"num_images": 1}, "num_images: expected an integer from 2 to 40"),
-        ({"num_images": 41}, "num_images: expected an integer from 2 to 40"),
+        ({"num_samples": 1}, "num_samples: .*got 1"),
+        ({"num_images": 1}, "num_images: .* 40, got 1"),
+        ({"num_images": 41}, "num_images: .* 40, got 41"),
         ({"extractor": "synthetic"}, "takes squares of 16 to 256 pixels"),
         ({"extractor": "synthetic:8"}, "expected synthetic:SIZE"),
         ({"split": "all"}, "no split 'all'"),
@@ -138,7 +140,7 @@ def test_a_conditional_model_is_given_what_follows_from_held_out_images(dataset,
     expected = measure.frechet_distance(moments(samples), moments(pictures[:40]))
     assert record["frechet_distance"] == pytest.approx(expected, rel=1e-4)
     other = model.sample(25, seed=3, condition=given[::-1])
-    assert measure.frechet_distance(moments(other), moments(samples)) > 0.0
+    assert (other != samples).any()
     protocol = record["frechet_protocol"]
     assert "(4, 4, 3) of the 19 images of the test split, in turn" in protocol["condition"]
     assert protocol["validity"] == ["conditions repeat: 19 for 25 samples"]

@@ -1,13 +1,14 @@
 """A reference checkpoint becomes a run directory, or nothing at all."""
 
 import functools
+import json
 import sys
 import types
 
 import numpy as np
 import pytest
 
-from pcvae import models, runs
+from pcvae import data, models, runs, units
 from pcvae.errors import UserError
 from tests.models.reference_golden import GOLDENS, given, read_golden, vdvae_of, weights_of
 
@@ -53,8 +54,11 @@ def test_the_goldens_own_names_and_an_evaluation_of_the_run(small, tmp_path):
         runs.evaluate(run_dir=run_dir)
     spec = f"arrays:{tmp_path / 'images.npz'}"
     record = runs.evaluate(run_dir=run_dir, spec=spec, split="train", num_images=3)
-    assert np.isfinite(record["negative_elbo_bits_per_dim"])
-    assert (run_dir / "results" / "evaluation.json").exists()
+    output = runs.load(run_dir)(np.asarray(data.from_spec(spec).images("train")[:3]))
+    nats = output.nll + units.sum_per_example(output.rate_per_level)
+    expected = np.mean(units.bits_per_dim(nats, (16, 16, 3)))
+    assert record["negative_elbo_bits_per_dim"] == pytest.approx(expected, rel=1e-5)
+    assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
 
 
 @pytest.mark.parametrize(

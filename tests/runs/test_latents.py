@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae import runs
+from pcvae import runs, show
 from pcvae.errors import UserError
 from pcvae.runs import latents
+from tests.show.cells import ROW, TEXT, assert_row
 
 pytestmark = pytest.mark.usefixtures("module_eagerly")
 
@@ -47,6 +48,10 @@ def read(path, name="images"):
         return arrays[name]
 
 
+def picture(path):
+    return np.asarray(Image.open(path))
+
+
 def test_latents_on_disk_decode_to_the_reconstruction(model, given, images, tmp_path):
     path, out = tmp_path / "z.npz", tmp_path / "x.npz"
     runs.encode(run_dir=GOLDEN, images=given["first"], output=path, seed=SEED)
@@ -60,7 +65,8 @@ def test_latents_on_disk_decode_to_the_reconstruction(model, given, images, tmp_
     runs.decode(run_dir=GOLDEN, latents=tmp_path / "prefix.npz", output=out)
     np.testing.assert_array_equal(read(out), model.reconstruct(images[:3], 2, seed=SEED))
     runs.decode(run_dir=GOLDEN, latents=path, output=tmp_path / "x.png")
-    assert Image.open(tmp_path / "x.png").size[0] > 100
+    grid = show.image_grid(model.reconstruct(images[:3], seed=SEED))
+    np.testing.assert_array_equal(picture(tmp_path / "x.png"), grid)
 
 
 @pytest.mark.parametrize(
@@ -95,20 +101,25 @@ def test_an_interpolation_is_written_with_its_ends(model, given, images, tmp_pat
     np.testing.assert_array_equal(way[0], model.reconstruct(images[:3], seed=SEED))
     np.testing.assert_array_equal(way[2], model.reconstruct(images[3:6], seed=SEED))
     runs.interpolate(**arguments, output=tmp_path / "x.png")
-    assert np.asarray(Image.open(tmp_path / "x.png")).std() > 0
+    for row, shown in enumerate((images[:3], *way, images[3:6])):
+        assert_row(picture(tmp_path / "x.png"), row * ROW, shown, columns=3)
 
 
 def test_a_traversal_is_written_channel_by_channel(model, given, images, tmp_path):
     arguments = {"run_dir": GOLDEN, "images": given["first"], "level": 1, "num_steps": 3}
-    runs.traverse(**arguments, seed=SEED, output=tmp_path / "x.npz")
+    arguments["seed"] = SEED
+    runs.traverse(**arguments, output=tmp_path / "x.npz")
     moves = read(tmp_path / "x.npz")
     assert moves.shape == (2, 3, 8, 8, 3)
     [again] = model.reconstruct(images[:1], seed=SEED)
     for channel in moves:
         np.testing.assert_array_equal(channel[1], again)
     runs.traverse(**arguments, channels=[1], output=tmp_path / "x.png")
-    assert Image.open(tmp_path / "x.png").size[1] < 3 * 70
-    with pytest.raises(UserError, match="reach: expected a number from 0 to 1e"):
+    shown = picture(tmp_path / "x.png")
+    assert len(shown) == 2 * ROW + TEXT
+    assert_row(shown, 0, [images[0], again], columns=3)
+    assert_row(shown, ROW + TEXT, moves[1], columns=3)
+    with pytest.raises(UserError, match="reach: .*got nan"):
         runs.traverse(**arguments, reach=float("nan"), output=tmp_path / "x.png")
 
 

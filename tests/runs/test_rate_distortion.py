@@ -5,11 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from pcvae import measure, runs, training
 from pcvae.cli.commands import rate_distortion as command
 from pcvae.errors import UserError
 from tests.runs.untrained_run import write_run
+from tests.show.cells import assert_row
 
 pytestmark = pytest.mark.usefixtures("module_eagerly")
 
@@ -77,8 +80,16 @@ def test_the_values_of_each_image(run_dir, measured):
 def test_pictures_as_png_and_in_tensorboard(run_dir, measured):
     names = ["rate_by_resolution", "rate_distortion", "refit_reconstructions"]
     assert sorted(path.stem for path in (run_dir / "images").iterdir()) == names
-    events = b"".join(path.read_bytes() for path in (run_dir / "summaries/eval").iterdir())
-    assert all(f"images/{name}".encode() in events for name in names)
+    events = EventAccumulator(str(run_dir / "summaries" / "eval"), size_guidance={"tensors": 0})
+    events.Reload()
+    for name in names:
+        written = tf.io.decode_png((run_dir / "images" / f"{name}.png").read_bytes())
+        event = events.Tensors(f"images/{name}")[-1]
+        assert event.step == 7
+        logged = tf.io.decode_png(tf.make_ndarray(event.tensor_proto)[2])
+        np.testing.assert_array_equal(logged, written)
+    with np.load(run_dir.parent / "images.npz") as arrays:
+        assert_row(written.numpy(), 0, arrays["test"], columns=7)
 
 
 def test_the_log_of_the_run_is_left_alone(run_dir, measured):

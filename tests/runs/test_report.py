@@ -5,12 +5,15 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 from pcvae import quantities, runs, training
 from pcvae.cli.commands import compare as command
 from pcvae.errors import UserError
 from pcvae.quantities import measured
 from pcvae.runs.compare import comparison_rows, differences, labels_of, reasons
+from pcvae.show.plots import COLOURS
 from tests.runs.untrained_run import write_run
 
 
@@ -105,7 +108,10 @@ def test_the_command_compares_runs(folder, tmp_path, capsys):
             )
             assert item.text in line
             assert item.text in page
-    assert (output / "rate_distortion.png").stat().st_size > 0
+    plot = np.asarray(Image.open(output / "rate_distortion.png"))
+    for index, found in ((0, True), (1, True), (2, False)):  # a colour for each run
+        colour = np.round(255 * np.array(to_rgb(COLOURS[index])))
+        assert (plot == colour).all(axis=-1).any() == found
     assert "a<b>&" not in page
     assert "a&lt;b&gt;&amp;" in page
 

@@ -116,16 +116,16 @@ def test_conditions_by_index():
 
 def test_arguments_are_checked(draw):
     for arguments, says in (
-        ({"num_samples": 0}, "num_samples"),
-        ({"num_samples": 1, "first_sample": -1}, "first_sample"),
+        ({"num_samples": 0}, "num_samples: .*got 0"),
+        ({"num_samples": 1, "first_sample": -1}, "first_sample: .*got -1"),
         ({"num_samples": 10**20}, "num_samples"),
         ({"num_samples": 1, "first_sample": 10**20}, "first_sample"),
         ({"num_samples": 10**13}, "images, this machine has .*: draw into a folder"),
         ({"num_samples": 1, "batch_size": 10**13}, "give a smaller --batch_size"),
-        ({"num_samples": 1, "seed": -1}, "seed"),
-        ({"num_samples": 1, "batch_size": -2}, "batch_size"),
-        ({"num_samples": 1, "pixels": "none"}, "pixels: expected sample or mean"),
-        ({"num_samples": 1, "temperature": [1.0]}, "one per level"),
+        ({"num_samples": 1, "seed": -1}, "seed: .*got -1"),
+        ({"num_samples": 1, "batch_size": -2}, "batch_size: .*got -2"),
+        ({"num_samples": 1, "pixels": "none"}, "pixels: .*got 'none'"),
+        ({"num_samples": 1, "temperature": [1.0]}, r"temperature: .*got \[1.0\]"),
     ):
         with pytest.raises(UserError, match=says):
             draw(**arguments)

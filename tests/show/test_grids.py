@@ -13,6 +13,7 @@ from pcvae.show import (
     save_png,
 )
 from tests.models import tiny
+from tests.show.cells import ROW, SIDE, assert_row, enlarged, margin
 
 
 def test_each_image_stands_in_its_cell():
@@ -25,23 +26,40 @@ def test_each_image_stands_in_its_cell():
         assert (cell == index).all()
 
 
+def random_images(count, side=8, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
+
+
 def test_small_images_are_enlarged_by_a_whole_factor():
-    assert image_grid(np.zeros((1, 8, 8, 1), np.uint8), min_side=64).shape == (68, 68, 1)
+    images = random_images(1, channels=1)
+    grid = image_grid(images, min_side=60)
+    np.testing.assert_array_equal(grid[2:-2, 2:-2], enlarged(images[0])[..., :1])
+    grid[2:-2, 2:-2] = 255
+    assert (grid == 255).all()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_any_channel_count_becomes_a_png(channels, tmp_path):
-    images = np.zeros((2, 8, 8, channels), np.uint8)
+    """Grey is in each colour, two channels lack blue, and a fourth is not shown."""
+    images = random_images(1, channels=channels)
     save_png(image_grid(images), tmp_path / "folder" / "grid.png")
-    assert Image.open(tmp_path / "folder" / "grid.png").mode == "RGB"
+    written = Image.open(tmp_path / "folder" / "grid.png")
+    assert written.mode == "RGB"
+    expected = np.zeros((8, 8, 3), np.uint8)
+    expected[..., : min(channels, 3)] = images[0, ..., :3]
+    if channels == 1:
+        expected[:] = images[0]
+    np.testing.assert_array_equal(np.asarray(written)[2:-2, 2:-2], enlarged(expected))
 
 
-def test_rows_of_different_lengths_and_labels():
-    picture = labelled_rows(
-        [("a", np.zeros((3, 8, 8, 3), np.uint8)), ("long\nlabel", np.zeros((1, 8, 8, 3), np.uint8))]
-    )
-    assert picture.ndim == 3
-    assert (picture == 0).any()
+def test_rows_of_different_lengths_stand_behind_their_labels():
+    first, second = random_images(3), random_images(1)[:, ::-1]
+    picture = labelled_rows([("a", first), ("long\nlabel", second)])
+    left = margin(picture, columns=3)
+    for top, images in ((0, first), (ROW, second)):
+        assert_row(picture, top, images, columns=3)
+        assert (picture[top : top + ROW, :left] < 90).any()  # the label
+    assert (picture[ROW:, left + SIDE + 4 :] == 255).all()
 
 
 def test_texts_stand_above_their_columns():
@@ -89,4 +107,9 @@ def test_captions_stand_under_their_images():
     left, right = picture[:, : width // 2], picture[:, width // 2 :]
     assert (left[-30:] == 255).all()
     assert (right[-30:] < 100).any()
-    assert ((picture == 128).all(axis=-1)).sum() == 2 * 64 * 64
+    for half in (left, right):
+        assert (half[:20] < 100).any()  # the header
+        rows, columns = np.nonzero((half == 128).all(axis=-1))
+        assert len(rows) == 64 * 64
+        assert (np.ptp(rows), np.ptp(columns)) == (63, 63)
+        assert (half.shape[1] - 64) // 2 == columns.min()

@@ -1,9 +1,13 @@
-"""Plots: arrays that TensorBoard and PNG take, whatever the numbers."""
+"""Plots show the numbers that they are given, whatever these are."""
 
 import numpy as np
 import pytest
+from matplotlib.container import BarContainer
 
 from pcvae.show import rate_by_resolution_plot, rate_distortion_plot, refit_grid
+from pcvae.show.figures import pixels
+from pcvae.show.plots import COLOURS
+from tests.show.cells import ROW, assert_row
 
 
 def row(num_levels, rate, error, decoder):
@@ -20,11 +24,21 @@ def row(num_levels, rate, error, decoder):
     }
 
 
-def assert_is_picture(picture):
-    assert picture.dtype == np.uint8
-    assert picture.ndim == 3 and picture.shape[-1] == 3
-    assert min(picture.shape[:2]) > 300
-    assert len(np.unique(picture)) > 10
+def drawn(figure):
+    """What an axis of a figure shows of each curve: (points, colour), where there are any."""
+    assert len(np.unique(pixels(figure))) > 10  # it can be drawn
+    return [
+        [
+            (bars.lines[0].get_xydata(), bars.lines[0].get_color())
+            for bars in axes.containers
+            if len(bars.lines[0].get_xydata())
+        ]
+        for axes in figure.axes
+    ]
+
+
+def figure_of(curves):
+    return rate_distortion_plot(curves, output=lambda figure: figure)
 
 
 @pytest.mark.parametrize(
@@ -37,39 +51,67 @@ def assert_is_picture(picture):
     ],
 )
 def test_a_curve_of_any_span_is_drawn(points):
+    """All of it but what has no place on an axis: a rate or an error that is none, or zero."""
     rows = [row(k, *point, "refit") for k, point in enumerate(points, start=1)]
-    assert_is_picture(rate_distortion_plot({"a run": rows}))
+    figure = figure_of({"a run": rows})
+    errors, decibels = drawn(figure)
+    points = [point for point in points if None not in point and point[1] > 0.0]
+    for found, expected in (
+        (errors, points),
+        (decibels, [(rate, 10 * np.log10(4 / error)) for rate, error in points]),
+    ):
+        assert len(found) == bool(points)
+        for values, _ in found:
+            np.testing.assert_allclose(values, expected)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["mean squared error on [-1, 1]", "PSNR (dB, mean over images)"]
 
 
 def test_every_decoder_and_curve_leaves_its_mark():
-    rows = [row(1, 0.1, 0.2, "prior"), row(2, 0.2, 0.1, "prior")]
-    pictures = [
-        rate_distortion_plot(curves)
-        for curves in (
-            {"a": rows},
-            {"a": [*rows, row(2, 0.2, 0.05, "refit")]},
-            {"a": [*rows, row(2, 0.2, 0.05, "own")]},
-            {"a": rows, "b": [row(2, 0.2, 0.05, "own")]},
-        )
-    ]
-    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+    rows = [row(1, 0.1, 0.2, "prior"), row(2, 0.2, 0.1, "prior"), row(2, 0.2, 0.05, "refit")]
+    figure = figure_of({"a": rows, "b": [row(2, 0.3, 0.04, "own")]})
+    points = {
+        colour: [values.tolist() for values, other in drawn(figure)[0] if other == colour]
+        for colour in COLOURS[:2]
+    }
+    assert points == {
+        COLOURS[0]: [[[0.2, 0.05]], [[0.1, 0.2], [0.2, 0.1]]],
+        COLOURS[1]: [[[0.3, 0.04]]],
+    }
+    markers = [bars.lines[0].get_marker() for bars in figure.axes[0].containers]
+    assert len(set(markers)) == len(markers) == 3
+    texts = [text.get_text() for text in figure.legends[0].texts]
+    assert texts[:2] == ["a", "b"] and len(texts) == 5
 
 
 def test_more_curves_than_colours():
     curves = {str(i): [row(1, 0.1 * i, 0.1, "own")] for i in range(1, 12)}
-    assert_is_picture(rate_distortion_plot(curves))
+    found = drawn(figure_of(curves))[0]
+    np.testing.assert_allclose([values[0, 0] for values, _ in found], 0.1 * np.arange(1, 12))
+    assert [colour for _, colour in found] == [COLOURS[i % len(COLOURS)] for i in range(11)]
 
 
 def test_bits_by_resolution():
+    def heights(rates):
+        figure = rate_by_resolution_plot(rates, output=lambda figure: figure)
+        assert len(np.unique(pixels(figure))) > 10
+        (axes,) = figure.axes
+        sides = [text.get_text() for text in axes.get_xticklabels()]
+        groups = [group for group in axes.containers if isinstance(group, BarContainer)]
+        return sides, [[bar.get_height() for bar in group.patches] for group in groups]
+
     one = {"rate_bits_per_dim": 0.5, "rate_bits_per_dim_stderr": 0.1}
     unknown = {"rate_bits_per_dim": None, "rate_bits_per_dim_stderr": None}
-    assert_is_picture(rate_by_resolution_plot({"a": {1: one, 4: one}}))
-    assert_is_picture(rate_by_resolution_plot({"a": {1: one, 4: unknown}, "b": {8: one}, "c": {}}))
+    sides, found = heights({"a": {1: one, 4: one}})
+    assert (sides, found) == (["1x1", "4x4"], [[0.5, 0.5]])
+    sides, found = heights({"a": {1: one, 4: unknown}, "b": {8: one}, "c": {}})
+    assert sides == ["1x1", "4x4", "8x8"]
+    np.testing.assert_array_equal(found, [[0.5, np.nan, 0.0], [0.0, 0.0, 0.5], [0.0] * 3])
 
 
 class _Refitted:
     def reconstruct(self, images, seed):
-        return {1: images // 2, 3: images}
+        return {1: images // 2, 3: 255 - images}
 
 
 def test_the_grid_has_a_row_for_the_originals_and_each_prefix():
@@ -77,4 +119,6 @@ def test_the_grid_has_a_row_for_the_originals_and_each_prefix():
     rows = [row(1, 0.1, 0.2, "refit"), row(3, None, 0.0, "refit"), row(3, 1.0, 0.1, "prior")]
     grid = refit_grid(_Refitted(), images, rows)
     assert grid.dtype == np.uint8
-    assert grid.shape[0] == 3 * (64 + 4)
+    assert len(grid) == 3 * ROW
+    for index, shown in enumerate((images, images // 2, 255 - images)):
+        assert_row(grid, index * ROW, shown, columns=3)

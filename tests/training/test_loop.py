@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae.errors import Interrupted
-from pcvae.training import Action, train
+from pcvae.training import Action, loop, train
 from pcvae.training.loop import stop_signals
 from pcvae.training.update import UpdateReport
 
@@ -48,10 +48,31 @@ def test_windows_average_the_steps_since_the_last_one_and_have_the_last_of_a_sta
     for name, sign in (("lagrange/multiplier", 1), ("lagrange/multiplier_prefix_003", -1)):
         np.testing.assert_array_equal([sign * w.metrics[name] for w in windows], [1, 3, 6, 7])
     assert windows[-1].metrics["update"].skipped_total == 7
-    assert windows[0].seconds_left is None
-    assert windows[1].seconds_left > 0
-    assert windows[-1].seconds_left == 0
-    assert all(0 <= window.data_wait_fraction <= 1 for window in windows)
+
+
+def test_windows_time_training_alone(monkeypatch):
+    """A batch takes a second, a step two, the first one ten, and what does not count a hundred."""
+    now = [0.0]
+
+    def pass_(seconds):
+        now[0] += seconds
+
+    def batches():
+        while True:
+            pass_(1.0)
+            yield None
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    trainer = CountingTrainer(on_step=lambda step: pass_(10.0 if step == 1 else 2.0))
+    windows, action = [], Action(2, lambda step: pass_(100.0))
+    train(trainer, batches(), 7, 4, windows.append, 3, [action])
+    assert [window.seconds_left for window in windows] == [None, 12.0, 3.0, 0.0]
+    np.testing.assert_allclose(
+        [window.images_per_second for window in windows], [4 / 11, *[4 / 3] * 3]
+    )
+    np.testing.assert_allclose(
+        [window.data_wait_fraction for window in windows], [1 / 11, *[1 / 3] * 3]
+    )
 
 
 def test_actions_run_at_their_multiples_and_at_the_end():

@@ -86,7 +86,7 @@ def test_the_noise_depends_on_seed_and_step(trained, eagerly):
     assert abs(losses[0][0] - losses[1][0]) > 1e-3
 
 
-def test_the_two_halves_of_a_batch_of_equal_images_draw_different_noise():
+def test_the_two_halves_of_a_batch_of_equal_images_draw_different_noise(eagerly):
     strategy = training.make_strategy("mirrored", ("CPU:0", "CPU:1"))
     with strategy.scope():
         trainer = make_trainer()
