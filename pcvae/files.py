@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -59,6 +60,34 @@ def new_folder(path: str | os.PathLike, name: str = "output") -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def plain_path(path: str | os.PathLike) -> Iterator[str]:
+    """Gives a path to a file or folder that TensorFlow takes for what it is.
+
+    TensorFlow reads ``[ ] * ? \\`` in the path of a checkpoint as a pattern, and takes no bytes
+    that are not UTF-8. For a path that holds such, this is one through a link in a temporary
+    folder, which is gone when the block ends.
+
+    Args:
+        path: what is there.
+    """
+    path = os.path.abspath(path)
+    if is_plain_path(path):
+        yield path
+        return
+    temporary = next(filter(is_plain_path, (tempfile.gettempdir(), "/tmp", "/var/tmp")))
+    with tempfile.TemporaryDirectory(prefix="pcvae-", dir=temporary) as links:
+        suffix = os.path.splitext(path)[1]
+        link = os.path.join(links, f"linked{suffix if is_plain_path(suffix) else ''}")
+        os.symlink(path, link)
+        yield link
+
+
+def is_plain_path(path: str) -> bool:
+    """Says whether TensorFlow takes an absolute path for what it is; see `plain_path`."""
+    return re.search(r"[\[\]*?\\\ud800-\udfff]", path) is None
+
+
+@contextlib.contextmanager
 def new_file(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a path of the same suffix beside a path, which gets its name when the block ends well.
 
@@ -75,6 +104,11 @@ def new_file(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def printable(path: str | os.PathLike) -> str:
+    """Returns a path as text that can be encoded: bytes that are not UTF-8 stand as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def write_text(text: str, path: str | os.PathLike) -> None:

@@ -20,6 +20,7 @@ from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
 from pcvae.export.operations import FILE_OPERATIONS, OBJECTS, OPERATIONS
 from pcvae.export.saved_model import RECORD
+from pcvae.files import plain_path
 from pcvae.models.conditions import make_condition
 from pcvae.models.inputs import checked_temperatures
 from pcvae.models.recorded import check_plain_file, read_record
@@ -115,7 +116,8 @@ def load_export(directory: str | os.PathLike) -> ExportedModel:
     record = _read_record(directory / RECORD)
     _check_graph(directory / "saved_model.pb")
     try:
-        return ExportedModel(tf.saved_model.load(str(directory)), record)
+        with plain_path(directory) as path:
+            return ExportedModel(tf.saved_model.load(path), record)
     # Damaged files make TensorFlow raise nearly anything.
     except Exception as error:
         raise UserError(f"{directory}: no export that can be used: {_first_line(error)}") from error

@@ -12,7 +12,7 @@ from pcvae.errors import UserError
 from pcvae.export.description import describe, example, readme
 from pcvae.export.endpoints import Endpoints
 from pcvae.export.stablehlo import FILE, sample_as_stablehlo
-from pcvae.files import new_folder
+from pcvae.files import new_folder, plain_path
 from pcvae.models.base import HierarchicalModel
 
 WEIGHTS_DTYPES = ("float32", "bfloat16", "float16")
@@ -72,7 +72,8 @@ def export_model(
         endpoints = Endpoints(model, weights_dtype, batch_size, xla)
         exact = weights_dtype == "float32" and not xla
         error = None if exact else measure_error(model, endpoints, batch_size)
-        tf.saved_model.save(endpoints, str(folder), signatures=endpoints.signatures())
+        with plain_path(folder) as path:
+            tf.saved_model.save(endpoints, path, signatures=endpoints.signatures())
         record = describe(model, options, error)
         texts = {
             "README.md": readme(record),

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae.errors import UserError
+from pcvae.files import plain_path
 from pcvae.measure.features import FeatureExtractor
 
 # The names of the graph of 2015 (classify_image_graph_def.pb), whose features FID is defined on.
@@ -82,7 +83,8 @@ def _model_sha256(model):
 
 def _read_keras(path):
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with plain_path(path) as plain:
+            return keras.saving.load_model(plain, compile=False, safe_mode=True)
     # Keras raises errors of many kinds for what is no model, or needs code that is not there.
     except Exception as error:
         raise UserError(f"extractor: Keras cannot read {path}: {_first_line(error)}") from error
@@ -104,7 +106,8 @@ def _keras_extractor(model, name, resize):
 
 def _saved_model_extractor(path, name, resize):
     try:
-        loaded = tf.saved_model.load(str(path))
+        with plain_path(path) as plain:
+            loaded = tf.saved_model.load(plain)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"extractor: TensorFlow cannot read {path}: {_first_line(error)}"

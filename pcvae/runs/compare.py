@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pcvae import show
-from pcvae.files import write_json
+from pcvae.files import printable, write_json
 from pcvae.quantities import QUANTITIES, measured
 from pcvae.runs.report import (
     curve_figures,
@@ -94,7 +94,7 @@ def labels_of(run_dirs: Sequence[str | os.PathLike]) -> list[str]:
         length = 1
         while any(other[-length:] == own[-length:] for other in others):
             length += 1
-        labels.append(str(Path(*own[-length:])))
+        labels.append(printable(Path(*own[-length:])))
     return labels
 
 

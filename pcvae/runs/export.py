@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from pcvae.export import export_model
-from pcvae.files import check_new_folder
+from pcvae.files import check_new_folder, is_plain_path
 from pcvae.runs.load import load
 
 
@@ -55,4 +55,9 @@ def export(
             f"{error['rate_mean_abs_nats']:.3g} nats per image"
         )
     print(f"wrote {output} in {time.monotonic() - start:.0f} s; README.md in it says how to use it")
+    if not is_plain_path(os.path.abspath(output)):
+        print(
+            "its path holds one of [ ] * ? \\ or is not UTF-8: pcvae-sample loads it from there, "
+            "TensorFlow alone does not; for other programs move it to a path without these"
+        )
     return record

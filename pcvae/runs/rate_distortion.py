@@ -11,7 +11,7 @@ import tensorflow as tf
 from pcvae import measure, models, show, training
 from pcvae.checks import check_seed
 from pcvae.errors import UserError
-from pcvae.files import write_arrays, write_json
+from pcvae.files import plain_path, write_arrays, write_json
 from pcvae.progress import progress_of
 from pcvae.quantities import DISTORTION, PSNR, RATE, RATE_NATS_PER_DIM
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
@@ -59,7 +59,7 @@ def rate_distortion(
 
     Raises:
         UserError: an argument does not fit the run.
-        Interrupted: SIGINT or SIGTERM came during the fit; a checkpoint was saved.
+        Interrupted: a signal came during the fit; a checkpoint was saved.
     """
     directory, seed = RunDirectory(run_dir), check_seed(seed)
     run = directory.run()
@@ -151,11 +151,14 @@ def _write_summaries(directory, pictures):
     A writer of its own: a `ScalarLog` would cut what the run has logged.
     """
     step = training.newest_step(directory.checkpoints)
-    writer = tf.summary.create_file_writer(str(directory.summaries / "eval"))
-    with writer.as_default(step=step):
-        for name, picture in pictures.items():
-            tf.summary.image(f"images/{name}", picture[None])
-    writer.close()
+    folder = directory.summaries / "eval"
+    folder.mkdir(parents=True, exist_ok=True)
+    with plain_path(folder) as path:
+        writer = tf.summary.create_file_writer(path)
+        with writer.as_default(step=step):
+            for name, picture in pictures.items():
+                tf.summary.image(f"images/{name}", picture[None])
+        writer.close()
 
 
 def _unfinished_lines(rows):

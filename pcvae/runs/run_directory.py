@@ -8,6 +8,7 @@ from typing import Any
 
 from pcvae import data
 from pcvae.errors import UserError
+from pcvae.files import printable
 from pcvae.models.recorded import read_record
 from pcvae.runs.record_checks import fault_of_curve, fault_of_evaluation, fault_of_run
 from pcvae.training import summaries
@@ -53,7 +54,7 @@ class RunDirectory:
     @property
     def label(self) -> str:
         """The name of the folder, which tables and plots show."""
-        return self.path.resolve().name
+        return printable(self.path.resolve().name)
 
     @property
     def prefix_decoders(self) -> "RunDirectory":

@@ -31,7 +31,9 @@ def write_page(template: str, path: str | os.PathLike, **values: Any) -> None:
         path: where the page goes.
         **values: what the template shows.
     """
-    write_text(render_page(template, **values), path)
+    text = render_page(template, **values)
+    # The name of a file may hold what is no letter of Unicode.
+    write_text(text.encode("utf-8", "backslashreplace").decode("utf-8"), path)
 
 
 def render_page(template: str, **values: Any) -> str:

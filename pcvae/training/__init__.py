@@ -1,6 +1,7 @@
 """Training: strategy, optimizers, the update, one step, the loop, checkpoints and summaries."""
 
-from pcvae.training.checkpoints import Checkpoints, group_shapes, newest, newest_step, read_group
+from pcvae.training.checkpoint_files import group_shapes, newest, newest_step, read_group
+from pcvae.training.checkpoints import Checkpoints
 from pcvae.training.loop import Action, Window, train
 from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.schedules import LearningRate

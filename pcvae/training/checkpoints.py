@@ -1,32 +1,33 @@
 """Checkpoints by name: flat groups of variables that can be read without building any class.
 
 A checkpoint is TensorFlow's own, of the object graph ``{group: {path: variable}}``. So its keys are
-the names that the caller gives, and reading needs neither the classes that wrote it nor their code:
-it reads arrays and executes nothing.
+the names that the caller gives; `checkpoint_files` reads them.
 """
 
 import glob
-import math
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pcvae.checks import some_names
 from pcvae.errors import UserError
+from pcvae.files import plain_path
+from pcvae.training.checkpoint_files import (
+    PREFIX,
+    READ_ERRORS,
+    complete,
+    newest,
+    shapes_in,
+    step_of,
+    unreadable,
+)
 
-PREFIX = "ckpt"
-_VALUE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _NAMES_SHOWN = 5
-_NAME = re.compile(f"{PREFIX}-[0-9]+")
-# What TensorFlow raises on files that are cut or changed, depending on where they are.
-_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 class Checkpoints:
@@ -76,11 +77,13 @@ class Checkpoints:
             step: int, number of steps taken; it names the checkpoint.
         """
         if not self._chief:
-            folder = tempfile.mkdtemp(prefix="checkpoint_of_worker_")
-            try:
-                self._checkpoint.write(os.path.join(folder, PREFIX))
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            with (
+                tempfile.TemporaryDirectory(
+                    prefix="checkpoint_of_worker_", ignore_cleanup_errors=True
+                ) as folder,
+                plain_path(folder) as plain,
+            ):
+                self._checkpoint.write(os.path.join(plain, PREFIX))
             return
         name = f"{PREFIX}-{int(step)}"
         # TensorFlow writes the index, without which nothing is read, in place; here it is complete
@@ -89,7 +92,8 @@ class Checkpoints:
         try:
             shutil.rmtree(partial, ignore_errors=True)
             os.makedirs(partial)
-            self._checkpoint.write(os.path.join(partial, name))
+            with plain_path(partial) as folder:
+                self._checkpoint.write(os.path.join(folder, name))
             for file in sorted(os.listdir(partial)):  # data before index
                 os.replace(os.path.join(partial, file), os.path.join(self._directory, file))
             os.rmdir(partial)
@@ -113,20 +117,22 @@ class Checkpoints:
         path = newest(self._directory)
         if path is None:
             return None
-        found = {key: tuple(shape) for key, shape in _shapes(path).items()}
+        found = {key: tuple(shape) for key, shape in shapes_in(path).items()}
         self._check(path, found)
         try:
-            self._checkpoint.read(path).assert_consumed()
-        except _READ_ERRORS as error:
-            raise _damaged(path) from error
+            with plain_path(self._directory) as folder:
+                plain = os.path.join(folder, os.path.basename(path))
+                self._checkpoint.read(plain).assert_consumed()
+        except READ_ERRORS as error:
+            raise unreadable(path) from error
         except AssertionError as error:
             raise UserError(
                 f"checkpoint {path} does not fit this run: {_one_line(error)}"
             ) from error
-        return _step(path)
+        return step_of(path)
 
     def _remove_old(self):
-        for path in _complete(self._directory)[: -self._max_to_keep]:
+        for path in complete(self._directory)[: -self._max_to_keep]:
             # The index goes first: what has no index is no checkpoint.
             for file in [f"{path}.index", *glob.glob(f"{glob.escape(path)}.data-*")]:
                 os.remove(file)
@@ -163,124 +169,8 @@ class Checkpoints:
             )
 
 
-def newest(directory: str | os.PathLike) -> str | None:
-    """Returns the path prefix of the newest complete checkpoint in a folder, or None."""
-    paths = _complete(os.fspath(directory))
-    return paths[-1] if paths else None
-
-
-def newest_step(directory: str | os.PathLike) -> int | None:
-    """Returns the step of the newest complete checkpoint in a folder, or None."""
-    path = newest(directory)
-    return None if path is None else _step(path)
-
-
-def read_group(directory: str | os.PathLike, group: str) -> dict[str, np.ndarray]:
-    """Reads one group of the newest checkpoint.
-
-    Args:
-        directory: folder of the checkpoints.
-        group: name of the group, such as "ema".
-
-    Returns:
-        dict path -> numpy array.
-
-    Raises:
-        UserError: no checkpoint, a damaged one, or no such group in it.
-    """
-    path, shapes = _group(directory, group)
-    try:
-        reader = tf.train.load_checkpoint(path)
-        return {name: reader.get_tensor(_key(f"{group}/{name}")) for name in shapes}
-    except _READ_ERRORS as error:
-        raise _damaged(path) from error
-
-
-def group_shapes(directory: str | os.PathLike, group: str) -> dict[str, Any]:
-    """Returns dict path -> shape of what `read_group` reads, without reading it.
-
-    Raises:
-        UserError: as `read_group` does.
-    """
-    return _group(directory, group)[1]
-
-
-def _group(directory, group):
-    """Returns the path of the newest checkpoint, and the shapes of a group in it."""
-    path = newest(directory)
-    if path is None:
-        raise UserError(f"no checkpoint in {os.fspath(directory)}; train first, or check the path")
-    shapes = _shapes(path)
-    prefix = f"{group}/"
-    wanted = {
-        name: tuple(shape) for name, shape in sorted(shapes.items()) if name.startswith(prefix)
-    }
-    if not wanted:
-        groups = sorted({name.split("/")[0] for name in shapes})
-        raise UserError(f"checkpoint {path}: no group {group!r}; it has {', '.join(groups)}")
-    return path, {name.removeprefix(prefix): shape for name, shape in wanted.items()}
-
-
-def _complete(directory):
-    """Returns the path prefixes of the checkpoints in a folder, oldest first."""
-    indices = glob.glob(os.path.join(glob.escape(directory), f"{PREFIX}-*.index"))
-    paths = [path.removesuffix(".index") for path in indices]
-    return sorted((path for path in paths if _NAME.fullmatch(os.path.basename(path))), key=_step)
-
-
-def _step(path):
-    return int(path.rpartition("-")[2])
-
-
-def _shapes(path):
-    """Returns dict "group/path" -> shape of a checkpoint file.
-
-    An index may claim anything: what it names is no larger than the data beside it, and numbers.
-    """
-    try:
-        reader = tf.train.load_checkpoint(path)
-        shapes = reader.get_variable_to_shape_map()
-        dtypes = reader.get_variable_to_dtype_map()
-        shapes = {key: shape for key, shape in shapes.items() if key.endswith(_VALUE_SUFFIX)}
-        claimed = sum(math.prod(shape) * dtypes[key].size for key, shape in shapes.items())
-        there = sum(map(os.path.getsize, glob.glob(f"{glob.escape(path)}.data-*")))
-    except (*_READ_ERRORS, OSError) as error:
-        raise _damaged(path) from error
-    numbers = all(dtypes[key].is_floating or dtypes[key].is_integer for key in shapes)
-    if (
-        claimed > there
-        or not numbers
-        or min(map(min, filter(None, shapes.values())), default=0) < 0
-    ):
-        raise _damaged(path)
-    return {
-        re.sub(r"\.(.)", _unescape, key.removesuffix(_VALUE_SUFFIX)): shape
-        for key, shape in shapes.items()
-    }
-
-
-def _key(name):
-    """Returns the key under which TensorFlow keeps the variable "group/path"."""
-    group, _, path = name.partition("/")
-    return f"{group}/{path.replace('.', '..').replace('/', '.S')}{_VALUE_SUFFIX}"
-
-
-def _unescape(match):
-    return "/" if match[1] == "S" else match[1]
-
-
 def _unwrap(item):
     return item.value if isinstance(item, keras.Variable) else item
-
-
-def _damaged(path):
-    older = _complete(os.path.dirname(path))[:-1]
-    remedy = (
-        f"remove the files {path}.* to go on from {os.path.basename(older[-1])}"
-        if older
-        else "there is no older one; start in a new folder"
-    )
-    return UserError(f"checkpoint {path} is damaged; {remedy}")
 
 
 def _one_line(error):

@@ -1,5 +1,6 @@
 """What a run writes down: TensorBoard scalars, images and text, and the scalars as JSON lines."""
 
+import contextlib
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from pcvae.checks import is_number_or_none
 from pcvae.errors import UserError
-from pcvae.files import write_text
+from pcvae.files import plain_path, write_text
 
 
 class ScalarLog:
@@ -50,6 +51,9 @@ class ScalarLog:
         records = read_scalar_lines(self._path) if os.path.exists(self._path) else []
         kept = [record for record in records if record["step"] <= resume_step]
         self._rewrite(kept)
+        # TensorFlow looks for its file by the path at each flush: the path stays until `close`.
+        self._path_of_events = contextlib.ExitStack()
+        directory = self._path_of_events.enter_context(plain_path(directory))
         _write_session_start(directory, resume_step + 1)
         self._writer = tf.summary.create_file_writer(directory)
 
@@ -110,6 +114,7 @@ class ScalarLog:
         """Closes the files."""
         if self._lines is not None:
             self._writer.close()
+            self._path_of_events.close()
             self._lines.close()
             self._lines = None
 

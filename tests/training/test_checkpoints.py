@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import keras
@@ -8,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.training.checkpoints import Checkpoints, newest, read_group
+from pcvae.training.checkpoint_files import newest, read_group
+from pcvae.training.checkpoints import Checkpoints
 from pcvae.training.optimizers import AdamW
 from pcvae.training.strategy import make_strategy
 from pcvae.training.update import GradientUpdate
@@ -80,7 +83,7 @@ def test_a_new_process_reads_the_same_bits(tmp_path):
     Checkpoints(tmp_path, state).save(4)
     code = f"""
         import numpy as np
-        from pcvae.training.checkpoints import read_group
+        from pcvae.training.checkpoint_files import read_group
         arrays = {{}}
         for group in {list(state)}:
             for name, value in read_group({str(tmp_path)!r}, group).items():
@@ -164,7 +167,7 @@ def test_flipped_bytes_are_found(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
-    with pytest.raises(UserError, match="ckpt-1 is damaged; there is no older one"):
+    with pytest.raises(UserError, match="ckpt-1 is damaged; start in a new .*: there is no older"):
         checkpoints.restore_newest()
     with pytest.raises(UserError, match="ckpt-1 is damaged"):
         read_group(tmp_path, "g")
@@ -207,3 +210,36 @@ def test_one_variable_in_two_places_is_refused():
     variable = tf.Variable(1.0)
     with pytest.raises(ValueError, match="one group"):
         Checkpoints("unused", {"a": {"v": variable}, "b": {"v": variable}})
+
+
+# What TensorFlow would take for a pattern, and what it could not encode.
+ODD_NAMES = ["lr[1e-3] a", "a*b", "a?", "a\\b", "100%d", "-a", "naïve", os.fsdecode(b"caf\xe9")]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_a_folder_of_any_name_is_written_and_read(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    folder = tmp_path / name / "checkpoints"
+    state = make_state(steps=3)
+    Checkpoints(folder, state, max_to_keep=1).save(2)
+    Checkpoints(folder, state, max_to_keep=1).save(3)
+    fresh = make_state()
+    assert Checkpoints(folder, fresh).restore_newest() == 3
+    assert_bit_identical(arrays(fresh), arrays(state))
+    np.testing.assert_array_equal(read_group(folder, "weights")["gain"], state["weights"]["gain"])
+    assert len(list(folder.iterdir())) == 2
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_damage_is_said_of_nothing_else(tmp_path):
+    checkpoints = Checkpoints(tmp_path, {"g": {"v": tf.Variable(tf.range(1000.0))}})
+    checkpoints.save(1)
+    checkpoints.save(2)
+    data = tmp_path / "ckpt-2.data-00000-of-00001"
+    data.rename(tmp_path / "away")
+    with pytest.raises(UserError, match=r"not whole: ckpt-2.data-\* is missing.* from ckpt-1"):
+        checkpoints.restore_newest()
+    data.mkdir()  # stands for whatever cannot be opened
+    with pytest.raises(UserError, match="cannot be read: .*ckpt-2.data-.*: Is a directory"):
+        read_group(tmp_path, "g")

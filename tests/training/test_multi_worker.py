@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcvae.training.checkpoints import newest, read_group
+from pcvae.training.checkpoint_files import newest, read_group
 
 STEPS = 30
 ATTEMPTS = 3  # another program may take a port between our asking for it and our using it
