@@ -1,12 +1,12 @@
 """How a run is spread over devices: one function makes the ``tf.distribute`` strategy."""
 
-import json
 import os
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from pcvae.errors import UserError
+from pcvae.training.cluster import EXAMPLE, read_cluster
 
 KINDS = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
@@ -41,12 +41,7 @@ def make_strategy(
     if kind == "multi_worker":
         if devices:
             raise UserError("strategy: 'multi_worker' takes its devices from TF_CONFIG, not a list")
-        if not _workers():
-            raise UserError(
-                "strategy: 'multi_worker' needs the environment variable TF_CONFIG with a 'cluster'"
-                " of workers and the 'task' of this process"
-            )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multi_worker_strategy()
     if kind == "tpu":
         return _tpu_strategy(devices)
     devices = _known_devices(devices)
@@ -70,23 +65,26 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def _automatic_kind(devices):
-    if len(_workers()) > 1:
+    if len(read_cluster().workers) > 1:
         return "multi_worker"
     count = len(devices) if devices else len(tf.config.list_logical_devices("GPU"))
     return "mirrored" if count > 1 else "one_device"
 
 
-def _workers():
-    """Returns the addresses of the workers in TF_CONFIG, the chief's among them."""
-    text = os.environ.get("TF_CONFIG", "")
-    if not text.strip():
-        return []
-    try:
-        cluster = json.loads(text).get("cluster", {})
-        return [address for job in ("chief", "worker") for address in cluster.get(job, [])]
-    except (ValueError, AttributeError, TypeError) as error:
+def _multi_worker_strategy():
+    cluster = read_cluster()
+    if cluster.own is None:
         raise UserError(
-            f"TF_CONFIG: expected a JSON object with 'cluster', got {text!r}"
+            "strategy: 'multi_worker' needs the environment variable TF_CONFIG with a 'cluster'"
+            f" of workers and the 'task' of this process: {EXAMPLE}"
+        )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"strategy: TensorFlow cannot set up {cluster.own} of TF_CONFIG ({reason}): is it an "
+            "address of this machine, and is the port free?"
         ) from error
 
 

@@ -52,10 +52,3 @@ def test_what_cannot_be_had_is_one_line(kind, devices, word):
     with pytest.raises(UserError, match=word) as error:
         make_strategy(kind, devices)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", '{"cluster": 3}'])
-def test_a_broken_tf_config_is_named(monkeypatch, text):
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match="TF_CONFIG"):
-        make_strategy("auto")
