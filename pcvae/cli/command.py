@@ -1,7 +1,8 @@
 """The frame of every command: flags, help, errors of one line, exit codes.
 
 Exit codes: 0; 2 for what the user can fix, with one line ``pcvae: error: ...`` on standard error;
-128 + n after signal n (130 for Ctrl-C, 143 for SIGTERM); 1 for an error of the program.
+128 + n after signal n (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, 141 for a pipe that nobody
+reads); 1 for an error of the program.
 """
 
 import importlib
@@ -16,7 +17,7 @@ from types import ModuleType
 
 from absl import flags
 
-from pcvae.cli import signals
+from pcvae.cli import environment, signals
 from pcvae.cli.parsing import parse_arguments, parse_flags
 from pcvae.errors import Interrupted, StepFailed, UserError
 
@@ -58,8 +59,9 @@ class Command:
             argv: the arguments without the program's name; by default those of the process.
             is_process: whether the process ends with the command, as it does by default.
         """
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         is_process = is_process or argv is None
+        environment.prepare(is_process)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         argv = list(sys.argv[1:] if argv is None else argv)
         received = []
         try:

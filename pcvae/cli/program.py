@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pcvae
+from pcvae.cli import environment
 
 _FOLDER = Path(__file__).parent / "commands"
 _HELP = ("--help", "-help", "-h", "help")
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments without the program's name; by default those of the process.
     """
     is_process = argv is None
+    environment.prepare(is_process)
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in _HELP:
         print(help_text())

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at any moment of a command: one line, and the exit code of the signal."""
+"""A signal at any moment of a command: one line, and the exit code of the signal."""
 
 import contextlib
 import os
@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from pcvae.signals import is_repetition, stop_numbers
+
 LINE = "pcvae: interrupted"
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -29,6 +30,8 @@ def raised(received: list[int], is_process: bool = False) -> Iterator[None]:
     """
 
     def stop(number, _frame):
+        if is_repetition(number, received):
+            return
         if received:
             _end(number, sys.__stderr__.fileno())
         received.append(number)
@@ -57,11 +60,11 @@ def end_the_process(standard_error: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled_by(handler: Any, afterwards: Any = None) -> Iterator[None]:
-    """Handles SIGINT and SIGTERM in the block; then by ``afterwards``, or as before."""
+    """Handles what asks for an end in the block; then by ``afterwards``, or as before."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    previous = {number: signal.signal(number, handler) for number in NUMBERS}
+    previous = {number: signal.signal(number, handler) for number in stop_numbers()}
     try:
         yield
     finally:
@@ -70,5 +73,6 @@ def handled_by(handler: Any, afterwards: Any = None) -> Iterator[None]:
 
 
 def _end(number, standard_error):
-    os.write(standard_error, f"{LINE}\n".encode())
+    with contextlib.suppress(OSError):  # the terminal may be what has gone
+        os.write(standard_error, f"{LINE}\n".encode())
     os._exit(128 + number)

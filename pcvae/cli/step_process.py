@@ -16,8 +16,8 @@ def run_step(command: str, arguments: Sequence[str]) -> None:
     """Runs another command of pcvae in a process of its own, after printing its line.
 
     A process for each step frees all memory, the GPU's too, and makes a step the same run as the
-    printed line typed by hand. SIGINT and SIGTERM go on to the step, which saves its checkpoint; if
-    this process is killed, so is the step.
+    printed line typed by hand. Signals go on to the step, which saves its checkpoint; if this
+    process is killed, so is the step.
 
     Args:
         command: name of a module in `pcvae.cli.commands`, such as ``train``.

@@ -72,7 +72,7 @@ def fit_prefix_decoders(
 
     Raises:
         UserError: an argument is out of range, or the folder holds another fit.
-        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+        Interrupted: a signal came; a checkpoint was saved.
     """
     directory = RunDirectory(run_dir)
     run, folder = directory.run(), directory.prefix_decoders

@@ -1,5 +1,6 @@
 """Training over a run's images that a signal ends with a checkpoint."""
 
+import signal
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -41,7 +42,8 @@ def train_resumably(
         given: what comes with each image; see `data.training_batches`.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+        Interrupted: a signal came, or nobody reads the pipe of the output any more (SIGPIPE); a
+            checkpoint was saved.
     """
     start = trainer.steps_taken
 
@@ -60,10 +62,10 @@ def train_resumably(
         training.train(
             trainer, iter(batches), steps, batch_size, report.run, report.every_steps, actions
         )
-    except Interrupted as error:
+    except (Interrupted, BrokenPipeError) as error:
         checkpoints.save(trainer.steps_taken)
         raise Interrupted(
-            error.signal_number,
+            error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE,
             f"interrupted after step {trainer.steps_taken}{what}; checkpoint saved; the same "
             "command goes on from there",
         ) from error

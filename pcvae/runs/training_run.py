@@ -77,7 +77,7 @@ def train(
 
     Raises:
         UserError: the parts do not fit together, or not to the directory.
-        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+        Interrupted: a signal came; a checkpoint was saved.
     """
     check_counts(
         steps=steps,

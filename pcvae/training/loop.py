@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pcvae import quantities
 from pcvae.errors import Interrupted
+from pcvae.signals import is_repetition, stop_numbers
 from pcvae.training.trainers import Trainer
 
 
@@ -45,7 +46,7 @@ def train(
 ) -> None:
     """Runs a trainer up to a number of steps.
 
-    SIGINT and SIGTERM end it after the running step: the caller's actions do not run, its
+    SIGINT, SIGTERM and SIGHUP end it after the running step: the caller's actions do not run, its
     `Interrupted` handler does. One that comes during the actions ends it after them, the last step
     included.
 
@@ -103,10 +104,12 @@ def _window_metrics(history):
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Notes SIGINT and SIGTERM; a second one acts at once, as it would without this."""
+    """Notes the signals that ask for an end; a second one acts as it would without this."""
     received = []
 
     def note(number, _frame):
+        if is_repetition(number, received):
+            return
         if received:
             signal.signal(number, previous[number])
             signal.raise_signal(number)
@@ -115,7 +118,7 @@ def stop_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield received  # only the main thread may set handlers
         return
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, note) for number in stop_numbers()}
     try:
         yield received
     finally:

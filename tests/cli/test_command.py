@@ -167,7 +167,7 @@ sys.exit(command.Command("toy", "Toy.", lambda values: None, run).main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_signal_at_any_moment_is_one_line_and_its_code(moment, number):
     code = MOMENT.format(textwrap.indent(MOMENTS[moment], "    "))

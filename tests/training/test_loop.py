@@ -99,7 +99,7 @@ def test_resumes_after_the_steps_taken_and_does_nothing_when_done():
     assert run(CountingTrainer(steps_taken=6), 6) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_after_the_running_step(number):
     before = signal.getsignal(number)
     trainer = CountingTrainer(
@@ -134,6 +134,8 @@ def test_a_second_signal_is_for_the_handler_from_outside(monkeypatch):
     try:
         with stop_signals() as received:
             signal.raise_signal(signal.SIGTERM)
+            assert (received, seen) == ([signal.SIGTERM], [])
+            signal.raise_signal(signal.SIGHUP)  # from the terminal and from who starts it
             assert (received, seen) == ([signal.SIGTERM], [])
             signal.raise_signal(signal.SIGTERM)
             assert seen == [signal.SIGTERM]
