@@ -54,6 +54,7 @@ def convolution(
         filters,
         kernel_size,
         padding="same",
+        data_format="channels_last",
         kernel_initializer=kernel_initializer or fan_in_uniform(),
         dtype=dtype,
         name=name,

@@ -84,6 +84,7 @@ class LPIPS(keras.Model):
                     width,
                     block.kernel,
                     strides=block.stride,
+                    data_format="channels_last",
                     activation="relu",
                     dtype="float32",
                     name=f"features_{index}",

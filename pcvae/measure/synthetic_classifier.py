@@ -40,6 +40,7 @@ def build_classifier(image_size: int, seed: int) -> keras.Model:
             3,
             strides,
             "same",
+            data_format="channels_last",
             activation="gelu",
             kernel_initializer=start(keras.initializers.HeNormal),
             # Names are part of a network's hash: none may hang on what was built before.
@@ -58,7 +59,7 @@ def build_classifier(image_size: int, seed: int) -> keras.Model:
     while x.shape[1] > 4:
         side = -(-x.shape[1] // 2)
         x = convolution(x, _WIDTHS[2] if side <= 4 else _WIDTHS[1] if side <= 8 else _WIDTHS[0], 2)
-    x = keras.layers.Flatten(name="flat")(x)
+    x = keras.layers.Flatten("channels_last", name="flat")(x)
     features = dense(x, NUM_FEATURES, "features", activation="gelu")
     digits = dense(features, MAX_DIGITS * (NO_DIGIT + 1), "flat_digits")
     digits = keras.layers.Reshape((MAX_DIGITS, NO_DIGIT + 1), name="digits")(digits)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, pixels
+from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, own_settings, pixels, plain_text
 from pcvae.show.plots import COLOURS, logarithmic_axis
 
 MAX_POINTS = 1000  # of a line: a page of a long run stays small
@@ -34,6 +34,7 @@ class Panel(NamedTuple):
     legend: bool = False
 
 
+@own_settings()
 def curve_plot(panel: Panel, output: Callable[[Figure], Any] = pixels) -> Any:
     """Plots a panel.
 
@@ -54,7 +55,9 @@ def curve_plot(panel: Panel, output: Callable[[Figure], Any] = pixels) -> Any:
         steps, values = thinned(line.steps, line.values)
         everything.extend(values)
         marker = "o" if len(steps) < 30 else None
-        axes.plot(steps, values, color=colour, marker=marker, ms=4, lw=1.5, label=line.label)
+        axes.plot(
+            steps, values, color=colour, marker=marker, ms=4, lw=1.5, label=plain_text(line.label)
+        )
     if panel.target is not None:
         axes.axhline(panel.target, color=MUTED_COLOUR, linestyle="--", lw=1.2, label="target")
     positive = [value for value in everything if value > 0.0]

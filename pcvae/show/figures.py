@@ -1,7 +1,9 @@
 """Figures as pixels, for files and TensorBoard, and as SVG for a page in light and dark."""
 
+import contextlib
 import io
 import re
+from collections.abc import Iterator
 
 import matplotlib
 import numpy as np
@@ -21,6 +23,19 @@ _PAGE_COLOURS = {
     MUTED_COLOUR: "var(--muted)",
 }
 _METADATA = ("Creator", "Date", "Format", "Type")
+
+
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """Draws with Matplotlib's defaults, whatever the user's matplotlibrc says; a decorator, too."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+def plain_text(text: str) -> str:
+    """Returns a text for a figure that is no formula, such as the name of a folder."""
+    return text.replace("$", r"\$")
 
 
 def pixels(figure: Figure) -> np.ndarray:

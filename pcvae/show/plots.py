@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, pixels
+from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, own_settings, pixels, plain_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 # decoder of a row -> (what the legend says, marker, size, line)
@@ -28,6 +28,7 @@ _LABELS = {
 _LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
+@own_settings()
 def rate_distortion_plot(
     curves: Mapping[str, Sequence[Mapping[str, Any]]],
     names: Sequence[str] = ("distortion_mse", "psnr_db"),
@@ -55,7 +56,7 @@ def rate_distortion_plot(
                 used.add(decoder)
                 for axis, name in zip(axes, names, strict=True):
                     _draw_points(axis, points, name, decoder, colour)
-        axes[0].plot([], [], color=colour, linewidth=5, label=label)
+        axes[0].plot([], [], color=colour, linewidth=5, label=plain_text(label))
     for decoder in (name for name in _DECODERS if name in used):
         text, marker, size, line = _DECODERS[decoder]
         axes[0].plot([], [], color=MUTED_COLOUR, marker=marker, ms=size, linestyle=line, label=text)
@@ -75,6 +76,7 @@ def rate_distortion_plot(
     return output(figure)
 
 
+@own_settings()
 def rate_by_resolution_plot(
     rates: Mapping[str, Mapping[int, Mapping[str, Any]]], output: Callable[[Figure], Any] = pixels
 ) -> Any:
@@ -102,7 +104,7 @@ def rate_by_resolution_plot(
             width,
             yerr=errors if any(errors) else None,
             capsize=3,
-            label=label,
+            label=plain_text(label),
             color=COLOURS[index % len(COLOURS)],
         )
         if len(rates) <= 2:
@@ -118,6 +120,7 @@ def rate_by_resolution_plot(
     return output(figure)
 
 
+@own_settings()
 def frechet_plot(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Plots the Frechet distance of two-stage models against the distortion of their stage 1.
 
@@ -167,7 +170,9 @@ def _draw_points(axis, rows, name, decoder, colour):
     for row in rows:
         if "label" in row:
             at = (row["rate_bits_per_dim"], row[name])
-            axis.annotate(row["label"], at, xytext=(7, 5), textcoords="offset points", fontsize=9)
+            axis.annotate(
+                plain_text(row["label"]), at, xytext=(7, 5), textcoords="offset points", fontsize=9
+            )
     axis.errorbar(
         [row["rate_bits_per_dim"] for row in rows],
         [row[name] for row in rows],

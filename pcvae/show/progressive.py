@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from pcvae import units
 from pcvae.measure.single_prefix import psnr_db_of_images
-from pcvae.show.figures import pixels
+from pcvae.show.figures import own_settings, pixels
 from pcvae.show.grids import captioned_grid, displayable
 
 NOTHING = 0  # a prefix of no levels: everything is drawn
@@ -163,6 +163,7 @@ def bits_per_pixel_maps(
     return maps
 
 
+@own_settings()
 def rate_map_plot(
     images: np.ndarray, maps: Mapping[int, np.ndarray], output: Callable[[Figure], Any] = pixels
 ) -> Any:
