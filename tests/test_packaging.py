@@ -113,6 +113,7 @@ def test_ci_runs_the_command_line_of_the_readme():
     assert line[0] in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.slow
 def test_every_public_module_is_reached_lazily_by_its_name():
     code = (
         "import sys, pcvae\n"

@@ -229,6 +229,7 @@ def test_a_closed_pipe_is_silent():
     assert process.wait() == 128 + signal.SIGPIPE
 
 
+@pytest.mark.slow
 def test_importing_tensorflow_says_nothing():
     code = "from pcvae.cli import command; command.import_runs()"
     result = subprocess.run(

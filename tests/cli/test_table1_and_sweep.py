@@ -104,6 +104,7 @@ def test_multipliers_are_a_matter_of_the_rate_runs_alone():
     assert len(table1._shared_arguments(Values, "rate")) == 2
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_ends_the_command_with_its_code_and_its_line_alone(capfd, tmp_path):
     assert table1.main([f"--run_dir={tmp_path / 'a'}", "--data=nonsense:1"]) == 2
     assert capfd.readouterr().err.count("pcvae: error:") == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 WHOLE, PARTS = {"batch_size": 64}, {"batch_size": 3}  # the last part is smaller

@@ -12,7 +12,7 @@ from pcvae.measure import level_table
 from tests.conformance.models import ENTRIES
 
 # Most promises are not of the graph: op by op their tests take a fraction of the time.
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
 
 def test_every_class_of_the_registry_is_held_to_the_promises():

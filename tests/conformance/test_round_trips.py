@@ -12,6 +12,8 @@ from pcvae.models import load_weights, read_model, weights_sha256, write_model
 from pcvae.training.checkpoints import Checkpoints
 from tests.conformance.models import ENTRIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=ENTRIES)
 def model(request):

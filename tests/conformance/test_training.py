@@ -13,6 +13,8 @@ from pcvae.models.weights import copy_weights
 from tests.conformance.models import ENTRIES
 from tests.models import tiny
 
+pytestmark = pytest.mark.slow
+
 BATCH = 4
 
 

@@ -77,6 +77,7 @@ def test_only_images_of_the_shape_are_written(tmp_path, wrong):
         cached_splits(tmp_path, SPLITS, SHAPE, lambda writers: writers["train"].write(wrong))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_get_whole_files(tmp_path):
     program = """
 import sys, time

@@ -11,6 +11,8 @@ from pcvae import models
 from pcvae.errors import UserError
 from tests.models import tiny
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "add_a_model.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 

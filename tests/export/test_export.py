@@ -21,6 +21,8 @@ from pcvae.export.reading import functions_of
 from pcvae.files import plain_path
 from tests.models import tiny
 
+pytestmark = pytest.mark.slow
+
 SEED, TEMPERATURE = 3, 0.7
 
 # Knows what the README in an export says, and nothing else.

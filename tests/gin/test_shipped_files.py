@@ -168,6 +168,7 @@ def test_the_block_strings_of_an_experiment_are_levels(name):
         assert _PARSERS[kind](blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_experiment_trains_two_steps(name, synthetic_file, first_stage, eagerly, tmp_path, capsys):
     run_dir = tmp_path / "run"
@@ -193,6 +194,7 @@ def test_the_published_models_are_there():
     assert {f"models/vdvae_{preset}.gin" for preset in PUBLISHED} < set(MODELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_describe_takes_a_model_file_by_itself_and_published_ones_have_their_size(name, capsys):
     assert describe.main([f"--gin_file={name}"]) == 0

@@ -13,7 +13,7 @@ from pcvae.models import VDVAE, PrefixDecoders, StagedVAE, load_weights, posteri
 from pcvae.objectives import mse
 from tests.models import tiny
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 ARGUMENTS = {
     "image_shape": (8, 8, 3),

@@ -9,6 +9,8 @@ from pcvae.errors import UserError
 from pcvae.models import VDVAE, ConditionalVDVAE, frozen_prefix_on, staged_on, staged_vae
 from tests.models import tiny
 
+pytestmark = pytest.mark.slow
+
 
 def first_fn(image_shape):
     return VDVAE(

@@ -157,6 +157,7 @@ def test_it_comes_back_from_its_file(kind, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_keras_fits_images_with_labels():
     model = ConditionalVDVAE(**tiny.ARGUMENTS, **LABEL)
     model.compile(optimizer="adam")

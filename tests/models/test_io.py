@@ -13,6 +13,7 @@ def small():
     return small_vdvae((8, 8, 1), width=4, min_width=4, max_width=8)
 
 
+@pytest.mark.slow
 def test_round_trip(tmp_path):
     model = small()
     write_model(model, tmp_path / "model.json")

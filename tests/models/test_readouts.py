@@ -25,6 +25,8 @@ from pcvae.outputs import VDVAEOutput
 from tests.models import tiny
 from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
+pytestmark = pytest.mark.slow
+
 
 def make_model(**changes):
     model = VDVAE(**{**ARGUMENTS, **changes})
@@ -220,7 +222,6 @@ def least_error(deviation):
     return 1.0 - np.sum(weights * np.tanh(z / deviation**2)) / weights.sum()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("deviation", [0.5, 1.0, 3.0])
 def test_the_fit_finds_the_least_error_in_closed_form(deviation):
     """Black and white images, told by a noisy sign: the best decoder is the posterior mean."""

@@ -13,6 +13,8 @@ from pcvae.models.reference_weights import reference_names
 from tests.models.numpy_reference import Reference
 from tests.models.reference_golden import GivenNoise, given, read_golden, vdvae_of, weights_of
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4  # relative to the largest number of an array
 
 

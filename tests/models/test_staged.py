@@ -14,7 +14,7 @@ from pcvae.models import Prior, StagedVAE, load_weights, read_model, write_model
 from pcvae.models.stage_order import noise_of_stage, temperatures_of_stages, within_bounds
 from tests.models import tiny
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 
 def two_stages(see="reconstruction"):

@@ -14,6 +14,8 @@ from pcvae.errors import UserError
 from pcvae.models import VDVAE, Posterior
 from pcvae.training.graph_size import count_graph_nodes
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "image_shape": (8, 8, 3),
     "encoder_blocks": "8x1,8d2,4x1,4d4,1x1",

@@ -18,7 +18,7 @@ from pcvae.training.summaries import read_scalar_lines
 
 # Two processes are compared below; that a graph gives the same bits again is TensorFlow's promise,
 # and tests/runs/test_training_run.py looks at one.
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 TARGETS = [0.01, 0.02, 0.03]
 STEPS = 8
@@ -121,7 +121,6 @@ def test_parts_that_do_not_fit_write_nothing(tmp_path, arrays, changes, message)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_with_every_bit_of_its_multipliers(finished, arrays, tmp_path):
     """SIGKILL falls after some checkpoint, and the run ends as the one that was left alone."""
     run_dir = tmp_path / "killed"

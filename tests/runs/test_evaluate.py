@@ -10,6 +10,8 @@ from pcvae.errors import UserError
 from pcvae.runs import evaluate
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.slow
+
 
 def moments(images):
     images = images.astype(np.float32) / 255.0

@@ -17,6 +17,8 @@ from pcvae.runs.explore import trusted_hosts
 from tests.models import tiny
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

@@ -15,7 +15,10 @@ from pcvae.runs.explore_page import make_app
 from tests.models import tiny
 from tests.runs import chromium
 
-pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium.PROGRAM is None, reason="needs Chromium"),
+]
 
 
 @pytest.fixture(scope="module")

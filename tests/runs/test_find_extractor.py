@@ -15,6 +15,8 @@ from pcvae.measure.synthetic_classifier import build_classifier
 from pcvae.runs.find_extractor import fetch, find_extractor
 from pcvae.runs.train_extractor import cached_path, train_extractor
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"image_size": 16, "num_images": 960, "epochs": 2}
 
 

@@ -13,7 +13,7 @@ from pcvae.training import reports
 from pcvae.training.summaries import read_scalar_lines
 from tests.runs.untrained_run import write_run
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 STEPS = 4
 

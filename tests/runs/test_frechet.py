@@ -15,6 +15,8 @@ from pcvae.runs.reference_features import images_sha256
 from tests.models import tiny
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.slow
+
 
 def moments(images):
     images = images.astype(np.float32) / 255.0

@@ -45,6 +45,7 @@ def assert_images_equal(actual, expected):
     assert (difference > 0).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_a_run_of_version_0_1_0_computes_what_it_did(run_dir, expected):
     # Its gin files are a record: nobody reads them on the way to the model.
     (run_dir / "config.gin").write_text("import os\nx = @os.system()\n__import__('os').abort()\n")

@@ -12,6 +12,8 @@ from pcvae import data, models, runs, units
 from pcvae.errors import UserError
 from tests.models.reference_golden import GOLDENS, given, read_golden, vdvae_of, weights_of
 
+pytestmark = pytest.mark.slow
+
 
 def model_fn_of(golden):
     return functools.partial(vdvae_of, golden)

@@ -11,7 +11,7 @@ from pcvae.errors import UserError
 from pcvae.runs import latents
 from tests.show.cells import ROW, TEXT, assert_row
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 GOLDEN = GOLDENS / "run_0_1_0"

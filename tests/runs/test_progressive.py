@@ -11,6 +11,8 @@ from pcvae import runs, show
 from pcvae.cli.commands import progressive
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):

@@ -14,7 +14,7 @@ from pcvae.errors import UserError
 from tests.runs.untrained_run import write_run
 from tests.show.cells import assert_row
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 NUMBERS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 

@@ -16,6 +16,8 @@ from pcvae.runs.compare import comparison_rows, differences, labels_of, reasons
 from pcvae.show.plots import COLOURS
 from tests.runs.untrained_run import write_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -16,6 +16,8 @@ from pcvae import models, runs
 from pcvae.cli.commands import train
 from pcvae.training import reports
 
+pytestmark = pytest.mark.slow
+
 GOLDENS = Path(__file__).parents[1] / "goldens"
 EXPECTED = json.loads((GOLDENS / "run_before_walk_expected.json").read_text())
 MODELS = ["staged", "conditional", "conditional_image", "prefix_decoders", "unshared_prefix"]
@@ -83,20 +85,17 @@ def test_its_evaluation_has_the_same_keys_and_numbers(run_dir):
             assert after[key] == value, key
 
 
-@pytest.mark.slow
 def test_it_exports(run_dir, tmp_path):
     record = runs.export(run_dir=run_dir, output=tmp_path / "exported")
     assert record["error"] is None
 
 
-@pytest.mark.slow
 def test_it_goes_on_with_the_same_losses(run_dir, eagerly):
     arguments = ["--gin_file=run/config.gin", "--run_dir=run", "--gin.TRAIN_STEPS=44"]
     assert train.main([*arguments, "--allow_config_change"]) == 0
     np.testing.assert_allclose(losses(run_dir, after=40), EXPECTED["resumed_losses"], rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_the_quickstart_starts_with_the_same_losses(tmp_path, monkeypatch):
     """Its first 20 steps; Ctrl-C ends it then."""
     run_dir, progress_line = tmp_path / "run", reports.progress_line

@@ -10,7 +10,7 @@ from pcvae import data, models, objectives, runs, training
 from pcvae.errors import UserError
 from tests.models import tiny
 
-pytestmark = pytest.mark.usefixtures("module_eagerly", "few_pictures")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly", "few_pictures")]
 
 
 def first_fn(image_shape):

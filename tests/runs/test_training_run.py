@@ -16,7 +16,7 @@ from pcvae.training import reports
 from pcvae.training.summaries import read_scalar_lines
 from tests.show.cells import ROW, assert_row
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 
 @pytest.fixture(scope="module")

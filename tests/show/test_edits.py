@@ -7,7 +7,7 @@ from pcvae.errors import UserError
 from pcvae.show import interpolate, lerp, slerp, swap, traverse
 from tests.models import tiny
 
-pytestmark = pytest.mark.usefixtures("module_eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
 
 SEED = 4
 

@@ -78,6 +78,7 @@ def test_mirrored_is_restored_on_one_device_and_back(tmp_path):
         np.testing.assert_array_equal(copy.numpy(), single["weights"]["gain"].numpy())
 
 
+@pytest.mark.slow
 def test_a_new_process_reads_the_same_bits(tmp_path):
     state = make_state(steps=4)
     Checkpoints(tmp_path, state).save(4)

@@ -15,6 +15,8 @@ from pcvae.objectives import (
 from pcvae.outputs import Constraint
 from tests.training import linear_gaussian
 
+pytestmark = pytest.mark.slow
+
 NUM_STEPS = 2500
 
 

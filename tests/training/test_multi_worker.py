@@ -12,6 +12,8 @@ import pytest
 
 from pcvae.training.checkpoint_files import newest, read_group
 
+pytestmark = pytest.mark.slow
+
 STEPS = 30
 ATTEMPTS = 3  # another program may take a port between our asking for it and our using it
 
@@ -105,7 +107,6 @@ def start_program(kind, directory, start, steps, config=None):
     )
 
 
-@pytest.mark.slow
 def test_two_workers_equal_one_device_save_together_and_resume(tmp_path):
     single = start_program("one_device", tmp_path / "one", 0, STEPS)
     output, _ = single.communicate(timeout=120)

@@ -18,6 +18,8 @@ from pcvae.objectives import ConstrainedDistortion, NegativeELBO
 from tests.models import tiny
 from tests.training.small_steps import distributed
 
+pytestmark = pytest.mark.slow
+
 
 def later_fn(**arguments):
     return ConditionalVDVAE(**{**tiny.ARGUMENTS, **arguments})

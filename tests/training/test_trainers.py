@@ -13,6 +13,8 @@ from pcvae.models import VDVAE
 from pcvae.objectives import NegativeELBO
 from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
+pytestmark = pytest.mark.slow
+
 
 def make_trainer(seed=0, **update_arguments):
     """A trainer in the current strategy, with weights that depend on no hidden seed."""
