@@ -44,7 +44,9 @@ class Stack(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         block = self._hidden.block
         if not block.built:
-            block.build(input_shape)
+            # Variables without values: those of the levels stand in for them, always.
+            with keras.StatelessScope(initialize_variables=False):
+                block.build(input_shape)
         variables = _named_variables(block)
         copies = _FreshCopies(block, self.count, input_shape)
         self._hidden.variables = [variable for _, variable, _ in variables]
