@@ -1,6 +1,7 @@
 """Folders and files that are there whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -54,7 +55,8 @@ def new_folder(path: str | os.PathLike, name: str = "output") -> Iterator[Path]:
         inside.mkdir()
         yield inside
         check_new_folder(path, name)  # nobody else was faster
-        os.replace(inside, folder)
+        flush_tree(inside)
+        move(inside, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -101,9 +103,41 @@ def new_file(path: str | os.PathLike) -> Iterator[Path]:
     partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
         yield partial
-        os.replace(partial, path)
+        flush(partial)
+        move(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Gives a file or folder another name, in the place of what has it, also on the disk.
+
+    Whoever moves something flushes it first: else a loss of power may leave the name without the
+    content, in the place of what was whole.
+    """
+    os.replace(source, target)
+    flush(os.path.dirname(os.path.abspath(target)))
+
+
+def flush(path: str | os.PathLike) -> None:
+    """Returns when the content of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems flush no folders, and say so.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def flush_tree(folder: str | os.PathLike) -> None:
+    """Returns when all that a folder holds is on the disk."""
+    for place, _, files in os.walk(folder):
+        for file in files:
+            flush(os.path.join(place, file))
+        flush(place)
 
 
 def printable(path: str | os.PathLike) -> str:

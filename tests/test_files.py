@@ -1,9 +1,13 @@
 import math
+import os
 
 import pytest
+import tensorflow as tf
 
+from pcvae import models, training
 from pcvae.errors import UserError
 from pcvae.files import new_file, new_folder, write_json
+from tests.models import tiny
 
 
 def names(folder):
@@ -40,3 +44,51 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     assert (tmp_path / "out" / "a").read_text() == "whole"
     with pytest.raises(UserError, match="out.*found a"), new_folder(tmp_path / "out"):
         pass
+
+
+def write_folder(folder):
+    with new_folder(folder / "out") as inside:
+        (inside / "a").write_text("whole")
+        (inside / "deep").mkdir()
+        (inside / "deep" / "b").write_text("whole")
+
+
+def save_checkpoint(folder):
+    training.Checkpoints(folder, {"model": {"a": tf.Variable([1.0])}}).save(1)
+
+
+WRITERS = {
+    "record": lambda folder: write_json({"a": 1}, folder / "record.json"),
+    "model": lambda folder: models.write_model(tiny.vdvae(), folder / "model.json"),
+    "folder": write_folder,
+    "checkpoint": save_checkpoint,
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+def test_what_gets_a_name_is_on_the_disk_before_and_the_name_after(writer, tmp_path, monkeypatch):
+    """So that a loss of power leaves the old file or the new one, and never an empty one."""
+    fsync, replace, done = os.fsync, os.replace, []
+
+    def flushed(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        done.append(("flushed", path, os.stat(path).st_ino))
+        fsync(descriptor)
+
+    def moved(source, target):
+        inside = [
+            os.path.join(place, file) for place, _, names in os.walk(source) for file in names
+        ]
+        done.append(("moved", os.fspath(target), {os.stat(p).st_ino for p in inside or [source]}))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", moved)
+    writer(tmp_path)
+    moves = [index for index, (what, *_) in enumerate(done) if what == "moved"]
+    assert moves
+    for index in moves:
+        _, target, files = done[index]
+        assert files <= {inode for what, _, inode in done[:index] if what == "flushed"}
+        what, folder, _ = done[index + 1]
+        assert (what, folder) == ("flushed", os.path.dirname(target))

@@ -5,7 +5,6 @@ are arrays read by name.
 """
 
 import copy
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pcvae.errors import UserError
+from pcvae.files import write_json
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.recorded import check_config, check_memory, read_record, weight_shapes
 from pcvae.models.registry import registered_models
@@ -28,7 +28,7 @@ def write_model(model: HierarchicalModel, path: str | os.PathLike) -> None:
         "class": type(model).__name__,
         "config": model.get_config(),
     }
-    Path(path).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(record, path)
 
 
 def read_model(

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from pcvae.checks import some_names
 from pcvae.errors import UserError
-from pcvae.files import plain_path
+from pcvae.files import flush_tree, move, plain_path
 from pcvae.training.checkpoint_files import (
     PREFIX,
     READ_ERRORS,
@@ -94,8 +94,9 @@ class Checkpoints:
             os.makedirs(partial)
             with plain_path(partial) as folder:
                 self._checkpoint.write(os.path.join(folder, name))
+            flush_tree(partial)
             for file in sorted(os.listdir(partial)):  # data before index
-                os.replace(os.path.join(partial, file), os.path.join(self._directory, file))
+                move(os.path.join(partial, file), os.path.join(self._directory, file))
             os.rmdir(partial)
             self._remove_old()
         except (OSError, tf.errors.OpError) as error:
