@@ -1,6 +1,11 @@
 """pcvae: hierarchical variational autoencoders and progressive coding in Keras 3."""
 
 import importlib
+import os
+import sys
+
+from pcvae.errors import UserError
+from pcvae.greetings import drop_greetings
 
 __version__ = "0.1.0"
 
@@ -25,6 +30,17 @@ _MODULES = (
 )
 
 __all__ = ["__version__", "load", *_MODULES]
+
+# The models are written for TensorFlow. Keras takes its backend from the environment, over what
+# keras.json says, when it is first imported; TensorFlow takes how much it logs.
+if "keras" in sys.modules and (backend := sys.modules["keras"].config.backend()) != "tensorflow":
+    raise UserError(
+        f"pcvae needs the TensorFlow backend of Keras, and Keras was imported with {backend!r}: "
+        "import pcvae before keras, or set KERAS_BACKEND=tensorflow"
+    )
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+drop_greetings()
 
 
 def __getattr__(name):

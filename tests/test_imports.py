@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "pcvae"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 300
 
-EVERYWHERE = ("checks", "errors", "files", "progress", "signals")
+EVERYWHERE = ("checks", "errors", "files", "greetings", "progress", "signals")
 # room -> the rooms that its modules may import, beside itself and those that serve all
 ARROWS = {
     "__init__": {"runs"},

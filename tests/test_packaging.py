@@ -137,6 +137,7 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "cli",
         "files",
         "gin",
+        "greetings",
         "gin_utils",
         "progress",
         "signals",

@@ -61,7 +61,6 @@ class Command:
         """
         is_process = is_process or argv is None
         environment.prepare(is_process)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         argv = list(sys.argv[1:] if argv is None else argv)
         received = []
         try:
