@@ -6,6 +6,7 @@ import sys
 
 from pcvae.errors import UserError
 from pcvae.greetings import drop_greetings
+from pcvae.kept_docstrings import keep_docstrings
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ if "keras" in sys.modules and (backend := sys.modules["keras"].config.backend())
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 drop_greetings()
+keep_docstrings()
 
 
 def __getattr__(name):

@@ -18,6 +18,7 @@ from types import ModuleType
 from absl import flags
 
 from pcvae.cli import environment, signals
+from pcvae.cli.docstrings import docstring_of
 from pcvae.cli.parsing import parse_arguments, parse_flags
 from pcvae.errors import Interrupted, StepFailed, UserError
 
@@ -29,7 +30,8 @@ class Command:
 
     Args:
         name: the command's name, such as ``train``.
-        help_text: what ``--help`` prints above the flags.
+        help_text: what ``--help`` prints above the flags; None for the docstring of the module of
+            ``run``, as ``python -OO`` gives it.
         define_flags: called with an ``absl.flags.FlagValues`` of the command's own, defines flags
             on it.
         run: called with the parsed flags. It imports what is slow to import, TensorFlow above all.
@@ -108,7 +110,8 @@ class Command:
 
     def help(self, values: flags.FlagValues) -> str:
         """Returns the help text: the command's own, then each flag with default and meaning."""
-        lines = [self._help_text.strip(), "", "Flags:"]
+        text = self._help_text or docstring_of(self._run.__code__.co_filename)
+        lines = [text.strip(), "", "Flags:"]
         for name in values:
             flag = values[name]
             default = "" if flag.default in (None, [], False) else f" (default: {flag.default})"

@@ -3,7 +3,6 @@
 The folder ``commands/`` is the one list of commands. Listing them imports none of them.
 """
 
-import ast
 import difflib
 import importlib
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pcvae
 from pcvae.cli import environment
+from pcvae.cli.docstrings import docstring_of
 
 _FOLDER = Path(__file__).parent / "commands"
 _HELP = ("--help", "-help", "-h", "help")
@@ -25,10 +25,9 @@ def help_text() -> str:
     """Returns what ``pcvae --help`` prints: each command with the first line of its help."""
     rows = []
     for name in module_names():
-        docstring = ast.get_docstring(ast.parse((_FOLDER / f"{name}.py").read_text("utf-8")))
-        rows.append(f"  {_shown(name):16} {docstring.splitlines()[0]}")
+        rows.append(f"  {_shown(name):16} {docstring_of(_FOLDER / f'{name}.py').splitlines()[0]}")
     usage = "Usage: pcvae COMMAND [ARGUMENTS]; pcvae COMMAND --help; pcvae --version"
-    return "\n".join([pcvae.__doc__, "", usage, "", "Commands:", *rows])
+    return "\n".join([docstring_of(pcvae.__file__), "", usage, "", "Commands:", *rows])
 
 
 def run_command(name: str, argv: list[str], is_process: bool = False) -> int:

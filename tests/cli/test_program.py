@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pcvae
-from pcvae.cli import program
+from pcvae.cli import commands, program
 from pcvae.cli.commands import train
 
 ROOT = Path(__file__).parents[2]
@@ -73,3 +73,34 @@ def test_python_m_pcvae_and_the_script_in_bin_are_the_program(tmp_path):
     assert by_module.returncode == by_script.returncode == 0
     assert by_module.stdout == by_script.stdout
     assert "--run_dir" in by_module.stdout
+
+
+@pytest.mark.parametrize("name", program.module_names())
+def test_every_command_runs_as_a_module(name):
+    """Its last lines are those that make it run; the rest is as in the console script."""
+    source = (Path(commands.__file__).parent / f"{name}.py").read_text("utf-8")
+    assert source.endswith('if __name__ == "__main__":\n    raise SystemExit(main())\n')
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-m", "pcvae", "train"),
+        ("-m", "pcvae.cli.commands.train"),
+        ("-m", "pcvae.commands.train"),
+        ("-OO", "-m", "pcvae", "train"),
+        ("-OO", "-m", "pcvae.cli.commands.train"),
+    ],
+)
+def test_python_runs_a_command_by_its_module_with_or_without_docstrings(arguments):
+    shown = _run(*arguments, "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("Trains a model; without any flag,")
+    refused = _run(*arguments, "--no_such_flag=1")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "pcvae: error: no flag --no_such_flag\n"
+
+
+def test_the_list_of_commands_needs_no_docstrings():
+    shown = [_run(*flags, "-m", "pcvae").stdout for flags in ((), ("-OO",))]
+    assert shown[0] == shown[1] and "  train " in shown[0]

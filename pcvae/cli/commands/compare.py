@@ -41,3 +41,6 @@ def run(values: flags.FlagValues, run_dirs: Sequence[str]) -> None:
 
 
 main = command.Command("compare", __doc__, define_flags, run, takes_arguments=True).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -45,3 +45,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("describe", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -39,3 +39,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("encode", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

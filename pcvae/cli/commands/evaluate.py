@@ -144,3 +144,6 @@ def frechet_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
 
 
 main = command.Command("evaluate", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

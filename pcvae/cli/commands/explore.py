@@ -29,3 +29,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("explore", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -48,3 +48,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("export", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -65,3 +65,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("import_openai", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -92,3 +92,6 @@ def _bindings(values, runs, stage, on_another):
 
 
 main = command.Command("pipeline", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

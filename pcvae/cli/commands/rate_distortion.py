@@ -85,3 +85,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("rate-distortion", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -74,3 +74,6 @@ def _train_arguments(values, text):
 
 
 main = command.Command("sweep", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -112,3 +112,6 @@ def _gin_value(prefix):
 
 
 main = command.Command("table1", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -109,3 +109,6 @@ def _targets(texts):
 
 
 main = command.Command("table2", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

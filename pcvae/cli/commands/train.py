@@ -77,3 +77,6 @@ def run(values: flags.FlagValues) -> None:
 
 
 main = command.Command("train", __doc__, define_flags, run).main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
