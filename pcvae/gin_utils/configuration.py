@@ -53,7 +53,8 @@ def parse(
         root_fns: functions whose arguments the configuration supplies. They are registered before
             anything is read, because gin is locked afterwards.
         gin_files: file names, looked up in the working directory, then among the shipped files,
-            then in ``search_paths``. A later file overrides an earlier one.
+            then in ``search_paths``; what a file includes, beside it first. A later file overrides
+            an earlier one.
         bindings: gin statements of the command line; they override the files.
         search_paths: further folders.
         imports: import statements for the bindings, beside those of the files.

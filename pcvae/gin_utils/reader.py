@@ -53,6 +53,8 @@ class Reader:
     def __init__(self, search_paths: Sequence[str] = ()) -> None:
         """Files are looked up in the working directory, the shipped folder, the search paths.
 
+        What a file includes is looked up beside it first.
+
         Raises:
             UserError: a search path is no folder.
         """
@@ -73,7 +75,8 @@ class Reader:
             UserError: with file and line, for anything that is wrong in it.
         """
         path = self._find(filename)
-        if path in self._open_files:
+        # By its real path: an include of "../here/this.gin" has another one each time.
+        if os.path.realpath(path) in map(os.path.realpath, self._open_files):
             raise UserError(f"{filename} includes itself: {' -> '.join(self._open_files)}")
         self._open_files.append(path)
         with (
@@ -129,7 +132,10 @@ class Reader:
 
     def _find(self, filename):
         filename = os.path.expanduser(filename)
-        folders = self._folders if not os.path.isabs(filename) else [""]
+        beside = [os.path.dirname(path) for path in self._open_files[-1:]]
+        folders = [*dict.fromkeys([*beside, *self._folders])]
+        if os.path.isabs(filename):
+            folders = [""]
         for folder in folders:
             if os.path.isfile(os.path.join(folder, filename)):
                 return os.path.join(folder, filename)
@@ -137,7 +143,9 @@ class Reader:
         known = {str(path.relative_to(shipped)) for path in shipped.rglob("*.gin")}
         where = ", ".join(folder or "the working directory" for folder in folders)
         hint = lookup.nearest(filename, known, last_part=lambda name: Path(name).stem)
-        raise UserError(f"no gin file '{filename}' in {where}{hint}")
+        raise UserError(
+            f"no gin file '{filename}' in {where}{hint}; --gin_search_path=FOLDER adds a folder"
+        )
 
     def _apply(self, text, context, label, is_flag=False):
         with _located(label):

@@ -83,7 +83,7 @@ HEAD = "from __gin__ import dynamic_registration\nimport toy_library\n"
         ("STEPS = [1,\n2\n", "bad.gin:3: .*not closed|bad.gin:.*not closed"),
         ("STEPS = 5\nWIDTH = wide", "bad.gin:2: wide is not a gin value: text needs quotes"),
         ("STEPS 5", "bad.gin:1: .*expected ':' or '='"),
-        ("include 'bas.gin'", "bad.gin:1: no gin file 'bas.gin'"),
+        ("include 'bas.gin'", "bad.gin:1: no gin file 'bas.gin'.*--gin_search_path="),
         ("include 'bad.gin'", "bad.gin:1: bad.gin includes itself"),
         ("import toy_libary", "bad.gin:1: cannot import toy_libary"),
         ("import pcvae.modls", "bad.gin:1: cannot import pcvae.modls; did you mean models"),
@@ -173,3 +173,18 @@ def test_an_error_leaves_nothing_behind(toys, gin_folder):
     with pytest.raises(UserError):
         _parse(toys, bindings=["train.seed = 3", "train.sed = 3"])
     assert _parse(toys).arguments(toys.train, ["seed"]) == {}
+
+
+def test_an_include_is_found_beside_the_file_that_names_it(toys, gin_folder, monkeypatch):
+    inner = gin_folder / "conf" / "inner"
+    inner.mkdir(parents=True)
+    (inner.parent / "mine.gin").write_text("include 'inner/middle.gin'\ntrain.seed = 4\n")
+    (inner / "middle.gin").write_text("include '../own.gin'\ninclude 'exp.gin'\n")
+    (inner.parent / "own.gin").write_text("include 'base.gin'\nWIDTH = 8\n")
+    (inner / "exp.gin").write_text("STEPS = 9\n")  # before the one in the working directory
+    for place in ("conf/mine.gin", str(inner.parent / "mine.gin")):
+        model, _, steps, _, _ = _trained(toys, [place])
+        assert (steps, model.width) == (9, 8)
+    (inner.parent / "own.gin").write_text("include '../conf/mine.gin'\n")
+    with pytest.raises(UserError, match="mine.gin includes itself"):
+        _parse(toys, ["conf/mine.gin"])
