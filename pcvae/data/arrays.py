@@ -49,7 +49,7 @@ class ArrayImages(ImageDataset):
         Raises:
             UserError: if the file is missing or holds no images.
         """
-        self._path = Path(path).expanduser()
+        self._path = Path(os.path.expanduser(path))
         headers = read_headers(self._path)
         self._keys = _choose_keys(headers, path)
         shapes = {_image_shape(headers[key], key, path) for key in self._keys.values()}
@@ -189,7 +189,7 @@ def read_array_images(
     Raises:
         UserError: if the file holds no images, or images of another number of channels.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     headers = read_headers(path)
     keys = _choose_keys(headers, path)
     key = keys.get("test", keys.get("images"))

@@ -8,9 +8,12 @@ nothing that could be taken for a result.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import stat
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +22,9 @@ from typing import Any
 import numpy as np
 import PIL
 
+from pcvae.checks import can_be_folder
 from pcvae.errors import UserError
+from pcvae.progress import report
 
 FORMAT_VERSION = 1
 CACHE_VARIABLE = "PCVAE_CACHE_DIR"
@@ -27,8 +32,41 @@ DEFAULT_CACHE = "~/.cache/pcvae"
 
 
 def cache_root(cache_dir: str | os.PathLike | None = None) -> Path:
-    """Returns the cache folder: the argument, else PCVAE_CACHE_DIR, else ~/.cache/pcvae."""
-    return Path(cache_dir or os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser()
+    """Returns the cache folder: the argument, else PCVAE_CACHE_DIR, else ~/.cache/pcvae.
+
+    Who has no home folder, or one that cannot be written, gets a temporary folder.
+
+    Raises:
+        UserError: there is none, either.
+    """
+    given = cache_dir or os.environ.get(CACHE_VARIABLE)
+    root = os.path.expanduser(given or DEFAULT_CACHE)
+    return Path(root) if given or can_be_folder(root) else _temporary_root()
+
+
+@functools.cache
+def _temporary_root():
+    """Returns a folder of the user's own below the temporary one, and says so, once."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    try:
+        root = Path(tempfile.gettempdir(), f"pcvae-cache-{user}")
+        root.mkdir(mode=0o700, exist_ok=True)
+        status = root.lstat()  # anybody may have put something there
+    except OSError as error:
+        raise UserError(
+            f"no home folder to keep prepared images in, and no temporary one ({error}): set "
+            f"{CACHE_VARIABLE} to a folder"
+        ) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != user or status.st_mode & 0o022:
+        raise UserError(
+            f"no home folder to keep prepared images in, and {root} is somebody else's: set "
+            f"{CACHE_VARIABLE} to a folder"
+        )
+    report(
+        f"no home folder that can be written: prepared images are kept in {root}; "
+        f"{CACHE_VARIABLE} names another folder"
+    )
+    return root
 
 
 def content_hash(content: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ class FolderImages(ImageDataset):
         image_size = check_image_size(image_size)
         if channels not in (1, 3):
             raise UserError(f"a folder gives 1 or 3 channels, got channels={channels!r}")
-        self._root = Path(path).expanduser()
+        self._root = Path(os.path.expanduser(path))
         self._skip_unreadable = skip_unreadable
         files = list_files(self._root)
         source = f"the folder {str(path)!r}"

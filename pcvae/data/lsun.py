@@ -47,7 +47,7 @@ class LSUNImages(ImageDataset):
         image_size = check_image_size(image_size)
         if num_train_images is not None:
             num_train_images = check_integer("num_train_images", num_train_images, 1)
-        self._train, self._val = _find(Path(path).expanduser())
+        self._train, self._val = _find(Path(os.path.expanduser(path)))
         self._num_train_images = num_train_images
         stats = [
             [str(folder.resolve()), (folder / DATA_FILE).stat().st_size]

@@ -33,7 +33,7 @@ def read_images(
     Raises:
         UserError: if there are no images, one cannot be decoded, or the channels differ.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if path.suffix.lower() in (".npy", ".npz"):
         return read_array_images(path, image_shape, num_images)
     if path.is_dir():

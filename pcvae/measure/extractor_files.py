@@ -47,7 +47,7 @@ def as_extractor(
         name = name or getattr(source, "__name__", type(source).__name__)
         return FeatureExtractor(source, name, resize=resize)
     try:
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
     except TypeError:
         raise UserError(f"extractor: expected {FORMS}, got {source!r}") from None
     if not path.exists():

@@ -18,6 +18,7 @@ from pcvae.runs.import_lpips import read_lpips
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, health_of, write_report
 from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.run_pictures import attempted
 
 
 def evaluate(
@@ -105,7 +106,8 @@ def evaluate(
     findings = health_of(directory, record)
     print(*measure.health_lines(findings), f"wrote {path}", sep="\n")
     if output is None:
-        print(f"wrote {write_report(directory)}")
+        for page in attempted(lambda: [write_report(directory)], "the report", []):
+            print(f"wrote {page}")
     return record
 
 

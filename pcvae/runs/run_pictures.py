@@ -1,15 +1,38 @@
 """The pictures that training leaves: samples, and reconstructions from prefixes."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from pcvae import models, quantities, show
+from pcvae.progress import report
 from pcvae.runs.run_directory import RunDirectory
 
 SAMPLE_TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 NUM_SAMPLES_SHOWN = 64
 NUM_IMAGES_SHOWN = 8
+T = TypeVar("T")
+
+
+def attempted(make: Callable[[], T], what: str, otherwise: T) -> T:
+    """Returns what a function that draws returns; if it fails, says so in a line and goes on.
+
+    What is drawn are numbers that are written already: no picture is worth the end of the work.
+
+    Args:
+        make: called without arguments.
+        what: what it makes, for the line.
+        otherwise: what is returned if it fails.
+    """
+    try:
+        return make()
+    # Fonts, files of settings, memory, a full disk: anything may be what keeps it from drawing.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        report(f"{what} could not be made ({type(error).__name__}: {reason}); going on without")
+        return otherwise
 
 
 def draw_pictures(

@@ -18,7 +18,7 @@ from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
 from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
-from pcvae.runs.run_pictures import draw_pictures, write_pictures
+from pcvae.runs.run_pictures import attempted, draw_pictures, write_pictures
 from pcvae.training import reports
 
 
@@ -164,7 +164,10 @@ def train(
             _say(chief, [*lines, measure.health_summary(findings)])
 
     def draw(step):
-        for tag, picture in draw_pictures(averaged_model, validation_images, seed).items():
+        def pictures():
+            return draw_pictures(averaged_model, validation_images, seed)
+
+        for tag, picture in attempted(pictures, f"the pictures of step {step}", {}).items():
             eval_log.images(step, tag, picture)
 
     actions = [
@@ -191,8 +194,12 @@ def train(
     record |= frozen.proof()
     if chief:
         write_json(record, directory.evaluation_json)
-        written = write_pictures(averaged_model, dataset.images("test"), seed, directory)
-        written.append(write_report(directory))
+        written = attempted(
+            lambda: write_pictures(averaged_model, dataset.images("test"), seed, directory),
+            "the pictures",
+            [],
+        )
+        written += attempted(lambda: [write_report(directory)], "the report", [])
         _say(chief, [*closing_lines(record), *(f"wrote {path}" for path in written)])
     return record
 

@@ -2,10 +2,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
 
+from pcvae.data import cache
 from pcvae.data.cache import SplitWriter, cache_root, cached_splits, content_hash
 from pcvae.errors import UserError
 
@@ -113,6 +115,29 @@ def test_the_cache_folder_is_the_argument_then_the_variable_then_home(monkeypatc
     monkeypatch.delenv("PCVAE_CACHE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_root() == tmp_path / ".cache" / "pcvae"
+
+
+@pytest.mark.parametrize("home", ["a relative path", "{}/file"])
+def test_without_a_home_the_cache_is_a_temporary_folder_of_ones_own(
+    monkeypatch, tmp_path, capsys, home
+):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.delenv("PCVAE_CACHE_DIR")
+    monkeypatch.setenv("HOME", home.format(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cache._temporary_root.cache_clear()
+    try:
+        root = cache_root()
+        assert root == cache_root()
+        assert (root.parent, root.stat().st_mode & 0o777) == (tmp_path, 0o700)
+        assert capsys.readouterr().err.count("PCVAE_CACHE_DIR names another folder\n") == 1
+
+        cache._temporary_root.cache_clear()
+        root.chmod(0o777)  # as somebody would leave it who waits for others to use it
+        with pytest.raises(UserError, match="is somebody else's: set PCVAE_CACHE_DIR"):
+            cache_root()
+    finally:
+        cache._temporary_root.cache_clear()
 
 
 def test_the_hash_depends_on_every_part_and_not_on_their_order():

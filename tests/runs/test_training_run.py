@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -252,9 +253,20 @@ def test_a_signal_saves_a_checkpoint_that_resumes_bit_by_bit(
     assert steps == sorted(set(steps))
 
 
-def test_a_finished_run_only_evaluates_again(finished, arrays):
+def test_a_finished_run_only_evaluates_again_and_needs_no_pictures(
+    finished, arrays, tmp_path, capsys
+):
     run_dir, record = finished
+    run_dir = shutil.copytree(run_dir, tmp_path / "run")
+    shutil.rmtree(run_dir / "images")
+    (run_dir / "images").write_text("in the way of the pictures")
+    (run_dir / "report.html").unlink()
+    (run_dir / "report.html").mkdir()
     assert train(run_dir, arrays, 6) == record
+    assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
+    error = capsys.readouterr().err
+    assert "the pictures could not be made (FileExistsError: " in error
+    assert "the report could not be made (IsADirectoryError: " in error
 
 
 def test_nothing_is_written_when_the_configuration_is_refused(arrays, tmp_path):

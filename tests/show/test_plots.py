@@ -1,11 +1,14 @@
 """Plots show the numbers that they are given, whatever these are."""
 
+import html
+
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.container import BarContainer
 
 from pcvae.show import rate_by_resolution_plot, rate_distortion_plot, refit_grid
-from pcvae.show.figures import pixels
+from pcvae.show.figures import pixels, svg
 from pcvae.show.plots import COLOURS
 from tests.show.cells import ROW, assert_row
 
@@ -122,3 +125,18 @@ def test_the_grid_has_a_row_for_the_originals_and_each_prefix():
     assert len(grid) == 3 * ROW
     for index, shown in enumerate((images, images // 2, 255 - images)):
         assert_row(grid, index * ROW, shown, columns=3)
+
+
+def test_the_settings_of_a_user_change_nothing():
+    rows = [row(1, 0.5, 0.01, "own"), row(2, 1.0, 0.001, "own")]
+    expected = rate_distortion_plot({"a": rows})
+    settings = {"text.usetex": True, "axes.facecolor": "red", "font.size": 30, "savefig.dpi": 10}
+    with matplotlib.rc_context(settings):
+        np.testing.assert_array_equal(rate_distortion_plot({"a": rows}), expected)
+        assert matplotlib.rcParams["text.usetex"]
+
+
+@pytest.mark.parametrize("label", ["$x^$", r"lr$\foo", "50%", "a_b^c"])
+def test_a_name_is_no_formula(label):
+    page = rate_distortion_plot({label: [row(1, 0.5, 0.01, "own")]}, output=svg)
+    assert f">{html.escape(label, quote=False)}<" in page
