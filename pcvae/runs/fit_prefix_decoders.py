@@ -19,6 +19,7 @@ from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.quantities import prefix_distortion_tag
 from pcvae.runs.load import load
+from pcvae.runs.one_writer import check_still_there, one_writer
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.training import reports
@@ -26,6 +27,7 @@ from pcvae.training import reports
 BEFORE, AFTER = "frozen_weights_sha256_before", "frozen_weights_sha256_after"
 
 
+@one_writer("fit of prefix decoders")
 def fit_prefix_decoders(
     *,
     run_dir: str | os.PathLike,
@@ -71,7 +73,8 @@ def fit_prefix_decoders(
         The record of ``fit.json``.
 
     Raises:
-        UserError: an argument is out of range, or the folder holds another fit.
+        UserError: an argument is out of range; the folder holds another fit; another process writes
+            into the run directory (`locks.Held`); or it is deleted meanwhile.
         Interrupted: a signal came; a checkpoint was saved.
     """
     directory = RunDirectory(run_dir)
@@ -122,10 +125,12 @@ def fit_prefix_decoders(
             shutil.rmtree(folder, ignore_errors=True)
         write_json({**fit, AFTER: None}, folder.fit_json)
         models.write_model(decoders, folder.model_json)
-    _run(trainer, folder, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps)
+    every = report_every_steps, checkpoint_every_steps
+    _run(trainer, directory, images, fit, strategy, chief, *every)
     fit[AFTER] = models.weights_sha256(frozen)
     if fit[AFTER] != fit[BEFORE]:
         raise RuntimeError("the fit changed the weights of the frozen model")
+    check_still_there(run_dir)
     if chief:
         write_json(fit, folder.fit_json)
     return fit
@@ -175,9 +180,11 @@ def load_prefix_decoders(
     return decoders
 
 
-def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps):
+def _run(
+    trainer, directory, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps
+):
     """Trains up to the last step, from the newest checkpoint on."""
-    steps = fit["steps"]
+    steps, folder = fit["steps"], directory.prefix_decoders
     checkpoints = training.Checkpoints(
         folder.checkpoints, trainer.state, max_to_keep=2, chief=chief
     )
@@ -201,6 +208,7 @@ def _run(trainer, folder, images, fit, strategy, chief, report_every_steps, chec
         strategy,
         images,
         checkpoints,
+        directory=directory,
         seed=fit["seed"],
         steps=steps,
         batch_size=fit["batch_size"],

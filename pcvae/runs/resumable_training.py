@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from pcvae import data, training
 from pcvae.errors import Interrupted
+from pcvae.runs.one_writer import check_still_there
+from pcvae.runs.run_directory import RunDirectory
 
 
 def train_resumably(
@@ -16,6 +18,7 @@ def train_resumably(
     images: np.ndarray,
     checkpoints: training.Checkpoints,
     *,
+    directory: RunDirectory,
     seed: int,
     steps: int,
     batch_size: int,
@@ -32,6 +35,7 @@ def train_resumably(
         strategy: the `tf.distribute.Strategy` that made it.
         images: the training images.
         checkpoints: `training.Checkpoints` of its state.
+        directory: the `RunDirectory` that this process writes into.
         seed: integer, of the order of the images.
         steps: steps in all.
         batch_size: global batch size.
@@ -42,10 +46,18 @@ def train_resumably(
         given: what comes with each image; see `data.training_batches`.
 
     Raises:
+        UserError: the directory was deleted, or became another's; found before each action.
         Interrupted: a signal came, or nobody reads the pipe of the output any more (SIGPIPE); a
             checkpoint was saved.
     """
     start = trainer.steps_taken
+
+    def in_its_place(action):
+        def run(step):
+            check_still_there(directory)
+            action.run(step)
+
+        return action._replace(run=run)
 
     def batches_of(context):
         return data.training_batches(
@@ -60,9 +72,16 @@ def train_resumably(
         batches = strategy.distribute_datasets_from_function(batches_of)
     try:
         training.train(
-            trainer, iter(batches), steps, batch_size, report.run, report.every_steps, actions
+            trainer,
+            iter(batches),
+            steps,
+            batch_size,
+            report.run,
+            report.every_steps,
+            [in_its_place(action) for action in actions],
         )
     except (Interrupted, BrokenPipeError) as error:
+        check_still_there(directory)
         checkpoints.save(trainer.steps_taken)
         raise Interrupted(
             error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE,

@@ -15,6 +15,7 @@ from pcvae.checks import check_counts, check_folder, check_seed
 from pcvae.files import write_json
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
+from pcvae.runs.one_writer import check_still_there, one_writer
 from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
@@ -22,6 +23,7 @@ from pcvae.runs.run_pictures import attempted, draw_pictures, write_pictures
 from pcvae.training import reports
 
 
+@one_writer("training")
 def train(
     *,
     run_dir: str | os.PathLike,
@@ -76,7 +78,8 @@ def train(
         The record of ``results/evaluation.json``.
 
     Raises:
-        UserError: the parts do not fit together, or not to the directory.
+        UserError: the parts do not fit together, or not to the directory; another process writes
+            into it (`locks.Held`); or it is deleted meanwhile.
         Interrupted: a signal came; a checkpoint was saved.
     """
     check_counts(
@@ -181,6 +184,7 @@ def train(
         strategy,
         train_images,
         checkpoints,
+        directory=directory,
         seed=seed,
         steps=steps,
         batch_size=batch_size,
@@ -192,6 +196,7 @@ def train(
     )
     record = with_constraints(evaluate_split(likelihood, dataset, "test", seed))
     record |= frozen.proof()
+    check_still_there(directory)
     if chief:
         write_json(record, directory.evaluation_json)
         written = attempted(

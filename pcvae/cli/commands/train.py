@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from pcvae import gin_utils
+from pcvae import gin_utils, locks
 from pcvae.cli import command, shared_flags
 from pcvae.cli.experiments import parse_experiment
 
@@ -53,6 +53,7 @@ def run(values: flags.FlagValues) -> None:
     gin_files = values.gin_file or [QUICKSTART]
     run_dir = values.run_dir or default_run_dir(gin_files[-1], values.data)
     gin_utils.check_run_dir(run_dir)
+    locks.check_free(run_dir)
     bindings = list(values.gin_bindings)
     if values.data is not None:
         bindings.append(f"data.from_spec.spec = {values.data!r}")
