@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ import numpy as np
 
 from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
+
+INFINITY = "Infinity"
 
 
 def check_new_folder(path: str | os.PathLike, name: str = "output") -> Path:
@@ -152,8 +155,20 @@ def write_text(text: str, path: str | os.PathLike) -> None:
 
 
 def write_json(record: Any, path: str | os.PathLike) -> None:
-    """Writes JSON as `new_file` does; a number that is not finite is a ValueError."""
-    write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", path)
+    """Writes JSON as `new_file` does; NaN and minus infinity are a ValueError.
+
+    JSON has no infinity: it is written as the text `INFINITY`, as protocol buffers do.
+    """
+    write_text(json.dumps(_told(record), indent=2, allow_nan=False) + "\n", path)
+
+
+def _told(value):
+    """Returns a value for JSON with `INFINITY` for infinity."""
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    return INFINITY if isinstance(value, float) and value == math.inf else value
 
 
 def write_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """Numbers with their errors, and rows of text as a table."""
 
+import math
 from collections.abc import Collection, Sequence
 
 
@@ -7,6 +8,8 @@ def number_text(value: float | None, error: float | None = None, digits: int = 4
     """Returns a number with its standard error; None is what was not finite, or not measured."""
     if value is None:
         return "not finite"
+    if value == math.inf:
+        return "infinite"
     text = _decimal(value, digits)
     return text if error is None else f"{text} +- {_decimal(error, digits)}"
 

@@ -17,7 +17,7 @@ ARROWS = {
     "__main__": {"cli"},
     "commands": {"cli"},
     "cli": {"gin_utils", "runs", "studies"},
-    "studies": {"runs", "training", "measure", "show", "models"},
+    "studies": {"runs", "training", "measure", "show", "models", "tables"},
     "runs": {
         *("training", "measure", "show", "export", "data", "models", "objectives"),
         *("quantities", "tables"),

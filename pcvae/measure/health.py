@@ -155,7 +155,7 @@ def _nonfinite(record, series):
     )
     remedy = (
         "go back to an older checkpoint with a lower LEARNING_RATE or CLIP_NORM, or a longer "
-        "WARMUP_STEPS; a distortion of exactly 0 has no PSNR and is no fault"
+        "WARMUP_STEPS"
     )
     severity = ERROR if in_record or in_log else OK
     return Finding(

@@ -1,5 +1,6 @@
 """The negative ELBO, its parts and the rate of every level over a whole split."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -76,12 +77,16 @@ def summarise(values: Mapping[str, np.ndarray], image_shape: Sequence[int]) -> d
 
 
 def distortion_means(mse_per_image: np.ndarray) -> dict[str, Any]:
-    """Returns the mean of an mse [n] on [-1, 1] and of the PSNR, each with ``_stderr``."""
+    """Returns the mean of an mse [n] on [-1, 1] and of the PSNR, each with ``_stderr``.
+
+    The mean PSNR is infinite, without an error, if an image is reconstructed exactly.
+    """
     mse_per_image = mse_per_image.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        psnr_db = 10.0 * np.log10(4.0 / mse_per_image)
     means = mean_with_error("distortion_mse", mse_per_image)
-    return means | mean_with_error("psnr_db", psnr_db)
+    if (mse_per_image == 0.0).any() and np.isfinite(mse_per_image).all():
+        return means | {"psnr_db": math.inf, "psnr_db_stderr": None}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return means | mean_with_error("psnr_db", 10.0 * np.log10(4.0 / mse_per_image))
 
 
 def headline(record: Mapping[str, Any]) -> str:

@@ -170,7 +170,7 @@ def _unfinished_lines(rows):
     lines = []
     for row in rows:
         bound = bounds[row["num_levels"]]
-        if row["decoder"] == "refit" and None not in (row["distortion_mse"], bound):
+        if row["decoder"] == "refit" and row["distortion_mse"] is not None and bound:
             excess = row["distortion_mse"] / bound - 1.0
             if excess > 0.0:
                 lines.append(

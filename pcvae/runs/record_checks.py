@@ -4,11 +4,12 @@ Each function returns what is wrong as the end of an error line, or None. Number
 numbers, and a list needs one entry per level.
 """
 
+import math
 from typing import Any
 
 from pcvae.checks import is_number_or_none
 from pcvae.measure.constraints import MET, NOT_MET, SLACK
-from pcvae.quantities import QUANTITIES
+from pcvae.quantities import PSNR, QUANTITIES
 
 # What every version of pcvae has written; newer fields may be missing.
 _RUN_FIELDS = ("data", "batch_size")
@@ -68,7 +69,7 @@ def fault_of_curve(rows: Any) -> str | None:
         if not isinstance(row, dict) or not isinstance(row.get("decoder"), str):
             return f"a row {_shown(row)}"
         for name in _CURVE_NUMBERS:
-            if name not in row or not is_number_or_none(row[name]):
+            if name not in row or not _is_measured(name, row[name]):
                 return f"a row with {name} {_shown(row.get(name))}"
             error = row.get(f"{name}{_STDERR}")
             if not _is_error(error):
@@ -90,7 +91,7 @@ def _fits(name, value, num_levels):
     if name.endswith("_reason"):
         return value is None or isinstance(value, str)
     if name in _KNOWN or name.endswith(_STDERR):
-        return is_one(value)
+        return is_one(value) or (name == PSNR.key and value == math.inf)
     # What this version does not know is shown if it is a number, and ignored if not.
     return isinstance(value, bool) or not isinstance(value, int | float) or is_number_or_none(value)
 
@@ -132,6 +133,11 @@ def _is_prefix(constraint):
     if "num_levels" not in constraint:
         return False
     return constraint["num_levels"] is None or _is_count(constraint["num_levels"])
+
+
+def _is_measured(name, value):
+    """Says whether a value is a number, or none; a PSNR may be infinite."""
+    return is_number_or_none(value) or (name == PSNR.key and value == math.inf)
 
 
 def _is_error(value):

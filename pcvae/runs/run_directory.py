@@ -1,6 +1,7 @@
 """What lies where in a run directory, and what its records hold."""
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 
 from pcvae import data
 from pcvae.errors import UserError
-from pcvae.files import printable
+from pcvae.files import INFINITY, printable
 from pcvae.models.recorded import read_record
+from pcvae.quantities import DISTORTION, PSNR
 from pcvae.runs.record_checks import fault_of_curve, fault_of_evaluation, fault_of_run
 from pcvae.training import summaries
 
@@ -135,6 +137,20 @@ class RunDirectory:
         return dataset
 
 
+def with_infinite_psnr(content: Any) -> Any:
+    """Returns a record, or a list of them, with infinity for what the file says of it.
+
+    Records of older versions say nothing, null, where a finite error has no finite PSNR.
+    """
+    if isinstance(content, list):
+        return [with_infinite_psnr(item) for item in content]
+    if not isinstance(content, dict) or PSNR.key not in content:
+        return content
+    told, error = content[PSNR.key], content.get(DISTORTION.key)
+    exact = told == INFINITY or (told is None and isinstance(error, int | float))
+    return {**content, PSNR.key: math.inf} if exact else content
+
+
 def read_run(run_dir: str | os.PathLike) -> dict[str, Any]:
     """Returns the record ``run.json`` of a run directory; see `RunDirectory.run`."""
     return RunDirectory(run_dir).run()
@@ -158,7 +174,7 @@ def read_json(
         UserError: which says what was expected; the file is missing, no JSON, or has a fault.
     """
     try:
-        content = read_record(path)
+        content = with_infinite_psnr(read_record(path))
         fault = fault_of(content) if fault_of else None
     except FileNotFoundError:
         fault = "none"

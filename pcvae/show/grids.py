@@ -237,7 +237,11 @@ def refit_grid(
         lines = (
             f"{side}x{side}, K = {num_levels}",
             f"{rate:.3g} bits/dim" if rate is not None else "rate not finite",
-            f"{psnr:.1f} dB" if psnr is not None else "no error",
+            "PSNR not finite"
+            if psnr is None
+            else "no error"
+            if psnr == np.inf
+            else f"{psnr:.1f} dB",
         )
         labelled.append(("\n".join(lines), reconstruction))
     return labelled_rows(labelled)

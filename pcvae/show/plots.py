@@ -162,11 +162,19 @@ def frechet_plot(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
 
 
 def _draw_points(axis, rows, name, decoder, colour):
-    """Draws the rows of one decoder with error bars; a value that is not finite is left out."""
+    """Draws the rows of one decoder with error bars; a value that is not finite is left out.
+
+    An infinite PSNR stands at the upper edge and says so.
+    """
     _, marker, size, line = _DECODERS[decoder]
-    rows = [row for row in rows if row["rate_bits_per_dim"] is not None]
-    # A squared error of zero has no place on a logarithmic axis, and no PSNR.
-    rows = [row for row in rows if row[name] is not None and (name == "psnr_db" or row[name] > 0.0)]
+    rows = [row for row in rows if None not in (row["rate_bits_per_dim"], row[name])]
+    for row in (row for row in rows if row[name] == math.inf):
+        at, edge = (row["rate_bits_per_dim"], 1.0), axis.get_xaxis_transform()
+        axis.plot(*at, color=colour, marker="^", ms=8, clip_on=False, transform=edge)
+        offset = {"xytext": (0, -8), "textcoords": "offset points", "va": "top", "ha": "right"}
+        axis.annotate("infinite: no error", at, xycoords=edge, fontsize=9, **offset)
+    # A squared error of zero has no place on a logarithmic axis.
+    rows = [row for row in rows if row[name] != math.inf and (name == "psnr_db" or row[name] > 0.0)]
     for row in rows:
         if "label" in row:
             at = (row["rate_bits_per_dim"], row[name])

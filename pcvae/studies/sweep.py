@@ -8,6 +8,7 @@ from typing import Any
 from pcvae import show
 from pcvae.files import write_json
 from pcvae.runs.run_directory import RunDirectory
+from pcvae.tables import number_text
 
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
@@ -64,4 +65,4 @@ def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value, width, digits):
-    return f"{'not finite' if value is None else format(value, f'.{digits}f'):>{width}}"
+    return number_text(value, digits=digits).rjust(width)

@@ -1,14 +1,17 @@
 """Evaluation counts every image once, whatever the batch and the replicas."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 
 from pcvae import training
-from pcvae.measure import LikelihoodEvaluation, headline
+from pcvae.measure import LikelihoodEvaluation, headline, health_findings
+from pcvae.measure.health import ERROR
 from pcvae.measure.likelihood import summarise
 from pcvae.models import VDVAE, load_weights
+from pcvae.quantities import evaluation_table
 
 pytestmark = pytest.mark.usefixtures("module_eagerly")
 
@@ -87,6 +90,22 @@ def test_one_image_has_no_standard_error_and_is_valid_json(model, images):
     assert record["negative_elbo_bits_per_dim_stderr"] is None
     json.dumps(record, allow_nan=False)
     assert "bits/dim" in headline(record)
+
+
+def test_an_exact_reconstruction_has_an_infinite_psnr_and_is_no_fault():
+    values = {"rate_per_level": np.ones((4, 2)), "nll": np.full(4, 100.0)}
+    record = summarise({**values, "mse": np.array([0.0, 0.01, 0.02, 0.03])}, (8, 8, 3))
+    assert (record["psnr_db"], record["psnr_db_stderr"]) == (math.inf, None)
+    assert record["distortion_mse"] == pytest.approx(0.015)
+    assert "psnr infinite dB" in headline(record)
+    assert ["PSNR", "infinite", "dB"] in map(str.split, evaluation_table(record).splitlines())
+    findings = health_findings({**record, "split": "test"}, [1, 8])
+    assert not [finding for finding in findings if finding.severity == ERROR]
+    for broken in (math.nan, math.inf):  # no mean of these is a perfect one
+        record = summarise({**values, "mse": np.array([0.0, broken, 0.02, 0.03])}, (8, 8, 3))
+        assert record["psnr_db"] is record["distortion_mse"] is None
+        findings = health_findings({**record, "split": "test"}, [1, 8])
+        assert [f.name for f in findings if f.severity == ERROR] == ["values that are not finite"]
 
 
 def test_psnr_is_the_mean_over_images():

@@ -1,12 +1,14 @@
 """Records that were damaged, or written by somebody else: one line, before anything is made."""
 
 import json
+import math
 
 import pytest
 
 from pcvae import measure
 from pcvae.cli.commands import compare as command
 from pcvae.errors import UserError
+from pcvae.files import write_json
 from pcvae.runs.record_checks import fault_of_run
 from pcvae.runs.run_directory import RunDirectory
 
@@ -24,7 +26,7 @@ RECORD = {
     "constraints": measure.constraint_results([TARGET], {"distortion_mse": 0.05}, (8, 8, 3), [1.0]),
     "of_a_later_version": {"anything": [True, "x"]},
 }
-ROW = {"decoder": "own", "rate_bits_per_dim": 1.0, "distortion_mse": 0.1, "psnr_db": None}
+ROW = {"decoder": "own", "rate_bits_per_dim": 1.0, "distortion_mse": 0.1, "psnr_db": 16.0}
 HOSTILE = ("x", True, -1, 1.5, 1e200, [], {}, [None], ["x", 1.0], [[]], {"a": 1})
 
 
@@ -139,3 +141,21 @@ def test_the_command_says_so_and_makes_nothing(run_dir, tmp_path, capsys):
     assert "got split 7" in error
     assert error.count("\n") == 1
     assert not output.exists()
+
+
+@pytest.mark.parametrize("told", ["Infinity", None])
+def test_an_infinite_psnr_is_read_as_it_is_and_as_older_versions_wrote_it(tmp_path, told):
+    directory = RunDirectory(tmp_path)
+    exact = {**RECORD, "psnr_db": math.inf, "psnr_db_stderr": None}
+    write_json(exact, directory.evaluation_json)
+    write_json([{**ROW, "psnr_db": math.inf}], directory.curve_json)
+    for path in (directory.evaluation_json, directory.curve_json):
+        text = path.read_text()
+        assert '"psnr_db": "Infinity"' in text
+        path.write_text(text.replace('"Infinity"', json.dumps(told)))
+    assert directory.evaluation() == exact
+    assert directory.curve() == [{**ROW, "psnr_db": math.inf}]
+    for name in ("distortion_mse", "psnr_db_stderr"):
+        write_json({**exact, name: math.inf}, directory.evaluation_json)
+        with pytest.raises(UserError, match=f"{name} 'Infinity'"):
+            directory.evaluation()

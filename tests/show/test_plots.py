@@ -1,6 +1,7 @@
 """Plots show the numbers that they are given, whatever these are."""
 
 import html
+import math
 
 import matplotlib
 import numpy as np
@@ -140,3 +141,12 @@ def test_the_settings_of_a_user_change_nothing():
 def test_a_name_is_no_formula(label):
     page = rate_distortion_plot({label: [row(1, 0.5, 0.01, "own")]}, output=svg)
     assert f">{html.escape(label, quote=False)}<" in page
+
+
+def test_an_infinite_psnr_stands_at_the_edge_and_says_so():
+    rows = [row(1, 0.5, 0.01, "own"), {**row(2, 1.0, 0.0, "own"), "psnr_db": math.inf}]
+    errors, decibels = figure_of({"a": rows}).axes[:2]
+    assert [text.get_text() for text in errors.texts] == []
+    (text,) = decibels.texts
+    assert (text.get_text(), text.xy) == ("infinite: no error", (1.0, 1.0))
+    assert np.isfinite(decibels.get_ylim()).all()
