@@ -1,9 +1,13 @@
 """Checks of what a user gives, for every room: each returns the value or raises a UserError."""
 
+import math
+import numbers
 import operator
 import os
 from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from pcvae.errors import UserError
 
@@ -37,6 +41,52 @@ def check_counts(**counts: Any) -> None:
     """Raises UserError unless all values are integers of at least 1; see `check_integer`."""
     for name, value in counts.items():
         check_integer(name, value, 1)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+) -> float:
+    """Returns a value as a float, if it is a finite real number of Python or NumPy in a range.
+
+    Args:
+        name: what the value is, for the error.
+        value: anything.
+        low: the end of the range.
+        high: the other end.
+        above: whether ``low`` itself does not fit.
+        below: whether ``high`` itself does not fit.
+
+    Raises:
+        UserError: the value is no such number (a bool is none).
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    if is_number and math.isfinite(value):
+        over = value > low if above else value >= low
+        if over and (value < high if below else value <= high):
+            return float(value)
+    if high < math.inf:
+        bounds = f"in {'(' if above else '['}{low:g}, {high:g}{')' if below else ']'}"
+    else:
+        bounds = f"above {low:g}" if above else f"of at least {low:g}"
+    raise UserError(f"{name}: expected a number {bounds}, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Returns a value, if it is one of some texts.
+
+    Raises:
+        UserError: it is not.
+    """
+    choices = tuple(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
 
 
 def check_seed(seed: Any) -> int:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import check_choice, check_integer
 from pcvae.distributions import logistic_mixture
 from pcvae.distributions.bernoulli import bernoulli
 from pcvae.distributions.discretized_gaussian import DiscretizedGaussian
@@ -43,8 +44,8 @@ class Head(keras.layers.Layer):
             UserError: ``channels`` or ``bit_depth`` is out of range.
         """
         super().__init__(**kwargs)
-        _check_integer("channels", channels, 1, MAX_CHANNELS)
-        _check_integer("bit_depth", bit_depth, 1, MAX_BIT_DEPTH)
+        check_integer("channels", channels, 1, MAX_CHANNELS)
+        check_integer("bit_depth", bit_depth, 1, MAX_BIT_DEPTH)
         self.channels = channels
         self.bit_depth = bit_depth
 
@@ -131,7 +132,7 @@ class LogisticMixtureHead(Head):
     ) -> None:
         """Builds the head with ``num_mixtures`` components; the rest as in ``Head``."""
         super().__init__(channels, bit_depth, **kwargs)
-        _check_integer("num_mixtures", num_mixtures, 1)
+        check_integer("num_mixtures", num_mixtures, 1)
         self.num_mixtures = num_mixtures
 
     @property
@@ -260,16 +261,7 @@ def make_head(
     Raises:
         UserError: the name is unknown or an argument is out of range.
     """
-    if kind not in HEADS:
-        raise UserError(f"expected a head among {', '.join(HEADS)}, got {kind!r}")
+    check_choice("head", kind, HEADS)
     if HEADS[kind] is LogisticMixtureHead:
         kwargs["num_mixtures"] = num_mixtures
     return HEADS[kind](channels=channels, bit_depth=bit_depth, **kwargs)
-
-
-def _check_integer(name, value, low, high=None):
-    """Raises UserError unless a value is an integer in [low, high]."""
-    fits = isinstance(value, int) and low <= value and (high is None or value <= high)
-    if not fits:
-        bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise UserError(f"expected {name} to be an integer {bounds}, got {value!r}")

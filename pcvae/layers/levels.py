@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from pcvae.checks import check_integer
 from pcvae.errors import UserError
 
 # More than any model has; a string that somebody else wrote may ask for more than there is.
@@ -190,6 +191,8 @@ def prefix_lengths(
     """
     if isinstance(prefixes, int | str):
         prefixes = (prefixes,)
+    if not isinstance(prefixes, Sequence):
+        raise UserError(f"{what}: expected a list such as ('4x4', 7), or (), got {prefixes!r}")
     lengths = sorted(prefix_length(prefix, resolutions, what) for prefix in prefixes)
     twice = [length for length, next_ in zip(lengths, lengths[1:], strict=False) if length == next_]
     if twice:
@@ -205,7 +208,9 @@ def widths_notation(width_per_resolution: str | Mapping[int, int]) -> str:
     """
     given = width_per_resolution or ""
     if not isinstance(given, str):
-        given = ",".join(f"{resolution}:{width}" for resolution, width in dict(given).items())
+        if not isinstance(given, Mapping):
+            raise UserError(f"width_per_resolution: expected '64:32,32:48', got {given!r}")
+        given = ",".join(f"{resolution}:{width}" for resolution, width in given.items())
     given = given.replace(" ", "")
     if given and not re.fullmatch(r"[1-9]\d*:[1-9]\d*(,[1-9]\d*:[1-9]\d*)*", given):
         raise UserError(
@@ -216,7 +221,6 @@ def widths_notation(width_per_resolution: str | Mapping[int, int]) -> str:
 
 def width_function(width: int, notation: str) -> Callable[[int], int]:
     """Returns the function from a resolution to its width; see `widths_notation`."""
-    if not isinstance(width, int) or width < 1:
-        raise UserError(f"width: expected an integer of at least 1, got {width!r}")
+    check_integer("width", width, 1)
     widths = dict(tuple(map(int, pair.split(":"))) for pair in notation.split(",") if pair)
     return lambda resolution: widths.get(resolution, width)

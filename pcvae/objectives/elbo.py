@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import check_number
 from pcvae.errors import UserError
 from pcvae.objectives.distortion import own_distortion
 from pcvae.outputs import ObjectiveTerms, VDVAEOutput
@@ -31,22 +32,17 @@ class NegativeELBO:
         kl_warmup_steps: int = 0,
         free_bits_nats_per_level: float = 0.0,
     ) -> None:
-        for name, value in (
-            ("beta", beta),
-            ("kl_warmup_steps", kl_warmup_steps),
-            ("free_bits_nats_per_level", free_bits_nats_per_level),
-        ):
-            if value < 0:
-                raise UserError(f"{name}: expected a number >= 0, got {value}")
-        self.beta = beta
-        self.kl_warmup_steps = kl_warmup_steps
-        self.free_bits_nats_per_level = free_bits_nats_per_level
+        self.beta = check_number("beta", beta, 0.0)
+        self.kl_warmup_steps = check_number("kl_warmup_steps", kl_warmup_steps, 0.0)
+        self.free_bits_nats_per_level = check_number(
+            "free_bits_nats_per_level", free_bits_nats_per_level, 0.0
+        )
 
     def rate_weight(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the weight of the rate at a step: beta times the warm-up."""
         if not self.kl_warmup_steps:
-            return tf.constant(float(self.beta))
-        progress = tf.cast(step + 1, tf.float32) / float(self.kl_warmup_steps)
+            return tf.constant(self.beta)
+        progress = tf.cast(step + 1, tf.float32) / self.kl_warmup_steps
         return self.beta * tf.minimum(1.0, progress)
 
     def __call__(self, output: VDVAEOutput, images: tf.Tensor, step: tf.Tensor) -> ObjectiveTerms:

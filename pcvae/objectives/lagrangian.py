@@ -11,12 +11,12 @@ An objective returns a loss and the gaps = value - target of its constraints; `l
 the weights minimise; `LagrangeMultiplier` then ascends in the multipliers.
 """
 
-import math
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import check_choice, check_number
 from pcvae.errors import UserError
 from pcvae.objectives.distortion import mse, own_distortion
 from pcvae.objectives.targets import distortion_target, rate_target, rate_targets
@@ -230,8 +230,7 @@ class LagrangeMultiplier:
         minimum: float | None = None,
         maximum: float | None = None,
     ) -> None:
-        if rule not in RULES:
-            raise UserError(f"multiplier rule: expected one of {', '.join(RULES)}, got {rule!r}")
+        check_choice("multiplier rule", rule, RULES)
         given = {"learning_rate": learning_rate, "minimum": minimum, "maximum": maximum}
         given = {name: value for name, value in given.items() if value is not None}
         self.rule = rule
@@ -242,18 +241,14 @@ class LagrangeMultiplier:
         self._check()
 
     def _check(self):
-        for name in ("learning_rate", "minimum", "satisfied_speedup"):
-            value = getattr(self, name)
-            if not 0.0 < value < math.inf:
-                raise UserError(f"multiplier {name}: expected a number above 0, got {value}")
-        if not self.minimum <= self.initial <= self.maximum < math.inf:
+        for name in ("learning_rate", "minimum", "initial", "maximum", "satisfied_speedup"):
+            check_number(f"multiplier {name}", getattr(self, name), 0.0, above=True)
+        check_number("multiplier average_decay", self.average_decay, 0.0, 1.0, below=True)
+        if not self.minimum <= self.initial <= self.maximum:
             raise UserError(
                 "multiplier: expected minimum <= initial <= maximum, got "
                 f"{self.minimum}, {self.initial}, {self.maximum}"
             )
-        decay = self.average_decay
-        if not 0.0 <= decay < 1.0:
-            raise UserError(f"multiplier average_decay: expected a number in [0, 1), got {decay}")
 
     def build(self, targets: Sequence[float]) -> None:
         """Creates the state for so many targets, in the scope of the strategy that trains."""

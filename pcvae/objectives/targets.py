@@ -1,11 +1,10 @@
 """Targets of constraints as a user gives them: checked, in nats per dimension or as an mse."""
 
 import itertools
-import math
-import numbers
 from collections.abc import Sequence
 
 from pcvae import units
+from pcvae.checks import check_number
 from pcvae.errors import UserError
 
 # Beyond any rate or distortion of an image, and within what float32 can divide by.
@@ -74,9 +73,7 @@ def _checked(name, value):
     Raises:
         UserError: it is not a finite number above 0.
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not 0.0 < value < math.inf:
-        raise UserError(f"{name}: expected a number above 0, got {value!r}")
+    check_number(name, value, 0.0, above=True)
     if not MIN_TARGET <= value <= MAX_TARGET:
         raise UserError(
             f"{name}: expected a number from {MIN_TARGET:g} to {MAX_TARGET:g}, got {value!r}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pcvae import data, models, show
-from pcvae.checks import check_integer, some_names
+from pcvae.checks import check_integer, check_number, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.export.endpoints import level_names
@@ -142,8 +142,7 @@ def traverse(
 ) -> None:
     """Draws moves of one image along channels of a level, one per row; see `show.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
-    if not 0.0 <= reach <= MAX_REACH:
-        raise UserError(f"reach: expected a number from 0 to {MAX_REACH:g}, got {reach}")
+    reach = check_number("reach", reach, 0.0, MAX_REACH)
     model, image = _open(run_dir, 1, images)
     level = check_integer("level", level, 0, model.num_levels - 1)
     width = model.latent_shapes[level][-1]

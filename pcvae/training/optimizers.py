@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pcvae.errors import UserError
+from pcvae.checks import check_number
 from pcvae.training.schedules import LearningRate
 from pcvae.variables import assign_local, local_handle, state_variable, tf_variable
 
@@ -64,18 +64,11 @@ class FusedOptimizer:
         Raises:
             UserError: a value outside its range.
         """
-        for name, value in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0.0 <= value < 1.0:
-                raise UserError(f"{name}: expected a number in [0, 1), got {value}")
-        if not epsilon > 0.0:
-            raise UserError(f"epsilon: expected a number above 0, got {epsilon}")
-        if not 0.0 <= weight_decay < math.inf:
-            raise UserError(f"weight_decay: expected 0 or more, got {weight_decay}")
         self.learning_rate = learning_rate
-        self.beta_1 = float(beta_1)
-        self.beta_2 = float(beta_2)
-        self.epsilon = float(epsilon)
-        self.weight_decay = float(weight_decay)
+        self.beta_1 = check_number("beta_1", beta_1, 0.0, 1.0, below=True)
+        self.beta_2 = check_number("beta_2", beta_2, 0.0, 1.0, below=True)
+        self.epsilon = check_number("epsilon", epsilon, 0.0, above=True)
+        self.weight_decay = check_number("weight_decay", weight_decay, 0.0)
         self.variables = {}
         self.slots = {}
         self.updates_applied = None

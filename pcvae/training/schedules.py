@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from pcvae.checks import check_choice, check_integer, check_number
 from pcvae.errors import UserError
 
 DECAYS = ("constant", "cosine")
@@ -38,21 +39,15 @@ class LearningRate:
         Raises:
             UserError: a value outside its range.
         """
-        if not (math.isfinite(peak) and peak > 0):
-            raise UserError(f"learning_rate: expected a number above 0, got {peak}")
-        if warmup_steps < 0:
-            raise UserError(f"warmup_steps: expected 0 or more, got {warmup_steps}")
-        if decay not in DECAYS:
-            raise UserError(f"decay: expected one of {', '.join(DECAYS)}, got {decay!r}")
-        if decay == "cosine" and (decay_steps is None or decay_steps < 1):
-            raise UserError(f"decay_steps: a cosine needs its last step, got {decay_steps}")
-        if not 0.0 <= final_fraction <= 1.0:
-            raise UserError(f"final_fraction: expected a number in [0, 1], got {final_fraction}")
-        self.peak = float(peak)
-        self.warmup_steps = int(warmup_steps)
-        self.decay = decay
-        self.decay_steps = None if decay_steps is None else int(decay_steps)
-        self.final_fraction = float(final_fraction)
+        self.peak = check_number("learning_rate", peak, 0.0, above=True)
+        self.warmup_steps = check_integer("warmup_steps", warmup_steps, 0)
+        self.decay = check_choice("decay", decay, DECAYS)
+        if decay == "cosine" and decay_steps is None:
+            raise UserError("decay_steps: a cosine needs its last step, got None")
+        if decay_steps is not None:
+            check_integer("decay_steps", decay_steps, 1)
+        self.decay_steps = decay_steps
+        self.final_fraction = check_number("final_fraction", final_fraction, 0.0, 1.0)
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """Returns the rate at a step.

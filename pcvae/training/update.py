@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from pcvae.checks import check_counts, check_number
 from pcvae.errors import UserError
 from pcvae.training.optimizers import FusedOptimizer, named_variables
 from pcvae.variables import assign_local, local_handle, state_variable
@@ -79,27 +80,22 @@ class GradientUpdate:
         Raises:
             UserError: a value outside its range.
         """
-        if clip_norm is not None and not clip_norm > 0.0:
-            raise UserError(f"clip_norm: expected a number above 0 or None, got {clip_norm}")
-        if skip_factor is not None and not skip_factor > 1.0:
-            raise UserError(f"skip_factor: expected a number above 1 or None, got {skip_factor}")
-        if not 0.0 <= ema_decay < 1.0:
-            raise UserError(f"ema_decay: expected a number in [0, 1), got {ema_decay}")
-        counts = {
-            "skip_window": skip_window,
-            "max_consecutive_skips": max_consecutive_skips,
-            "max_consecutive_nonfinite": max_consecutive_nonfinite,
-        }
-        for name, value in counts.items():
-            if value < 1:
-                raise UserError(f"{name}: expected 1 or more, got {value}")
+        check_counts(
+            skip_window=skip_window,
+            max_consecutive_skips=max_consecutive_skips,
+            max_consecutive_nonfinite=max_consecutive_nonfinite,
+        )
         self.optimizer = optimizer
+        if clip_norm is not None:
+            check_number("clip_norm (None for no clipping)", clip_norm, 0.0, above=True)
+        if skip_factor is not None:
+            check_number("skip_factor (None for no skipping)", skip_factor, 1.0, above=True)
         self.clip_norm = clip_norm
         self.skip_factor = skip_factor
         self.skip_window = skip_window
         self.max_consecutive_skips = max_consecutive_skips
         self.max_consecutive_nonfinite = max_consecutive_nonfinite
-        self.ema_decay = ema_decay
+        self.ema_decay = check_number("ema_decay", ema_decay, 0.0, 1.0, below=True)
         self.ema_warmup = ema_warmup
         self.variables = {}
         self.ema = {}

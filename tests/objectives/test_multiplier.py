@@ -94,7 +94,8 @@ def test_a_gap_that_is_not_finite_moves_nothing(rule, bad):
     [
         ({"rule": "adam"}, "expected one of lagrangian, geco, got 'adam'"),
         ({"learning_rate": 0.0}, "learning_rate: expected a number above 0, got 0.0"),
-        ({"initial": 0.0}, "minimum <= initial <= maximum"),
+        ({"initial": 0.0}, "initial: .*got 0.0"),
+        ({"initial": 2e9}, "minimum <= initial <= maximum.*got .*2000000000.0"),
         ({"minimum": 2.0}, "minimum <= initial <= maximum"),
         ({"average_decay": 1.0}, r"expected a number in \[0, 1\), got 1.0"),
         ({"satisfied_speedup": -1.0}, "satisfied_speedup: expected a number above 0"),
