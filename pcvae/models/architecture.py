@@ -13,6 +13,7 @@ from pcvae.layers.levels import (
     parse_encoder_blocks,
     prefix_length,
     prefix_lengths,
+    width_function,
     widths_notation,
 )
 
@@ -116,6 +117,19 @@ class Architecture:
         if unknown:
             raise UserError(f"{model} has no argument {', '.join(sorted(unknown))}")
         return cls(**fields)
+
+    @property
+    def least_num_weights(self) -> int:
+        """A number of weights that no model of these levels is below, found without making one.
+
+        Of each encoder block and of the prior and the posterior of each level it counts the two
+        convolutions between width and bottleneck.
+        """
+        width_at = width_function(self.width, self.width_per_resolution)
+        encoder = parse_encoder_blocks(self.encoder_blocks)
+        sides = [group.resolution for group in encoder for _ in range(group.num_blocks)]
+        widths = map(width_at, [*sides, *(2 * self._resolutions)])
+        return sum(2 * width * int(width * self.bottleneck) for width in widths)
 
     @property
     def cuts(self) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition, make_condition
 from pcvae.models.description import Level, LevelRow, StageDescription
 from pcvae.models.readouts import make_readout
+from pcvae.models.recorded import BYTES_PER_WEIGHT, check_bytes
 from pcvae.models.registry import register
 from pcvae.outputs import Trace
 
@@ -68,6 +69,9 @@ class VDVAE(HierarchicalModel):
             condition = make_condition(image_shape=image_shape, **condition)
         super().__init__(image_shape, condition, name=name, dtype=dtype)
         self.architecture = made_of
+        wanted = BYTES_PER_WEIGHT * made_of.least_num_weights
+        what = f"any model with these levels and width={made_of.width}"
+        check_bytes(what, wanted, "its weights", ": give a smaller width")
         self._make_layers(inner_prefixes(prefix_decoders, made_of))
         self.build((None, *self.image_shape))
         self.freeze(frozen)

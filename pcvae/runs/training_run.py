@@ -3,6 +3,7 @@
 The name of this module stands in ``config.gin`` of every run: `training_run.train`.
 """
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import tensorflow as tf
 from pcvae import data, measure, models, quantities, training
 from pcvae.checks import check_counts, check_folder, check_seed
 from pcvae.files import write_json
+from pcvae.models.recorded import BYTES_PER_WEIGHT, check_bytes
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
 from pcvae.runs.one_writer import check_still_there, one_writer
@@ -96,9 +98,14 @@ def train(
     steps, batch_size = int(steps), int(batch_size)
     strategy = strategy or training.make_strategy("one_device")
     chief = training.is_chief(strategy)
+    pixels = 4 * batch_size * math.prod(dataset.image_shape)  # float32, the least that it takes
+    check_bytes(f"batch_size={batch_size}", pixels, "the pixels alone", ": give a smaller one")
     with strategy.scope():
         keras.utils.set_random_seed(seed)
         model = model_fn(image_shape=dataset.image_shape)
+        # Weights, their averages and gradients, and two slots of the optimizer.
+        taken = 5 * BYTES_PER_WEIGHT * model.count_params()
+        check_bytes("the model", taken, "training its weights", ": give a smaller one")
         averaged_model = model.twin()
         update = update_fn(optimizer=optimizer_fn())
         trainer = trainer_fn(

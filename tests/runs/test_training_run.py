@@ -339,3 +339,9 @@ def test_two_replicas_give_the_run_of_one(finished, arrays, tmp_path, eagerly):
     )
     for name in ("loss", "distortion/mse", "rate/total_bits_per_dim", "rate/level_000_nats"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_that_no_memory_holds_is_refused_before_anything_is_made(arrays, tmp_path):
+    with pytest.raises(UserError, match="batch_size=1000000000 takes .* GiB.*smaller"):
+        train(tmp_path / "run", arrays, 2, batch_size=10**9)
+    assert not (tmp_path / "run").exists()

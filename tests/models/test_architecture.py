@@ -1,0 +1,20 @@
+"""What an architecture says before a model of it is made."""
+
+import pytest
+
+from pcvae.errors import UserError
+from pcvae.models import VDVAE
+from tests.conformance.models import ENTRIES
+from tests.models import tiny
+
+
+@pytest.mark.parametrize("name", ["vdvae", "linear", "gaussian", "frozen_prefix", "ladder"])
+def test_no_model_has_fewer_weights_than_its_architecture_says(name):
+    model = ENTRIES[name].make()
+    least = model.architecture.least_num_weights
+    assert 0.01 * model.count_params() < least < model.count_params()
+
+
+def test_weights_that_no_memory_holds_are_one_line_before_anything_is_made():
+    with pytest.raises(UserError, match="width=40000.* GiB for its weights, this machine has"):
+        VDVAE(**{**tiny.ARGUMENTS, "width": 40_000, "decoder_blocks": "1x99,4m1,4x99"})
