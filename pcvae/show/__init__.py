@@ -1,5 +1,6 @@
 """Pictures, plots and pages of what was measured. Nothing here knows a class of model."""
 
+from pcvae.show import matplotlib_import  # noqa: F401 - before who needs it
 from pcvae.show.curves import Line, Panel, curve_plot
 from pcvae.show.edits import BELOW, interpolate, lerp, slerp, swap, traverse
 from pcvae.show.grids import (

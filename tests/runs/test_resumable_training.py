@@ -10,6 +10,7 @@ import tensorflow as tf
 from pcvae import training
 from pcvae.errors import Interrupted
 from pcvae.runs.resumable_training import train_resumably
+from pcvae.runs.run_directory import RunDirectory
 from pcvae.training.update import UpdateReport
 
 
@@ -52,6 +53,7 @@ def test_a_hang_up_and_a_broken_pipe_save_a_checkpoint(tmp_path, report, number)
             training.make_strategy("one_device"),
             np.zeros((8, 4, 4, 3), np.uint8),
             checkpoints,
+            directory=RunDirectory(tmp_path),
             seed=0,
             steps=10,
             batch_size=2,
