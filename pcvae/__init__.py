@@ -7,6 +7,7 @@ import sys
 from pcvae.errors import UserError
 from pcvae.greetings import drop_greetings
 from pcvae.kept_docstrings import keep_docstrings
+from pcvae.registration import register_with_keras
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 drop_greetings()
 keep_docstrings()
+register_with_keras()
 
 
 def __getattr__(name):

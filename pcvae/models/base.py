@@ -1,7 +1,6 @@
 """The interface of the zoo: what every hierarchical model is, and what follows from its walk."""
 
 import abc
-import types
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -14,18 +13,18 @@ from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
 from pcvae.layers.top_down_pass import batch_size_of
 from pcvae.layers.walk import LATENT
-from pcvae.models import keras_fit
 from pcvae.models.architecture import Architecture
 from pcvae.models.arrays import ArrayMethods
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
 from pcvae.models.description import Level, StageDescription, ends
 from pcvae.models.inputs import checked_batch
+from pcvae.models.keras_loops import KerasLoops
 from pcvae.models.weights import copy_weights, named_weights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
-class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
+class HierarchicalModel(ArrayMethods, KerasLoops, abc.ABC):
     """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
 
     Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
@@ -58,8 +57,6 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
         self.prefix_decoders: list = []
         self._frozen_names: frozenset = frozenset()
         self._runner = BatchRunner(self)
-        # The namespace hides them from Keras, which would save them.
-        self._hidden = types.SimpleNamespace(metrics=keras_fit.metrics_in_bits_per_dim())
 
     # What a model says.
 
@@ -240,19 +237,7 @@ class HierarchicalModel(ArrayMethods, keras.Model, abc.ABC):
         noise = seeded_noise(0) if noise is None else noise
         return self.training_output(images, noise, condition, keep_latents)
 
-    # Keras' own training.
-
-    def train_step(self, batch: Any) -> dict:
-        """One step of `fit`: minimises the negative ELBO in nats per dimension."""
-        return keras_fit.train_step(self, batch, self._hidden.metrics)
-
-    def test_step(self, batch: Any) -> dict:
-        return keras_fit.test_step(self, batch, self._hidden.metrics)
-
-    @property
-    def metrics(self) -> list:
-        """The metrics of `fit` and `evaluate`, means over images, reset at each epoch."""
-        return list(self._hidden.metrics.values())
+    # Weights by name.
 
     @property
     def named_weights(self) -> dict:

@@ -1,10 +1,12 @@
-"""Keras' own training of a hierarchical VAE: the steps of `fit` and `evaluate`.
+"""Keras' own training of a hierarchical VAE: the steps of `fit`, `evaluate` and `predict`.
 
-The loss is the negative ELBO in nats per dimension. A batch is uint8 [batch, height, width,
-channels], a tuple (images, conditions) for a conditional model, or a dict as
-`pcvae.data.training_batches` makes it, with ``images`` and, for a conditional model, ``condition``.
+The loss is the negative ELBO in nats per dimension, the mean over the global batch. For batches
+see `keras_data`. The noise of an image is keyed by its place in all the data (`evaluate`,
+`predict`) or in the batch of an update (`fit`), so that neither the size of batches nor the number
+of replicas, of micro-batches or of steps per execution changes what comes out.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,74 +15,153 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
-from pcvae.models.inputs import checked_batch
+from pcvae.models import keras_data
+from pcvae.models.places import Places
+from pcvae.outputs import VDVAEOutput
+
+LOSS = "loss"
+PARTS = ("negative_elbo", "nll", "rate")
 
 
-def metrics_in_bits_per_dim() -> dict[str, keras.metrics.Mean]:
-    """Returns {name: metric} of what `fit` and `evaluate` report; the model keeps them."""
-    return {
-        name: keras.metrics.Mean(name=f"{name}_bits_per_dim")
-        for name in ("negative_elbo", "nll", "rate")
-    }
+class LoopState:
+    """What Keras' loops keep of a model beside its weights and its optimizer."""
+
+    def __init__(self) -> None:
+        self.metrics = {LOSS: keras.metrics.Mean(name=LOSS)} | {
+            name: keras.metrics.Mean(name=f"{name}_bits_per_dim") for name in PARTS
+        }
+        self.evaluated, self.predicted, self.in_update = Places(), Places(), Places()
+        self._graphs: dict = {}
+
+    def forget_graphs(self) -> None:
+        """Drops what was traced: for another optimizer, or other weights that are frozen."""
+        self._graphs.clear()
+
+    def for_any_batch(self, name: str, function: Callable, batch: tuple, shared: tuple = ()) -> Any:
+        """Calls a function in a graph that is traced once for batches of all sizes.
+
+        Keras traces its own functions anew for a short last batch; what takes the time is here.
+
+        Args:
+            name: of the function; under one name it is always the same.
+            function: of the tensors of the batch and the shared ones.
+            batch: tensors [batch, ...].
+            shared: tensors of known shapes.
+        """
+        specs = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in batch]
+        specs += [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in shared]
+        key = (name, *specs)
+        if key not in self._graphs:
+            self._graphs[key] = tf.function(function, input_signature=specs, autograph=False)
+        return self._graphs[key](*batch, *shared)
 
 
-def train_step(model: keras.Model, batch: Any, metrics: dict) -> dict:
+def train_step(model: Any, data: Any, state: LoopState) -> dict:
     """One step of `fit`: minimises the negative ELBO in nats per dimension."""
-    images, given = _parts(model, batch)
-    step = tf.cast(model.optimizer.iterations, tf.int32)
-    with tf.GradientTape() as tape:
-        output = model(images, noise=_noise_of_step(step, images), **given)
-        negative_elbo = _negative_elbo(model, output)
-        loss = model.optimizer.scale_loss(
-            tf.reduce_mean(units.nats_per_dim(negative_elbo, model.image_shape))
-        )
-    gradients = tape.gradient(loss, model.trainable_variables)
-    model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-    return _logs(model, output, negative_elbo, metrics)
+    batch = keras_data.batch_of(model, data)
+    optimizer, variables = model.optimizer, model.trainable_variables
+    if not variables:
+        raise UserError("fit: expected weights to train, but all are frozen")
+    step = tf.cast(optimizer.iterations, tf.int32)
+    first, total = state.in_update.take(batch.num_images, _begins_update(optimizer))
+
+    def gradients_of(images, weights, *rest):
+        *condition, seed, first, total = rest
+        with tf.GradientTape() as tape:
+            terms = _terms(model, images, condition, SeededNoise(seed, first))
+            loss = tf.reduce_sum(weights * terms[LOSS]) / tf.cast(total, tf.float32)
+            loss = optimizer.scale_loss(loss)
+        return tape.gradient(loss, variables), terms
+
+    shared = (fold_in(make_seed(0), step), first, total)
+    run = state.for_any_batch if not model.run_eagerly else _at_once
+    gradients, terms = run("fit", gradients_of, batch.tensors, shared)
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    return _logs(terms, batch.weights, state)
 
 
-def test_step(model: keras.Model, batch: Any, metrics: dict) -> dict:
+def test_step(model: Any, data: Any, state: LoopState) -> dict:
     """One step of `evaluate`."""
-    images, given = _parts(model, batch)
-    output = model(images, **given)
-    return _logs(model, output, _negative_elbo(model, output), metrics)
+    batch = keras_data.batch_of(model, data)
+    first, _ = state.evaluated.take(batch.num_images)
+
+    def terms_of(images, weights, *rest):
+        *condition, first = rest
+        return _terms(model, images, condition, SeededNoise(make_seed(0), first))
+
+    run = state.for_any_batch if not model.run_eagerly else _at_once
+    return _logs(run("evaluate", terms_of, batch.tensors, (first,)), batch.weights, state)
 
 
-def _parts(model, batch):
-    """Returns the images of a batch, checked, and {"condition": ...} if it is to be given."""
-    images, condition, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    if isinstance(images, dict):
-        if "images" not in images:
-            raise UserError(f"expected a batch with 'images', got {', '.join(images) or '{}'}")
-        images, condition = images["images"], images.get("condition", condition)
-    given = model.condition is not None and condition is not None
-    return checked_batch(images, model.image_shape), {"condition": condition} if given else {}
+def predict_step(model: Any, data: Any, state: LoopState) -> dict:
+    """One step of `predict`: {field: value} of a `VDVAEOutput`, without what is empty."""
+    batch = keras_data.batch_of(model, data)
+    first, _ = state.predicted.take(batch.num_images)
+
+    def output_of(images, weights, *rest):
+        *condition, first = rest
+        output = _output(model, images, condition, SeededNoise(make_seed(0), first))
+        # Keras joins batches of tensors alone.
+        return {name: value for name, value in output._asdict().items() if _is_there(value)}
+
+    run = state.for_any_batch if not model.run_eagerly else _at_once
+    return run("predict", output_of, batch.tensors, (first,))
 
 
-def _negative_elbo(model, output):
-    """Returns the negative ELBO of each image, [batch] nats."""
+def predicted_output(fields: dict) -> VDVAEOutput:
+    """Returns what the batches of `predict_step` have given as a `VDVAEOutput`."""
+    return VDVAEOutput(**{"latents": (), "nll": None, **fields})
+
+
+def _begins_update(optimizer):
+    """Says whether a batch is the first one of an update: micro-batches go on where it ended."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    micro_batches = optimizer.gradient_accumulation_steps
+    if not micro_batches:
+        return True
+    if tf.distribute.get_replica_context().num_replicas_in_sync > 1:
+        raise UserError(
+            f"fit: Keras' gradient_accumulation_steps={micro_batches} works on one device alone, "
+            "not under a strategy of several"
+        )
+    # The iterations that Keras shows are whole updates; the first variable counts batches.
+    return optimizer.variables[0] % micro_batches == 0
+
+
+def _is_there(value):
+    return value is not None and not (isinstance(value, tuple | dict) and not value)
+
+
+def _at_once(name, function, batch, shared=()):
+    return function(*batch, *shared)
+
+
+def _output(model, images, condition, noise):
+    given = {"condition": condition[0]} if condition else {}
+    return model(images, noise=noise, **given)
+
+
+def _terms(model, images, condition, noise):
+    """Returns the loss of each image, [batch] nats per dimension, and its parts in bits per dim."""
+    output = _output(model, images, condition, noise)
     if output.nll is None:
         raise UserError(
             f"fit needs a head with a likelihood, got {type(model.head).__name__}: choose "
             "'logistic_mixture', 'gaussian' or 'bernoulli'"
         )
-    return output.nll + units.sum_per_example(output.rate_per_level)
+    rate = units.sum_per_example(output.rate_per_level)
+    nats = {"negative_elbo": output.nll + rate, "nll": output.nll, "rate": rate}
+    parts = {name: units.bits_per_dim(value, model.image_shape) for name, value in nats.items()}
+    return {LOSS: units.nats_per_dim(nats["negative_elbo"], model.image_shape), **parts}
 
 
-def _logs(model, output, negative_elbo, metrics):
-    # By the image: a mean over means would give the images of a small last batch more weight.
-    values = {
-        "negative_elbo": negative_elbo,
-        "nll": output.nll,
-        "rate": units.sum_per_example(output.rate_per_level),
-    }
-    for name, nats in values.items():
-        metrics[name].update_state(units.bits_per_dim(nats, model.image_shape))
-    return {metric.name: metric.result() for metric in metrics.values()}
+def _logs(terms, weights, state):
+    """Adds a batch to the metrics. By the image: a small last batch has no more weight.
 
-
-def _noise_of_step(step, images):
-    """Noise of a step of `fit`: keyed by the place of an image in the global batch."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    first_example = tf.cast(replica, tf.int64) * tf.cast(tf.shape(images)[0], tf.int64)
-    return SeededNoise(fold_in(make_seed(0), step), first_example)
+    As Keras has it: the loss is the sum of what is weighted by the number of images, the other
+    quantities are weighted means.
+    """
+    state.metrics[LOSS].update_state(terms[LOSS] * weights)
+    for name in PARTS:
+        state.metrics[name].update_state(terms[name], sample_weight=weights)
+    return {metric.name: metric.result() for metric in state.metrics.values()}
