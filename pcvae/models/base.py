@@ -18,13 +18,14 @@ from pcvae.models.arrays import ArrayMethods
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
 from pcvae.models.description import Level, StageDescription, ends
+from pcvae.models.features import FeatureMethods
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
 from pcvae.models.weights import copy_weights, named_weights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
-class HierarchicalModel(ArrayMethods, KerasLoops, abc.ABC):
+class HierarchicalModel(ArrayMethods, FeatureMethods, KerasLoops, abc.ABC):
     """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
 
     Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
