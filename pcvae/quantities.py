@@ -127,7 +127,7 @@ PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
 CONFIGURATION = "configuration"
 
 # Counts and settings: they belong to the protocol.
-_SETTINGS = {"num_images", "seed", "importance_samples"}
+_SETTINGS = {"num_images", "seed", "step", "importance_samples"}
 _UNITS = {
     "_bits_per_dim": "bits/dim",
     "_nats_per_dim": "nats/dim",

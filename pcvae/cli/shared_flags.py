@@ -34,6 +34,14 @@ _SHARED = {
         flags.DEFINE_integer,
         {"lower_bound": 1, "help": "Images at a time (default: as in training)."},
     ),
+    "no_fallback": (
+        flags.DEFINE_bool,
+        {
+            "default": False,
+            "help": "Refuse where the newest checkpoint is damaged or files of it are missing, "
+            "instead of taking the one before with a warning.",
+        },
+    ),
     "refit_steps": (flags.DEFINE_integer, {}),
     "output": (flags.DEFINE_string, {"help": "FILE.npz, replaced if it is there."}),
     "gin_file": (
@@ -76,6 +84,11 @@ def define(values: flags.FlagValues, name: str, help: str | None = None, **own: 
     if help is not None:
         own["help"] = help
     define_by(name, flag_values=values, **{"default": None, **arguments, **own})
+
+
+def fallback_argument(values: flags.FlagValues) -> dict[str, bool]:
+    """Returns the argument ``fallback`` of a root function that --no_fallback sets, or {}."""
+    return {"fallback": False} if values.no_fallback else {}
 
 
 def define_gin_flags(values: flags.FlagValues) -> None:

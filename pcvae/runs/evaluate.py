@@ -15,7 +15,7 @@ from pcvae.progress import progress_of
 from pcvae.quantities import evaluation_table
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.import_lpips import read_lpips
-from pcvae.runs.load import load
+from pcvae.runs.load import load_run
 from pcvae.runs.report import check_report_files, health_of, write_report
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import attempted
@@ -33,6 +33,7 @@ def evaluate(
     importance_samples: int | None = None,
     frechet: Mapping[str, Any] | None = None,
     perceptual: Mapping[str, Any] | None = None,
+    fallback: bool = True,
     strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, Any]:
     """Evaluates the averaged weights of a run on a split of its dataset.
@@ -51,6 +52,7 @@ def evaluate(
             then samples are measured against the dataset, too.
         perceptual: None, or a dict with ``metrics`` and ``lpips_weights``: then reconstructions are
             compared with their images by `measure.PerceptualEvaluation`, too.
+        fallback: whether an older checkpoint will do; see `load`.
         strategy: a `tf.distribute.Strategy`; by default one device.
 
     Returns:
@@ -66,7 +68,8 @@ def evaluate(
     check_folder(path.parent, "output")
     check_report_files(directory, "evaluation")
     with strategy.scope():
-        model = load(run_dir)
+        loaded = load_run(run_dir, fallback)
+        model = loaded.model
         dataset = directory.dataset(model.image_shape, spec)
         count = dataset.num_images(split)
         if num_images is not None and check_integer("num_images", num_images, 1) > count:
@@ -79,7 +82,7 @@ def evaluate(
         )
         measured = perceptual and _perceptual(model, batch_size, **perceptual)
         likelihood = measure.LikelihoodEvaluation(model, batch_size)
-        record = evaluate_split(likelihood, dataset, split, seed, num_images)
+        record = evaluate_split(likelihood, dataset, loaded.step, split, seed, num_images)
         lines = []
         if importance:
             images = dataset.images(split)[:num_images]
@@ -95,13 +98,15 @@ def evaluate(
             lines += frechet_lines(record)
     constraints = run.get("constraints", [])
     if constraints:
-        state = training.read_group(directory.checkpoints, "lagrange")
         record["constraints"] = measure.constraint_results(
-            constraints, record, model.image_shape, state["values"]
+            constraints, record, model.image_shape, loaded.multipliers
         )
     write_json(record, path)
     images = "1 image" if record["num_images"] == 1 else f"{record['num_images']:,} images"
-    print(f"{images} of the {split} split of {dataset.name}, averaged weights, seed {seed}")
+    print(
+        f"{images} of the {split} split of {dataset.name}, averaged weights of "
+        f"step {loaded.step:,}, seed {seed}"
+    )
     print(evaluation_table(record), *constraint_lines(record), *lines, sep="\n")
     findings = health_of(directory, record)
     print(*measure.health_lines(findings), f"wrote {path}", sep="\n")
@@ -114,6 +119,7 @@ def evaluate(
 def evaluate_split(
     likelihood: measure.LikelihoodEvaluation,
     dataset: data.ImageDataset,
+    step: int,
     split: str,
     seed: int,
     num_images: int | None = None,
@@ -128,6 +134,7 @@ def evaluate_split(
         "split": split,
         "seed": seed,
         "weights": "ema",
+        "step": step,
         "image_shape": list(model.image_shape),
         "level_resolutions": list(model.level_resolutions),
         **record,

@@ -153,7 +153,16 @@ def shape_of(
 
 def protocol_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the numbers of an evaluation hang on, without the numbers."""
-    names = ("data", "split", "num_images", "seed", "weights", "image_shape", "importance_samples")
+    names = (
+        "data",
+        "split",
+        "num_images",
+        "seed",
+        "weights",
+        "step",
+        "image_shape",
+        "importance_samples",
+    )
     return {name: record[name] for name in names if name in record}
 
 

@@ -14,7 +14,7 @@ from pcvae.errors import UserError
 from pcvae.export import load_export
 from pcvae.models.recorded import check_bytes
 from pcvae.progress import with_progress
-from pcvae.runs.load import load
+from pcvae.runs.load import load_run
 from pcvae.runs.picture_output import PictureFolder, check_picture_size, write_picture_or_arrays
 
 SAMPLES_AT_ONCE = 16
@@ -35,6 +35,7 @@ def sample(
     pixels: str = "sample",
     condition: Any = None,
     batch_size: int | None = None,
+    fallback: bool = True,
 ) -> None:
     """Draws images from a run or an export.
 
@@ -57,6 +58,7 @@ def sample(
         condition: of a conditional model: labels such as ``"0,1,2"``, or the path of images; image
             i gets the i-th of them, from the start again after the last.
         batch_size: images drawn at once; None for 16, or what an export takes.
+        fallback: whether an older checkpoint will do; see `load`.
 
     Raises:
         UserError: the run or the export is damaged, an argument is out of range, a grid would be
@@ -70,7 +72,11 @@ def sample(
     folder = PictureFolder(output, indices) if into_folder else None
     if folder is None:
         check_picture_size(output, num_samples)
-    model = load(run_dir) if export is None else load_export(export)
+    if export is None:
+        model, step, _ = load_run(run_dir, fallback)
+        print(f"averaged weights of step {step:,}", flush=True)
+    else:
+        model, step = load_export(export), None
     batch_size = _batch_size(batch_size, model)
     _check_memory(batch_size, None if into_folder else num_samples, model.image_shape)
     if stage_temperatures is None:
@@ -92,7 +98,10 @@ def sample(
             folder.write(start + inside.start, images[inside])
     if folder is None:
         images = np.concatenate(kept)
-        write_picture_or_arrays(output, lambda: conditions.picture(images, indices), images=images)
+        of_step = {} if step is None else {"step": np.int64(step)}
+        write_picture_or_arrays(
+            output, lambda: conditions.picture(images, indices), images=images, **of_step
+        )
 
 
 class _Conditions:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from pcvae import data, measure, models, quantities, training
 from pcvae.checks import check_counts, check_folder, check_seed
+from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.models.recorded import BYTES_PER_WEIGHT, check_bytes
 from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
@@ -46,6 +47,7 @@ def train(
     num_validation_images: int = 1000,
     max_checkpoints: int = 3,
     cache_first_stage: bool = False,
+    fallback: bool = True,
     on_assembled: Callable | None = None,
     on_start: Callable | None = None,
 ) -> dict[str, Any]:
@@ -72,6 +74,8 @@ def train(
         max_checkpoints: how many of the newest checkpoints are kept.
         cache_first_stage: whether what a frozen first stage gives is computed once for each image
             instead of anew at each step; see `frozen_weights.cached_first_stage`.
+        fallback: whether training goes on from an older checkpoint, with a warning, where the
+            newest one is damaged or files of it are missing.
         on_assembled: called when all parts are made; its errors end the run.
         on_start: called when the images are ready, too, and nothing is written yet; returns a text
             (Markdown) about the configuration. Its errors end the run.
@@ -125,7 +129,10 @@ def train(
     checkpoints = training.Checkpoints(
         directory.checkpoints, trainer.state, max_to_keep=max_checkpoints, chief=chief
     )
-    start = checkpoints.restore_newest() or 0
+    restored = checkpoints.restore_newest(fallback)
+    start = 0 if restored is None else restored
+    if restored is None:
+        _say_what_is_lost(chief, directory)
     configuration = on_start() if on_start else None
     if chief:
         directory.results.mkdir(parents=True, exist_ok=True)
@@ -201,7 +208,9 @@ def train(
         what="",
         given=given,
     )
-    record = with_constraints(evaluate_split(likelihood, dataset, "test", seed))
+    record = with_constraints(
+        evaluate_split(likelihood, dataset, trainer.steps_taken, "test", seed)
+    )
     record |= frozen.proof()
     check_still_there(directory)
     if chief:
@@ -230,6 +239,25 @@ def _opening_lines(model, dataset, strategy, directory, start, steps):
     if start < steps:
         lines.append("tracing the training step; the first one takes a while")
     return lines
+
+
+def _say_what_is_lost(chief, directory):
+    """Says that a run whose log goes on starts anew; one that has ended had a checkpoint."""
+    if directory.evaluation_json.exists():
+        raise UserError(
+            f"{directory.checkpoints}: the run was finished, and there is no checkpoint any more: "
+            "bring the files back from a copy, or use another --run_dir"
+        )
+    log = directory.scalars("train")
+    if log:
+        _say(
+            chief,
+            [
+                f"no checkpoint in {directory.checkpoints}, while the log goes to step "
+                f"{log[-1]['step']}: the run was stopped before it saved one, or they were "
+                "removed; it starts again from step 0"
+            ],
+        )
 
 
 def _parameters(model):

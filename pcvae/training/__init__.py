@@ -1,8 +1,16 @@
 """Training: strategy, optimizers, the update, one step, the loop, checkpoints and summaries."""
 
-from pcvae.training.checkpoint_files import group_shapes, newest, newest_step, read_group
+from pcvae.training.checkpoint_files import arrays_of, check_finite, has_group, shapes_of, step_of
 from pcvae.training.checkpoints import Checkpoints
 from pcvae.training.loop import Action, Window, train
+from pcvae.training.newest_checkpoint import (
+    group_shapes,
+    newest,
+    newest_step,
+    no_checkpoint,
+    read_group,
+    read_newest,
+)
 from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.schedules import LearningRate
 from pcvae.training.strategy import is_chief, make_strategy
@@ -28,11 +36,18 @@ __all__ = [
     "TrainingDivergedError",
     "UpdateReport",
     "Window",
+    "arrays_of",
+    "check_finite",
     "group_shapes",
+    "has_group",
     "is_chief",
     "make_strategy",
     "newest",
     "newest_step",
+    "no_checkpoint",
     "read_group",
+    "read_newest",
+    "shapes_of",
+    "step_of",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""Reads the checkpoint files of a run: which one is the newest, and arrays by name.
+"""Reads the files of a checkpoint: whether they are whole, and arrays by name.
 
 The keys of a file are the names that `Checkpoints` gave, so that reading needs neither the classes
 that wrote it nor their code: it reads arrays and executes nothing.
@@ -9,68 +9,54 @@ import glob
 import math
 import os
 import re
+import time
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from pcvae.checks import some_names
 from pcvae.errors import UserError
 from pcvae.files import plain_path
+from pcvae.progress import report
 
 PREFIX = "ckpt"
 # What TensorFlow raises on files that are cut or changed, depending on where they are.
-READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
+_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
+_NO_DAMAGE = (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError)
+# Its places that are not filled yet are infinite.
+_MAY_BE_INFINITE = {"update/recent_norms"}
+_NAMES_SHOWN = 3
+_RENAMING_SECONDS = 0.2  # more than between the names of the data and of the index
 _VALUE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+DATA = ".data-"
 _NAME = re.compile(f"{PREFIX}-[0-9]+")
 
 
-def newest(directory: str | os.PathLike) -> str | None:
-    """Returns the path prefix of the newest complete checkpoint in a folder, or None."""
-    paths = complete(os.fspath(directory))
-    return paths[-1] if paths else None
+class Unusable(UserError):
+    """A checkpoint of which bytes or files are lost, so that another one has to do."""
 
 
-def newest_step(directory: str | os.PathLike) -> int | None:
-    """Returns the step of the newest complete checkpoint in a folder, or None."""
-    path = newest(directory)
-    return None if path is None else step_of(path)
+def arrays_of(path: str, group: str) -> dict[str, np.ndarray]:
+    """Returns dict path -> array of a group of a checkpoint; raises UserError as `shapes_of`."""
+    names = shapes_of(path, group)
+    with reading(path) as reader:
+        return {name: reader.get_tensor(_key(f"{group}/{name}")) for name in names}
 
 
-def read_group(directory: str | os.PathLike, group: str) -> dict[str, np.ndarray]:
-    """Reads one group of the newest checkpoint.
+def has_group(path: str, group: str) -> bool:
+    """Says whether a checkpoint has a group; raises UserError as `shapes_in`."""
+    return any(name.startswith(f"{group}/") for name in shapes_in(path))
 
-    Args:
-        directory: folder of the checkpoints.
-        group: name of the group, such as "ema".
 
-    Returns:
-        dict path -> numpy array.
+def shapes_of(path: str, group: str) -> dict[str, Any]:
+    """Returns dict path -> shape of a group of a checkpoint.
 
     Raises:
-        UserError: no checkpoint, a damaged one, or no such group in it.
+        Unusable: see `shapes_in`.
+        UserError: there is no such group.
     """
-    path, shapes = _group(directory, group)
-    try:
-        with _opened(path) as reader:
-            return {name: reader.get_tensor(_key(f"{group}/{name}")) for name in shapes}
-    except READ_ERRORS as error:
-        raise unreadable(path) from error
-
-
-def group_shapes(directory: str | os.PathLike, group: str) -> dict[str, Any]:
-    """Returns dict path -> shape of what `read_group` reads, without reading it.
-
-    Raises:
-        UserError: as `read_group` does.
-    """
-    return _group(directory, group)[1]
-
-
-def _group(directory, group):
-    """Returns the path of the newest checkpoint, and the shapes of a group in it."""
-    path = newest(directory)
-    if path is None:
-        raise UserError(f"no checkpoint in {os.fspath(directory)}; train first, or check the path")
     shapes = shapes_in(path)
     prefix = f"{group}/"
     wanted = {
@@ -79,14 +65,69 @@ def _group(directory, group):
     if not wanted:
         groups = sorted({name.split("/")[0] for name in shapes})
         raise UserError(f"checkpoint {path}: no group {group!r}; it has {', '.join(groups)}")
-    return path, {name.removeprefix(prefix): shape for name, shape in wanted.items()}
+    return {name.removeprefix(prefix): shape for name, shape in wanted.items()}
+
+
+def check_finite(path: str, groups: Collection[str] | None = None) -> None:
+    """Reads all of a checkpoint, checksums included, and looks for NaN and infinity.
+
+    Args:
+        path: its path prefix.
+        groups: those in which all has to be finite; what is not in others is told. None for all.
+
+    Raises:
+        Unusable: it is damaged, anywhere.
+        UserError: which names what is not finite.
+    """
+    shapes_in(path)  # before anything is read: no more than is there
+    wrong = []
+    with reading(path) as reader:
+        for key, dtype in sorted(reader.get_variable_to_dtype_map().items()):
+            array = reader.get_tensor(key)
+            if not dtype.is_floating:
+                continue
+            name = _name(key)
+            array = array.astype(np.float64)
+            if np.isnan(array).any() or (np.isinf(array).any() and name not in _MAY_BE_INFINITE):
+                wrong.append(name)
+    used = [name for name in wrong if groups is None or name.partition("/")[0] in groups]
+    if used:
+        older = _way_on(path, f"move {os.path.basename(path)}.* elsewhere")
+        raise UserError(
+            f"checkpoint {path}: NaN or infinity in {some_names(used, _NAMES_SHOWN)}; {older}"
+        )
+    if wrong:
+        report(
+            f"pcvae: warning: checkpoint {path}: NaN or infinity in "
+            f"{some_names(wrong, _NAMES_SHOWN)}, which training cannot go on from"
+        )
 
 
 def complete(directory: str) -> list[str]:
-    """Returns the path prefixes of the checkpoints in a folder, oldest first."""
-    indices = glob.glob(os.path.join(glob.escape(directory), f"{PREFIX}-*.index"))
-    paths = [path.removesuffix(".index") for path in indices]
-    return sorted((path for path in paths if _NAME.fullmatch(os.path.basename(path))), key=step_of)
+    """Returns the path prefixes of the checkpoints in a folder, oldest first.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    return prefixes(directory, ".index")
+
+
+def prefixes(directory: str, suffix: str) -> list[str]:
+    """Returns the path prefixes that a folder has files of, ``.index`` or ``.data-``, oldest first.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"{directory}: checkpoints cannot be read: {error.strerror}") from error
+    stems = {name.partition(suffix)[0] for name in names if suffix in name}
+    return sorted(
+        (os.path.join(directory, stem) for stem in stems if _NAME.fullmatch(stem)), key=step_of
+    )
 
 
 def step_of(path: str) -> int:
@@ -102,34 +143,76 @@ def shapes_in(path: str) -> dict[str, Any]:
     Raises:
         UserError: see `unreadable`.
     """
-    try:
-        with _opened(path) as reader:
-            shapes = reader.get_variable_to_shape_map()
-            dtypes = reader.get_variable_to_dtype_map()
+    with reading(path) as reader:
+        shapes = reader.get_variable_to_shape_map()
+        dtypes = reader.get_variable_to_dtype_map()
         shapes = {key: shape for key, shape in shapes.items() if key.endswith(_VALUE_SUFFIX)}
         claimed = sum(math.prod(shape) * dtypes[key].size for key, shape in shapes.items())
-        there = sum(map(os.path.getsize, glob.glob(f"{glob.escape(path)}.data-*")))
-    except (*READ_ERRORS, OSError) as error:
-        raise unreadable(path) from error
     numbers = all(dtypes[key].is_floating or dtypes[key].is_integer for key in shapes)
-    if (
-        claimed > there
-        or not numbers
-        or min(map(min, filter(None, shapes.values())), default=0) < 0
-    ):
-        raise unreadable(path)
-    return {
-        re.sub(r"\.(.)", _unescape, key.removesuffix(_VALUE_SUFFIX)): shape
-        for key, shape in shapes.items()
-    }
+    if claimed > sum(map(os.path.getsize, _data_files(path))):
+        raise Unusable(f"checkpoint {path} is damaged: there is less data than its index says")
+    if not numbers or min(map(min, filter(None, shapes.values())), default=0) < 0:
+        raise Unusable(f"checkpoint {path} is damaged: its index names what are no numbers")
+    return {_name(key): shape for key, shape in shapes.items()}
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """Gives TensorFlow's reader of a checkpoint file."""
+def reading(path: str) -> Iterator[Any]:
+    """Gives TensorFlow's reader of a checkpoint; also for other ways to read it in the block.
+
+    Raises:
+        Unusable: it is damaged: the files are there and can be opened, and their content is not
+            what was written; or it is not whole.
+        UserError: see `check_whole`.
+    """
+    check_whole(path)
     folder, name = os.path.split(path)
-    with plain_path(folder) as plain:
-        yield tf.train.load_checkpoint(os.path.join(plain, name))
+    try:
+        with plain_path(folder) as plain:
+            yield tf.train.load_checkpoint(os.path.join(plain, name))
+    except (UserError, *_NO_DAMAGE):
+        raise
+    except _READ_ERRORS as error:
+        check_whole(path)  # still
+        raise Unusable(
+            f"checkpoint {path} is damaged: its bytes are not those that were written"
+        ) from error
+
+
+def check_whole(path: str) -> None:
+    """Raises an error unless all files of a checkpoint are there and can be opened.
+
+    Raises:
+        Unusable: a file is missing.
+        UserError: one is not readable, for want of a permission, say.
+    """
+    index, name = f"{path}.index", os.path.basename(path)
+    data = _data_files(path)
+    if data and not os.path.exists(index):
+        time.sleep(_RENAMING_SECONDS)  # a training beside it may be about to name it
+    if not os.path.exists(index):
+        if not data:
+            raise Unusable(f"checkpoint {path}, the last one that was saved, is missing")
+        raise Unusable(f"checkpoint {path} is not whole: {name}.index is missing beside its data")
+    counts = {int(file.rpartition("-of-")[2]) for file in data}
+    if not data or max(counts) > len(data):
+        raise Unusable(f"checkpoint {path} is not whole: {name}.data-* is missing beside its index")
+    for file in (index, *data):
+        try:
+            with open(file, "rb"):
+                pass
+        except FileNotFoundError as error:
+            raise Unusable(f"checkpoint {path} is not whole: {file} is missing") from error
+        except OSError as error:
+            raise UserError(
+                f"checkpoint {path} cannot be read: {file}: {error.strerror}; make the file "
+                "readable, and try again"
+            ) from error
+
+
+def _data_files(path):
+    files = sorted(glob.glob(f"{glob.escape(path)}{DATA}*"))
+    return [file for file in files if re.fullmatch(r"[0-9]+-of-[0-9]+", file[len(path + DATA) :])]
 
 
 def _key(name):
@@ -138,32 +221,13 @@ def _key(name):
     return f"{group}/{path.replace('.', '..').replace('/', '.S')}{_VALUE_SUFFIX}"
 
 
+def _name(key):
+    """Returns the name "group/path" of the variable that TensorFlow keeps under a key."""
+    return re.sub(r"\.(.)", _unescape, key.removesuffix(_VALUE_SUFFIX))
+
+
 def _unescape(match):
     return "/" if match[1] == "S" else match[1]
-
-
-def unreadable(path: str) -> UserError:
-    """Returns the error of a checkpoint that TensorFlow could not read, with the remedy.
-
-    Damaged is a checkpoint whose files are there and can be opened.
-    """
-    files = [f"{path}.index", *sorted(glob.glob(f"{glob.escape(path)}.data-*"))]
-    if len(files) == 1:
-        return UserError(
-            f"checkpoint {path} is not whole: {os.path.basename(path)}.data-* is missing beside its"
-            f" index; bring it back, or {_way_on(path, 'move the index away')}"
-        )
-    for file in files:
-        try:
-            with open(file, "rb"):
-                pass
-        except OSError as error:
-            return UserError(
-                f"checkpoint {path} cannot be read: {file}: {error.strerror}; make the file "
-                "readable, and try again"
-            )
-    remedy = _way_on(path, f"remove the files {path}.*")
-    return UserError(f"checkpoint {path} is damaged; {remedy}")
 
 
 def _way_on(path, first):

@@ -4,6 +4,7 @@ A checkpoint is TensorFlow's own, of the object graph ``{group: {path: variable}
 the names that the caller gives; `checkpoint_files` reads them.
 """
 
+import contextlib
 import glob
 import os
 import shutil
@@ -19,13 +20,13 @@ from pcvae.errors import UserError
 from pcvae.files import flush_tree, move, plain_path
 from pcvae.training.checkpoint_files import (
     PREFIX,
-    READ_ERRORS,
+    check_finite,
     complete,
-    newest,
+    reading,
     shapes_in,
     step_of,
-    unreadable,
 )
+from pcvae.training.newest_checkpoint import note_saved, read_newest
 
 _NAMES_SHOWN = 5
 
@@ -95,10 +96,14 @@ class Checkpoints:
             with plain_path(partial) as folder:
                 self._checkpoint.write(os.path.join(folder, name))
             flush_tree(partial)
+            # Who reads beside it never meets the old index with new data.
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(self._directory, f"{name}.index"))
             for file in sorted(os.listdir(partial)):  # data before index
                 move(os.path.join(partial, file), os.path.join(self._directory, file))
             os.rmdir(partial)
-            self._remove_old()
+            note_saved(self._directory, int(step))
+            self._remove_old(int(step))
         except (OSError, tf.errors.OpError) as error:
             raise UserError(
                 f"checkpoint {os.path.join(self._directory, name)} could not be written"
@@ -106,36 +111,47 @@ class Checkpoints:
                 " the checkpoint before it"
             ) from error
 
-    def restore_newest(self) -> int | None:
+    def restore_newest(self, fallback: bool = True) -> int | None:
         """Restores the newest checkpoint.
+
+        Args:
+            fallback: whether an older one is taken, with a warning, where the newest one is damaged
+                or files of it are missing.
 
         Returns:
             The step of it, or None if there is none yet.
 
         Raises:
-            UserError: the checkpoint is damaged, or does not fit the state in names or shapes.
+            UserError: no checkpoint can be read; or it does not fit the state in names or shapes,
+                or holds NaN or infinity.
         """
-        path = newest(self._directory)
-        if path is None:
-            return None
+        found = read_newest(self._directory, self._restore, fallback, quiet=not self._chief)
+        return None if found is None else step_of(found[0])
+
+    def _restore(self, path):
         found = {key: tuple(shape) for key, shape in shapes_in(path).items()}
         self._check(path, found)
+        check_finite(path)
         try:
-            with plain_path(self._directory) as folder:
+            with reading(path), plain_path(self._directory) as folder:
                 plain = os.path.join(folder, os.path.basename(path))
                 self._checkpoint.read(plain).assert_consumed()
-        except READ_ERRORS as error:
-            raise unreadable(path) from error
         except AssertionError as error:
             raise UserError(
                 f"checkpoint {path} does not fit this run: {_one_line(error)}"
             ) from error
-        return step_of(path)
 
-    def _remove_old(self):
-        for path in complete(self._directory)[: -self._max_to_keep]:
+    def _remove_old(self, saved):
+        """Removes what is older than the newest ones, and what this run fell back from."""
+        paths = complete(self._directory)
+        later = [path for path in paths if step_of(path) > saved]
+        kept = [path for path in paths if path not in later][-self._max_to_keep :]
+        for path in paths:
             # The index goes first: what has no index is no checkpoint.
-            for file in [f"{path}.index", *glob.glob(f"{glob.escape(path)}.data-*")]:
+            if path not in kept:
+                os.remove(f"{path}.index")
+        for file in glob.glob(f"{glob.escape(self._directory)}/{PREFIX}-*.data-*"):
+            if file.rpartition(".data-")[0] not in kept:
                 os.remove(file)
 
     def _check(self, path, found):

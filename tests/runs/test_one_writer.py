@@ -76,3 +76,19 @@ def test_only_the_chief_holds_the_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "is_chief", lambda strategy: False)
     write(run_dir=tmp_path)
     assert held == [True, False]
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_start_anew_in_silence(tmp_path, capsys):
+    train(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    before = (tmp_path / "run" / "summaries" / "train.jsonl").read_text()
+    with pytest.raises(UserError, match="ckpt-4, the last one that was saved, is missing"):
+        train(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints.json").unlink()  # older runs have none
+    with pytest.raises(UserError, match="was finished, and there is no checkpoint any more"):
+        train(tmp_path / "run")
+    assert (tmp_path / "run" / "summaries" / "train.jsonl").read_text() == before
+    shutil.rmtree(tmp_path / "run" / "results")
+    capsys.readouterr()
+    train(tmp_path / "run")
+    assert "while the log goes to step 4" in capsys.readouterr().out

@@ -1,4 +1,6 @@
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,8 +12,9 @@ import pytest
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.training.checkpoint_files import newest, read_group
+from pcvae.training.checkpoint_files import arrays_of
 from pcvae.training.checkpoints import Checkpoints
+from pcvae.training.newest_checkpoint import newest, read_group, read_newest
 from pcvae.training.optimizers import AdamW
 from pcvae.training.strategy import make_strategy
 from pcvae.training.update import GradientUpdate
@@ -84,7 +87,7 @@ def test_a_new_process_reads_the_same_bits(tmp_path):
     Checkpoints(tmp_path, state).save(4)
     code = f"""
         import numpy as np
-        from pcvae.training.checkpoint_files import read_group
+        from pcvae.training import read_group
         arrays = {{}}
         for group in {list(state)}:
             for name, value in read_group({str(tmp_path)!r}, group).items():
@@ -144,34 +147,141 @@ def test_an_interrupted_save_leaves_the_one_before(tmp_path):
     assert checkpoints.restore_newest() == 2 and not (tmp_path / ".partial").exists()
 
 
-@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
-def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, suffix):
-    state = {"g": {"v": tf.Variable(tf.range(1000.0))}}
-    checkpoints = Checkpoints(tmp_path, state)
-    checkpoints.save(1)
-    checkpoints.save(2)
-    path = tmp_path / f"ckpt-2.{suffix}"
+@pytest.fixture
+def two_saved(tmp_path):
+    """Checkpoints of two steps, of other values each; (folder, checkpoints, variable)."""
+    variable = tf.Variable(tf.zeros(1000))
+    checkpoints = Checkpoints(tmp_path / "checkpoints", {"g": {"v": variable}})
+    for step in (1, 2):
+        variable.assign(tf.fill([1000], float(step)))
+        checkpoints.save(step)
+    return tmp_path / "checkpoints", checkpoints, variable
+
+
+def _cut(path):
     path.write_bytes(path.read_bytes()[:40])
-    for read in (checkpoints.restore_newest, lambda: read_group(tmp_path, "g")):
-        with pytest.raises(UserError, match=r"ckpt-2 is damaged.*ckpt-1") as error:
-            read()
-        assert "\n" not in str(error.value)
-    for file in tmp_path.glob("ckpt-2.*"):
-        file.unlink()
-    assert checkpoints.restore_newest() == 1
 
 
-def test_flipped_bytes_are_found(tmp_path):
-    checkpoints = Checkpoints(tmp_path, {"g": {"v": tf.Variable(tf.range(1000.0))}})
-    checkpoints.save(1)
-    path = tmp_path / "ckpt-1.data-00000-of-00001"
+def _flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
-    with pytest.raises(UserError, match="ckpt-1 is damaged; start in a new .*: there is no older"):
+
+
+INDEX, DATA = "index", "data-00000-of-00001"
+LOST = {
+    "cut index": (INDEX, _cut, "ckpt-2 is damaged"),
+    "cut data": (DATA, _cut, "ckpt-2 is damaged"),
+    "changed index": (INDEX, _flip, "ckpt-2 is damaged"),
+    "changed data": (DATA, _flip, "ckpt-2 is damaged"),
+    "empty index": (INDEX, lambda path: path.write_bytes(b""), "ckpt-2 is damaged"),
+    "empty data": (DATA, lambda path: path.write_bytes(b""), "ckpt-2 is damaged"),
+    "no index": (INDEX, lambda path: path.unlink(), "ckpt-2.index is missing"),
+    "no data": (DATA, lambda path: path.unlink(), "ckpt-2.data-.* is missing"),
+    "gone": (INDEX, lambda path: [p.unlink() for p in path.parent.glob("ckpt-2.*")], "is missing"),
+}
+
+
+@pytest.mark.parametrize(("suffix", "lose", "says"), LOST.values(), ids=LOST)
+def test_what_is_lost_of_the_newest_is_told_and_the_one_before_is_taken(
+    two_saved, capsys, suffix, lose, says
+):
+    folder, checkpoints, variable = two_saved
+    lose(folder / f"ckpt-2.{suffix}")
+    assert checkpoints.restore_newest() == 1
+    assert variable.numpy()[0] == 1.0
+    np.testing.assert_array_equal(read_group(folder, "g")["v"], np.ones(1000))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert re.search(says, line) and "ckpt-1, the one before" in line
+        assert ("damaged" in line) == ("damaged" in says)
+    for read in (
+        lambda: checkpoints.restore_newest(fallback=False),
+        lambda: read_group(folder, "g", fallback=False),
+    ):
+        with pytest.raises(UserError, match=f"{says}.*ckpt-1, which is taken without --no_fallb"):
+            read()
+    # The next one replaces what was lost, and nothing is told any more.
+    checkpoints.save(2)
+    assert checkpoints.restore_newest(fallback=False) == 2
+
+
+def test_when_all_are_lost_nothing_starts_anew(two_saved):
+    folder, checkpoints, _ = two_saved
+    _flip(folder / f"ckpt-1.{DATA}")
+    _flip(folder / f"ckpt-2.{DATA}")
+    with pytest.raises(UserError, match="ckpt-2 is damaged.*ckpt-1 is damaged.*no older one"):
         checkpoints.restore_newest()
-    with pytest.raises(UserError, match="ckpt-1 is damaged"):
-        read_group(tmp_path, "g")
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match="ckpt-2, the last one that was saved, is missing"):
+        checkpoints.restore_newest()
+    with pytest.raises(UserError, match="is missing"):
+        read_group(folder, "g")
+
+
+def test_what_a_run_fell_back_from_goes_when_it_has_saved_again(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "c", {"g": {"v": tf.Variable(tf.zeros(9))}}, max_to_keep=1)
+    checkpoints.save(5)
+    (tmp_path / "c" / "ckpt-9.index").write_bytes(b"damaged")
+    (tmp_path / "c" / f"ckpt-9.{DATA}").write_bytes(b"damaged")
+    (tmp_path / "c" / f"ckpt-3.{DATA}").write_bytes(b"left behind")
+    assert checkpoints.restore_newest() == 5
+    checkpoints.save(7)
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        f"ckpt-7.{DATA}",
+        "ckpt-7.index",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+@pytest.mark.parametrize("name", [f"ckpt-2.{DATA}", "ckpt-2.index", ""])
+def test_a_missing_permission_is_no_damage_and_no_older_one_is_taken(two_saved, name):
+    folder, checkpoints, _ = two_saved
+    mode = (folder / name).stat().st_mode
+    (folder / name).chmod(0)
+    with pytest.raises(UserError, match="cannot be read.*Permission denied") as error:
+        checkpoints.restore_newest()
+    (folder / name).chmod(mode)
+    assert "damaged" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("group", ["weights", "ema", "optimizer"])
+def test_what_is_not_finite_is_named(tmp_path, capsys, group, value):
+    state = make_state(steps=2)
+    name, variable = next((n, v) for n, v in state[group].items() if len(v.shape))
+    Checkpoints(tmp_path / "c", state).save(1)
+    array = np.array(tf.convert_to_tensor(variable))
+    array.flat[-1] = value
+    variable.assign(array)
+    checkpoints = Checkpoints(tmp_path / "c", state)
+    checkpoints.save(2)
+    for read in (checkpoints.restore_newest, lambda: read_group(tmp_path / "c", group)):
+        with pytest.raises(UserError, match="ckpt-2: NaN or infinity in .*ckpt-1") as error:
+            read()
+        assert f"{group}/{name}" in str(error.value)
+    capsys.readouterr()
+    read_group(tmp_path / "c", "update")  # which is finite
+    assert f"NaN or infinity in {group}/{name}, which training" in capsys.readouterr().err
+
+
+def test_one_that_a_training_removes_meanwhile_gives_way_to_the_newest(two_saved, capsys):
+    folder, checkpoints, variable = two_saved
+    seen = []
+
+    def read(path):
+        seen.append(os.path.basename(path))
+        if len(seen) == 1:
+            for step in range(3, 7):
+                variable.assign(tf.fill([1000], float(step)))
+                checkpoints.save(step)
+        return arrays_of(path, "g")["v"]
+
+    path, value = read_newest(folder, read)
+    assert seen == ["ckpt-2", "ckpt-6"] and path.endswith("ckpt-6")
+    np.testing.assert_array_equal(value, np.full(1000, 6.0))
+    assert capsys.readouterr().err == ""
 
 
 def test_what_does_not_fit_is_listed_and_nothing_is_restored(tmp_path):
@@ -238,9 +348,8 @@ def test_damage_is_said_of_nothing_else(tmp_path):
     checkpoints.save(1)
     checkpoints.save(2)
     data = tmp_path / "ckpt-2.data-00000-of-00001"
-    data.rename(tmp_path / "away")
-    with pytest.raises(UserError, match=r"not whole: ckpt-2.data-\* is missing.* from ckpt-1"):
-        checkpoints.restore_newest()
+    data.unlink()
     data.mkdir()  # stands for whatever cannot be opened
-    with pytest.raises(UserError, match="cannot be read: .*ckpt-2.data-.*: Is a directory"):
-        read_group(tmp_path, "g")
+    for read in (checkpoints.restore_newest, lambda: read_group(tmp_path, "g")):
+        with pytest.raises(UserError, match="cannot be read: .*ckpt-2.data-.*: Is a directory"):
+            read()

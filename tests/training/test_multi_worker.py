@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcvae.training.checkpoint_files import newest, read_group
+from pcvae.training.newest_checkpoint import newest, read_group
 
 pytestmark = pytest.mark.slow
 

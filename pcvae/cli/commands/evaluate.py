@@ -80,6 +80,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("lpips_weights", None, text, flag_values=values)
     text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
     shared_flags.define(values, "output", text)
+    shared_flags.define(values, "no_fallback")
 
 
 def run(values: flags.FlagValues) -> None:
@@ -100,6 +101,7 @@ def run(values: flags.FlagValues) -> None:
         importance_samples=values.importance_samples,
         frechet=frechet,
         perceptual=perceptual_arguments(values),
+        **shared_flags.fallback_argument(values),
     )
 
 

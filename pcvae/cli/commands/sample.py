@@ -59,6 +59,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "replaced (default: images/samples_COUNT_tTEMPERATURE_seed_N.png in the run directory)."
     )
     shared_flags.define(values, "output", text)
+    shared_flags.define(values, "no_fallback")
 
 
 def parse_temperature(text: str) -> tuple[float | tuple[float, ...], float | None]:
@@ -152,6 +153,7 @@ def run(values: flags.FlagValues) -> None:
         condition=values.condition,
         batch_size=values.batch_size,
         output=output,
+        **shared_flags.fallback_argument(values),
     )
     print(f"wrote {output}")
 

@@ -36,6 +36,7 @@ def define_flags(values: flags.FlagValues) -> None:
     shared_flags.define_gin_flags(values)
     text = "Go on with a run directory although the configuration differs from its own."
     flags.DEFINE_bool("allow_config_change", False, text, flag_values=values)
+    shared_flags.define(values, "no_fallback")
 
 
 def default_run_dir(gin_file: str, data: str | None) -> str:
@@ -74,7 +75,13 @@ def run(values: flags.FlagValues) -> None:
         configuration.record(run_dir, values.allow_config_change)
         return configuration.markdown()
 
-    configuration.call(runs.train, run_dir=run_dir, on_assembled=on_assembled, on_start=on_start)
+    configuration.call(
+        runs.train,
+        run_dir=run_dir,
+        on_assembled=on_assembled,
+        on_start=on_start,
+        **shared_flags.fallback_argument(values),
+    )
 
 
 main = command.Command("train", __doc__, define_flags, run).main
