@@ -57,6 +57,7 @@ def test_the_folder_is_complete_and_the_run_untouched(finished):
     assert record["batch_size"] == 4
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoints",
+        "checkpoints.json",
         "fit.json",
         "model.json",
         "summaries",
