@@ -36,4 +36,4 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return compile(self.get_data(path), path, "exec", dont_inherit=True, optimize=1)
+        return self.source_to_code(self.get_data(path), path, _optimize=1)
