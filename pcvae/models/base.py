@@ -8,32 +8,32 @@ import keras
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import some_names
 from pcvae.distributions.noise import Noise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
 from pcvae.layers.top_down_pass import batch_size_of
 from pcvae.layers.walk import LATENT
+from pcvae.models import arrays, inference
 from pcvae.models.architecture import Architecture
-from pcvae.models.arrays import ArrayMethods
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
 from pcvae.models.description import Level, StageDescription, ends
-from pcvae.models.features import FeatureMethods
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
 from pcvae.models.weights import copy_weights, named_weights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
-class HierarchicalModel(ArrayMethods, FeatureMethods, KerasLoops, abc.ABC):
+class HierarchicalModel(KerasLoops, abc.ABC):
     """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
 
     Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
-    the methods of `ArrayMethods` work on arrays. ``model.compile(optimizer=...)`` and
-    ``model.fit(images)`` minimise the negative ELBO in nats per dimension.
+    the functions of `models.arrays` and `models.inference` are its methods for arrays. Keras' `fit`
+    minimises the negative ELBO in nats per dimension.
 
     A model says `levels`, `evidence`, `walk`, `describe` and ``get_config``, and has a ``head``.
-    The rest is written once, here and in `ArrayMethods`. It may further have
+    The rest is written once, here and in those modules. It may further have
 
     * a condition (`pcvae.models.conditions`), which `walk` and `evidence` then take;
     * ``prefix_decoders``, readouts of prefixes that are trained together with it: each layer has
@@ -58,6 +58,23 @@ class HierarchicalModel(ArrayMethods, FeatureMethods, KerasLoops, abc.ABC):
         self.prefix_decoders: list = []
         self._frozen_names: frozenset = frozenset()
         self._runner = BatchRunner(self)
+
+    # What follows for arrays.
+    sample = arrays.sample
+    reconstruct = arrays.reconstruct
+    encode = arrays.encode
+    decode = arrays.decode
+    edit = arrays.edit
+    noise_of = arrays.noise_of
+    latents_of = arrays.latents_of
+    rate_per_level = inference.rate_per_level
+    rate_maps = inference.rate_maps
+    features = inference.features
+    temperatures = arrays.temperatures
+    check_images = arrays.check_images
+    natural_condition = arrays.natural_condition
+    decoder_of_prefix = arrays.decoder_of_prefix
+    readout_of = arrays.readout_of
 
     # What a model says.
 
@@ -197,9 +214,7 @@ class HierarchicalModel(ArrayMethods, FeatureMethods, KerasLoops, abc.ABC):
         return output._replace(
             latents=output.latents if keep_latents else (),
             nll=self.head.negative_log_likelihood(output.head_params, images) if likely else None,
-            prefix_reconstructions={
-                k: readout(output.latents) for k, readout in self.readouts.items()
-            },
+            prefix_reconstructions={k: r(output.latents) for k, r in self.readouts.items()},
         )
 
     def draw(self, plan: Plan, noise: Noise, *args: Any, **kwargs: Any) -> tf.Tensor:
@@ -261,8 +276,10 @@ class HierarchicalModel(ArrayMethods, FeatureMethods, KerasLoops, abc.ABC):
         return {k: v for k, v in self.named_weights.items() if k in self.frozen_names}
 
     def freeze(self, names: Iterable[str]) -> None:
-        """Holds weights by name, too; whatever trains the model, they are no longer trainable."""
+        """Holds weights by name, too: nothing trains them. UserError if there is none of a name."""
         names, weights = frozenset(names), self.named_weights
+        if unknown := sorted(names - weights.keys()):
+            raise UserError(f"freeze: {self.name} has no weight {some_names(unknown, 3)}")
         for name in names:
             weights[name].trainable = False
         self._frozen_names |= names

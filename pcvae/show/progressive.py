@@ -155,6 +155,8 @@ def bits_per_pixel_maps(
     height, width = model.image_shape[:2]
     maps = {}
     for rates in model.rate_maps(images, seed=seed, condition=condition):
+        # A flat latent covers all pixels.
+        rates = rates.reshape(len(rates), *(rates.shape[1:] or (1, 1)))
         side = rates.shape[1]
         factors = height // side, width // side
         spread = units.nats_to_bits(rates.astype(np.float64)) / (factors[0] * factors[1])

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from pcvae import models
+from pcvae import models, show, units
 from pcvae.errors import UserError
 from tests.models import tiny
 
@@ -52,9 +52,14 @@ def test_it_keeps_the_promises_of_the_zoo(example, latent_widths, eagerly):
     parts = [model.sample(2, seed=3), model.sample(3, seed=3, first_sample=2)]
     np.testing.assert_array_equal(np.concatenate(parts), model.sample(5, seed=3))
     np.testing.assert_array_equal(model.reconstruct(images, seed=1, batch_size=2), whole)
-    again = keras.models.clone_model(model)
-    assert again.get_config() == model.get_config()
-    assert again.named_weights.keys() == model.named_weights.keys()
+    model.freeze(list(model.named_weights)[::2])
+    for again in (keras.models.clone_model(model), model.twin()):
+        assert again.get_config() == model.get_config()
+        assert again.named_weights.keys() == model.named_weights.keys()
+        assert again.frozen_weights.keys() == model.frozen_weights.keys() != set()
+    maps = show.bits_per_pixel_maps(model, images, seed=1)
+    bits = units.nats_to_bits(model.rate_per_level(images, seed=1).sum(axis=1))
+    np.testing.assert_allclose(maps[1].sum(axis=(1, 2)), bits, rtol=1e-5)
 
 
 def test_it_computes_in_low_precision(example):
