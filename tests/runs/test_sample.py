@@ -9,6 +9,7 @@ from PIL import Image
 
 from pcvae import runs
 from pcvae.errors import UserError
+from pcvae.runs.load import load_run
 from pcvae.runs.picture_output import write_picture_or_arrays
 from pcvae.runs.sample import _Conditions
 from tests.models import tiny
@@ -17,16 +18,21 @@ GOLDEN = Path(__file__).parents[1] / "goldens" / "run_0_1_0"
 
 
 @pytest.fixture(scope="module")
-def model():
-    return runs.load(GOLDEN)
+def loaded():
+    return load_run(GOLDEN)
+
+
+@pytest.fixture(scope="module")
+def model(loaded):
+    return loaded.model
 
 
 @pytest.fixture
-def draw(model, tmp_path, monkeypatch):
+def draw(loaded, tmp_path, monkeypatch):
     """Samples the golden run into a file; returns the images."""
     # Loaded once: its graphs are traced once.
     module = sys.modules["pcvae.runs.sample"]  # pcvae.runs.sample is the function
-    monkeypatch.setattr(module, "load", lambda run_dir: model)
+    monkeypatch.setattr(module, "load_run", lambda run_dir, fallback: loaded)
 
     def call(**arguments):
         runs.sample(run_dir=GOLDEN, output=tmp_path / "x.npz", **arguments)
