@@ -2,6 +2,11 @@
 
 import signal
 
+
+class Stopped(BaseException):
+    """A signal came; no ``except Exception`` on the way to the end of the work keeps it."""
+
+
 HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
 
 

@@ -1,4 +1,4 @@
-"""What every test shares: two logical CPUs, a cache of its own, and equal seeds."""
+"""What every test shares: four logical CPUs, a cache of its own, and equal seeds."""
 
 import gc
 import os
@@ -13,9 +13,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-# Before TensorFlow initialises: two devices, so that mirrored training runs without a GPU.
+# Before TensorFlow initialises: four devices, so that mirrored training runs without a GPU.
 tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 # Tracing makes many objects that stay: looking through them at each thousand takes a tenth of it.
 gc.freeze()

@@ -76,7 +76,9 @@ class Command:
             code = None
         if code is None:
             print(signals.LINE, file=sys.stderr, flush=True)
-            return 128 + received[0]
+            code = 128 + received[0]
+        if is_process and code > 128:
+            signals.leave(code)
         return code
 
     def _main(self, argv):

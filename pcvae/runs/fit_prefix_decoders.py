@@ -213,7 +213,7 @@ def _run(
         steps=steps,
         batch_size=fit["batch_size"],
         report=training.Action(report_every_steps, report),
-        actions=[training.Action(checkpoint_every_steps, checkpoints.save)],
+        actions=[training.Action(checkpoint_every_steps, checkpoints.save, is_whole=True)],
         logs=(log,),
         what=" of the fit",
     )

@@ -10,6 +10,7 @@ from pcvae import data, training
 from pcvae.errors import Interrupted
 from pcvae.runs.one_writer import check_still_there
 from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.watched_workers import part
 
 
 def train_resumably(
@@ -64,29 +65,31 @@ def train_resumably(
             images, batch_size, seed, first_step=start, input_context=context, given=given
         )
 
-    # An iterator that TensorFlow distributes waits at its end for a thread that may sleep for as
-    # long again as it has lived, up to a minute: one replica has no need of it.
-    if strategy.num_replicas_in_sync == 1:
-        batches = batches_of(None)
-    else:
-        batches = strategy.distribute_datasets_from_function(batches_of)
     try:
         training.train(
             trainer,
-            iter(batches),
+            training.distributed_batches(strategy, batches_of),
             steps,
             batch_size,
             report.run,
             report.every_steps,
             [in_its_place(action) for action in actions],
+            training.peers_of(strategy),
         )
     except (Interrupted, BrokenPipeError) as error:
+        part(strategy)  # whoever ends first
         check_still_there(directory)
-        checkpoints.save(trainer.steps_taken)
+        number = error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE
+        step = trainer.steps_taken
+        if step == 0:
+            message = f"interrupted before the first step{what}; the same command starts anew"
+            raise Interrupted(number, message) from error
+        if step > start:
+            checkpoints.save(step)
         raise Interrupted(
-            error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE,
-            f"interrupted after step {trainer.steps_taken}{what}; checkpoint saved; the same "
-            "command goes on from there",
+            number,
+            f"interrupted after step {step}{what}; checkpoint saved; the same command goes on from "
+            "there",
         ) from error
     finally:
         for log in logs:

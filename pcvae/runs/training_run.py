@@ -23,10 +23,12 @@ from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import attempted, draw_pictures, write_pictures
+from pcvae.runs.watched_workers import part, watched_workers
 from pcvae.training import reports
 
 
 @one_writer("training")
+@watched_workers
 def train(
     *,
     run_dir: str | os.PathLike,
@@ -187,12 +189,13 @@ def train(
         for tag, picture in attempted(pictures, f"the pictures of step {step}", {}).items():
             eval_log.images(step, tag, picture)
 
+    # The record of the evaluation comes last, and says that the pictures were drawn, too.
     actions = [
-        training.Action(evaluate_every_steps, validate),
-        training.Action(checkpoint_every_steps, checkpoints.save),
+        training.Action(evaluate_every_steps, validate, was_done=eval_log.has),
+        training.Action(checkpoint_every_steps, checkpoints.save, is_whole=True),
     ]
     if chief:
-        actions.insert(1, training.Action(images_every_steps, draw))
+        actions.insert(0, training.Action(images_every_steps, draw, was_done=eval_log.has))
     train_resumably(
         trainer,
         strategy,
@@ -211,6 +214,7 @@ def train(
     record = with_constraints(
         evaluate_split(likelihood, dataset, trainer.steps_taken, "test", seed)
     )
+    part(strategy)
     record |= frozen.proof()
     check_still_there(directory)
     if chief:

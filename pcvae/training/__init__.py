@@ -12,8 +12,9 @@ from pcvae.training.newest_checkpoint import (
     read_newest,
 )
 from pcvae.training.optimizers import Adamax, AdamW
+from pcvae.training.replicas import distributed_batches
 from pcvae.training.schedules import LearningRate
-from pcvae.training.strategy import is_chief, make_strategy
+from pcvae.training.strategy import is_chief, make_strategy, peers_of
 from pcvae.training.summaries import ScalarLog
 from pcvae.training.trainers import Trainer
 from pcvae.training.update import GradientUpdate, TrainingDivergedError, UpdateReport
@@ -38,6 +39,7 @@ __all__ = [
     "Window",
     "arrays_of",
     "check_finite",
+    "distributed_batches",
     "group_shapes",
     "has_group",
     "is_chief",
@@ -45,6 +47,7 @@ __all__ = [
     "newest",
     "newest_step",
     "no_checkpoint",
+    "peers_of",
     "read_group",
     "read_newest",
     "shapes_of",

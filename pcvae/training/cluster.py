@@ -26,6 +26,13 @@ class Cluster(NamedTuple):
 
     workers: tuple[str, ...]  # their addresses, the chief's first
     own: str | None = None  # the address of this process; None where no task is named
+    has_chief: bool = False  # as a job of its own
+
+    def name(self, index: int) -> str:
+        """Returns what TF_CONFIG calls one of the workers: ``worker 1``."""
+        if self.has_chief and index == 0:
+            return "chief 0"
+        return f"worker {index - self.has_chief}"
 
 
 def read_cluster() -> Cluster:
@@ -59,14 +66,15 @@ def _cluster(config: Any) -> Cluster:
     addresses = {job: _addresses(job, tasks) for job, tasks in jobs.items()}
     if len(addresses.get("chief", ())) > 1:
         raise _Fault("there is more than one chief")
+    has_chief = bool(addresses.get("chief"))
     workers = tuple(address for job in _JOBS for address in addresses.get(job, ()))
     everybody = [address for job in addresses.values() for address in job]
     twice = sorted({address for address in everybody if everybody.count(address) > 1})
     if twice:
         raise _Fault(f"{twice[0]} stands twice in 'cluster'")
     if config.get("task") or len(workers) > 1:
-        return Cluster(workers, _own_address(config.get("task"), addresses))
-    return Cluster(workers)
+        return Cluster(workers, _own_address(config.get("task"), addresses), has_chief)
+    return Cluster(workers, None, has_chief)
 
 
 def _addresses(job: str, tasks: Any) -> list[str]:

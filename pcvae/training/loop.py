@@ -1,8 +1,6 @@
 """The outer loop: steps, what happens every so many steps, and an orderly end on a signal."""
 
 import contextlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +10,9 @@ import tensorflow as tf
 
 from pcvae import quantities
 from pcvae.errors import Interrupted
-from pcvae.signals import is_repetition, stop_numbers
+from pcvae.signals import Stopped
+from pcvae.training.peers import Peers
+from pcvae.training.stopping import stop_signals
 from pcvae.training.trainers import Trainer
 
 
@@ -33,6 +33,12 @@ class Action(NamedTuple):
     every_steps: int
     run: Callable[[Any], None]  # gets the number of steps taken; that of reports, the `Window`
     at_end: bool = True  # whether also after the last step, if that is no multiple
+    is_whole: bool = False  # whether a signal waits for its end, as it must where files are saved
+    was_done: Callable[[int], bool] = lambda step: True  # at a step, before training was stopped
+
+    def is_due(self, step: int, last_step: int) -> bool:
+        """Says whether it is to be run after a step."""
+        return step % self.every_steps == 0 or (step == last_step and self.at_end)
 
 
 def train(
@@ -43,12 +49,16 @@ def train(
     report: Callable[[Window], None],
     report_every_steps: int,
     actions: Sequence[Action] = (),
+    peers: Peers | None = None,
 ) -> None:
     """Runs a trainer up to a number of steps.
 
     SIGINT, SIGTERM and SIGHUP end it after the running step: the caller's actions do not run, its
-    `Interrupted` handler does. One that comes during the actions ends it after them, the last step
-    included.
+    `Interrupted` handler does. One that comes while the first step is traced, or during an action
+    that is not `Action.is_whole`, ends it there. What was not done of the actions at the step where
+    the trainer stands is done first.
+
+    With several workers all of them end it after the same step, and none inside an action.
 
     Args:
         trainer: has ``step(batch)``, ``steps_taken`` and ``update``.
@@ -58,6 +68,7 @@ def train(
         report: function of a `Window`.
         report_every_steps: steps between reports.
         actions: `Action`s, run in their order after the report.
+        peers: the other workers, if there are any.
 
     Raises:
         Interrupted: a signal came.
@@ -65,29 +76,42 @@ def train(
     """
     clock = _Clock(trainer.steps_taken, num_steps, batch_size)
     history = []
-    with stop_signals() as received:
-        for step in range(trainer.steps_taken + 1, num_steps + 1):
-            with clock.waiting():
-                batch = next(batches)
-            history.append(trainer.step(batch))
-            if step == clock.first_step + 1:
-                clock.first_step_done(history[-1])
-            last = step == num_steps
-            if step % report_every_steps == 0 or last or step == clock.first_step + 1:
-                metrics = _window_metrics(history)
-                report(clock.window(step, metrics, len(history)))
-                trainer.update.raise_if_diverged(metrics["update"])
-                history = []
-            if received:
-                break
-            with clock.paused():
-                for action in actions:
-                    if step % action.every_steps == 0 or (last and action.at_end):
+    with stop_signals() as stop:
+        may_interrupt = contextlib.nullcontext if peers else stop.interrupting
+
+        def act(step, actions):
+            for action in actions:
+                if action.is_due(step, num_steps):
+                    with contextlib.nullcontext() if action.is_whole else may_interrupt():
                         action.run(step)
-            if received:
-                break
-    if received:
-        raise Interrupted(received[0])
+
+        with contextlib.suppress(Stopped):
+            if clock.first_step and not peers:
+                act(
+                    clock.first_step,
+                    [action for action in actions if not action.was_done(clock.first_step)],
+                )
+            for step in range(clock.first_step + 1, num_steps + 1):
+                is_first = step == clock.first_step + 1
+                with clock.waiting():
+                    batch = next(batches)
+                with may_interrupt() if is_first else contextlib.nullcontext():
+                    history.append(trainer.step(batch))
+                if is_first:
+                    clock.first_step_done(history[-1])
+                if step % report_every_steps == 0 or step == num_steps or is_first:
+                    metrics = _window_metrics(history)
+                    report(clock.window(step, metrics, len(history)))
+                    trainer.update.raise_if_diverged(metrics["update"])
+                    history = []
+                if stop.after(step, peers):
+                    break
+                with clock.paused():
+                    act(step, actions)
+                if stop.after(step, peers):
+                    break
+        if stop.number is not None:
+            raise Interrupted(stop.number)
 
 
 def _window_metrics(history):
@@ -100,30 +124,6 @@ def _window_metrics(history):
         if name != "update" and not name.startswith(quantities.LAGRANGE_MULTIPLIER):
             metrics[name] = np.mean([step[name].numpy() for step in history], axis=0)
     return metrics
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Notes the signals that ask for an end; a second one acts as it would without this."""
-    received = []
-
-    def note(number, _frame):
-        if is_repetition(number, received):
-            return
-        if received:
-            signal.signal(number, previous[number])
-            signal.raise_signal(number)
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may set handlers
-        return
-    previous = {number: signal.signal(number, note) for number in stop_numbers()}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class _Clock:

@@ -7,8 +7,27 @@ import tensorflow as tf
 
 from pcvae.errors import UserError
 from pcvae.training.cluster import EXAMPLE, read_cluster
+from pcvae.training.peers import Peers
 
 KINDS = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+
+
+class MultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
+    """TensorFlow's strategy of several machines, and the connections to the others.
+
+    Args:
+        peers: the `Peers` of this worker.
+    """
+
+    def __init__(self, peers: Peers) -> None:
+        """Sets up TensorFlow's server at the address of this worker."""
+        super().__init__()
+        self.peers = peers
+
+
+def peers_of(strategy: tf.distribute.Strategy) -> Peers | None:
+    """Returns the other workers of a strategy; None if there are none."""
+    return getattr(strategy, "peers", None)
 
 
 def make_strategy(
@@ -78,8 +97,10 @@ def _multi_worker_strategy():
             "strategy: 'multi_worker' needs the environment variable TF_CONFIG with a 'cluster'"
             f" of workers and the 'task' of this process: {EXAMPLE}"
         )
+    peers = Peers(cluster)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with peers.watched():
+            return MultiWorkerStrategy(peers)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(

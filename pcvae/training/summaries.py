@@ -80,6 +80,10 @@ class ScalarLog:
         else:
             self._append({"step": step, **record})
 
+    def has(self, step: int) -> bool:
+        """Says whether scalars of a step, or of a later one, are written."""
+        return self._lines is None or self._last.get("step", 0) >= step
+
     def images(self, step: int, tag: str, images: np.ndarray) -> None:
         """Writes uint8 pictures [height, width, channels] or [count, height, width, channels].
 

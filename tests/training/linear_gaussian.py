@@ -127,6 +127,7 @@ def train(trainer, num_steps, batch_size=256, strategy=None):
     """Takes steps; returns the trainer and the last results."""
     strategy = strategy or tf.distribute.get_strategy()
     first_step = trainer.steps_taken
+    # Inside a graph only TensorFlow's own iterator goes on.
     batches = strategy.distribute_datasets_from_function(
         lambda context: data.training_batches(
             gaussian_images(), batch_size, 0, first_step=first_step, input_context=context

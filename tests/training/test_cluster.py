@@ -33,20 +33,26 @@ def set_config(monkeypatch, config):
                 "cluster": {"worker": {"1": "b:2", "0": "[::1]:1"}, "chief": ["c-1.d:3"]},
                 "task": {"type": "worker", "index": "1"},
             },
-            Cluster(("c-1.d:3", "[::1]:1", "b:2"), "b:2"),
+            Cluster(("c-1.d:3", "[::1]:1", "b:2"), "b:2", has_chief=True),
         ),
         (
             {
                 "cluster": {"chief": ["c:3"], "worker": ["a:1"], "evaluator": ["e:1"]},
                 "task": {"type": "chief", "index": 0},
             },
-            Cluster(("c:3", "a:1"), "c:3"),
+            Cluster(("c:3", "a:1"), "c:3", has_chief=True),
         ),
     ],
 )
 def test_what_tensorflow_can_use_is_taken(monkeypatch, config, cluster):
     set_config(monkeypatch, config)
     assert read_cluster() == cluster
+
+
+def test_workers_have_the_names_of_their_tasks():
+    assert [Cluster(("a:1", "b:1")).name(index) for index in (0, 1)] == ["worker 0", "worker 1"]
+    cluster = Cluster(("a:1", "b:1", "c:1"), has_chief=True)
+    assert [cluster.name(index) for index in range(3)] == ["chief 0", "worker 0", "worker 1"]
 
 
 @pytest.mark.parametrize(

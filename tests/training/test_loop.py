@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pcvae.errors import Interrupted
 from pcvae.training import Action, loop, train
-from pcvae.training.loop import stop_signals
+from pcvae.training.stopping import stop_signals
 from pcvae.training.update import UpdateReport
 
 
@@ -113,30 +113,60 @@ def test_a_signal_ends_it_after_the_running_step(number):
 
 
 @pytest.mark.parametrize("at", [4, 6])
-def test_a_signal_during_the_actions_ends_it_after_them_even_at_the_last_step(at):
+def test_a_signal_ends_an_action_unless_it_is_whole_even_at_the_last_step(at):
     seen = []
 
     def stop(step):
         if step == at:
             signal.raise_signal(signal.SIGTERM)
+            seen.append(f"{step} goes on")
 
-    actions = [Action(1, stop), Action(1, seen.append)]
-    trainer = CountingTrainer()
-    with pytest.raises(Interrupted) as error:
-        run(trainer, 6, actions=actions)
-    assert error.value.signal_number == signal.SIGTERM
-    assert trainer.steps_taken == seen[-1] == at
+    def run_to_the_signal(is_whole):
+        actions = [Action(1, stop, is_whole=is_whole), Action(1, seen.append)]
+        trainer = CountingTrainer()
+        with pytest.raises(Interrupted) as error:
+            run(trainer, 6, actions=actions)
+        assert (error.value.signal_number, trainer.steps_taken) == (signal.SIGTERM, at)
+        return seen
+
+    assert run_to_the_signal(is_whole=False) == list(range(1, at))
+    seen.clear()
+    assert run_to_the_signal(is_whole=True) == [*range(1, at), f"{at} goes on"]
+
+
+def test_a_signal_ends_the_tracing_of_the_first_step():
+    def step(_):
+        trainer.steps_taken -= 1  # it was not done
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("the tracing goes on")
+
+    trainer = CountingTrainer(on_step=step)
+    with pytest.raises(Interrupted):
+        run(trainer, 6)
+    assert trainer.steps_taken == 0
+
+
+@pytest.mark.parametrize("at", [4, 6])
+def test_resuming_does_first_what_was_not_done_of_the_actions(at):
+    seen = []
+    actions = [
+        Action(4, lambda step: seen.append(("a", step)), was_done=lambda step: False),
+        Action(2, lambda step: seen.append(("b", step)), was_done=lambda step: True),
+        Action(5, lambda step: seen.append(("c", step)), at_end=False, was_done=lambda step: False),
+    ]
+    run(CountingTrainer(steps_taken=at), 6, actions=actions)
+    assert seen == ([("a", 4), ("c", 5), ("a", 6), ("b", 6)] if at == 4 else [("a", 6)])
 
 
 def test_a_second_signal_is_for_the_handler_from_outside(monkeypatch):
     seen = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
     try:
-        with stop_signals() as received:
+        with stop_signals() as stop:
             signal.raise_signal(signal.SIGTERM)
-            assert (received, seen) == ([signal.SIGTERM], [])
+            assert (stop.number, seen) == (signal.SIGTERM, [])
             signal.raise_signal(signal.SIGHUP)  # from the terminal and from who starts it
-            assert (received, seen) == ([signal.SIGTERM], [])
+            assert (stop.number, seen) == (signal.SIGTERM, [])
             signal.raise_signal(signal.SIGTERM)
             assert seen == [signal.SIGTERM]
     finally:
