@@ -110,7 +110,7 @@ def check_folder(path: Any, name: str) -> str | os.PathLike:
     """
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise UserError(f"{name}: expected the path of a folder, got {path!r}")
-    place = _existing_part(os.path.abspath(path))
+    place = existing_part(os.path.abspath(path))
     if not os.path.isdir(place):
         what = "this" if place == os.path.abspath(path) else place
         raise UserError(f"{name}={path}: expected a folder or a new path, but {what} is a file")
@@ -123,11 +123,11 @@ def can_be_folder(path: str) -> bool:
     """Says whether an absolute path is a folder that can be written, or can be made one."""
     if not os.path.isabs(path):
         return False
-    place = _existing_part(path)
+    place = existing_part(path)
     return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
 
 
-def _existing_part(path):
+def existing_part(path: str) -> str:
     """Returns an absolute path up to the last part that is there."""
     while not os.path.lexists(path):
         path = os.path.dirname(path)

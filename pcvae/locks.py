@@ -29,6 +29,7 @@ _PATIENCE_SECONDS = 0.5  # for one that only looks, or has not written its recor
 _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _MAX_BYTES = 4096
 _TRIES = 100
+_SECONDS_BETWEEN_TRIES = 0.2
 
 
 class Held(UserError):
@@ -38,12 +39,16 @@ class Held(UserError):
         message: the line.
         holder: the record of the one who holds it: ``host``, ``pid``, ``since``, ``what``, ...;
             None where there is none.
+        runs: whether the one who holds it is known to run.
     """
 
-    def __init__(self, message: str, holder: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, holder: dict[str, Any] | None = None, runs: bool = True
+    ) -> None:
         """Keeps the record."""
         super().__init__(message)
         self.holder = holder
+        self.runs = runs
 
 
 class Lock:
@@ -86,12 +91,13 @@ class Lock:
 
 
 @contextlib.contextmanager
-def hold(folder: str | os.PathLike, what: str) -> Iterator[Lock]:
+def hold(folder: str | os.PathLike, what: str, remedy: str = "") -> Iterator[Lock]:
     """Holds the lock of a folder in the block. It is made, and goes again if nothing came into it.
 
     Args:
         folder: what is locked.
         what: who holds it, in words: ``training``.
+        remedy: what helps where the file of the lock cannot be written.
 
     Raises:
         Held: another process holds it, or may hold it where that cannot be found out.
@@ -104,6 +110,7 @@ def hold(folder: str | os.PathLike, what: str) -> Iterator[Lock]:
     except OSError as error:
         raise UserError(
             f"{printable(folder)}: its lock {FILE_NAME} cannot be made: {error.strerror}"
+            f"{remedy and '; '}{remedy}"
         ) from error
     try:
         yield lock
@@ -112,6 +119,25 @@ def hold(folder: str | os.PathLike, what: str) -> Iterator[Lock]:
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()
+
+
+@contextlib.contextmanager
+def hold_in_turn(folder: str | os.PathLike, what: str, remedy: str = "") -> Iterator[Lock]:
+    """As `hold`, but waits, with a line, while another process that runs holds the lock."""
+    with contextlib.ExitStack() as stack:
+        told = None
+        while True:
+            try:
+                lock = stack.enter_context(hold(folder, what, remedy))
+                break
+            except Held as held:
+                if not held.runs:
+                    raise
+                if told != held.holder or told is None:
+                    told = held.holder or {}
+                    report(f"{printable(folder)}: waiting for {_described(told)}")
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        yield lock
 
 
 def check_free(folder: str | os.PathLike) -> None:
@@ -175,8 +201,7 @@ def _judge(file, locked, path, name, say=True):
         if locked is False:
             raise Held(f"{name} is in use by another process, which has left no name")
         return
-    holder = f"{record.get('what')} (pid {record.get('pid')} on {record.get('host')}, since "
-    holder += f"{record.get('since')})"
+    holder = _described(record)
     same_kernel = (record.get("boot") or record.get("host")) == (here["boot"] or here["host"])
     same_processes = same_kernel and record.get("processes") == here["processes"]
     alive = _started(record.get("pid")) if same_processes else None
@@ -196,9 +221,18 @@ def _judge(file, locked, path, name, say=True):
             f"be seen whether it still runs: look on {record.get('host')}, and only if it has "
             f"ended, remove {printable(path)} and start again",
             record,
+            runs=False,
         )
     if say:
         report(f"{name}: {holder} {why}; its lock is taken over")
+
+
+def _described(record):
+    """Returns who holds a lock, in words."""
+    if not record:
+        return "another process, which has left no name"
+    place = f"pid {record.get('pid')} on {record.get('host')}, since {record.get('since')}"
+    return f"{record.get('what')} ({place})"
 
 
 def _record(file):

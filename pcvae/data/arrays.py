@@ -1,5 +1,6 @@
 """Images in a NumPy file."""
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,33 +10,40 @@ import numpy as np
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import fit_array
 from pcvae.data.numpy_files import load_array, read_headers
+from pcvae.data.split_names import split_keys
 from pcvae.data.splits import held_out_count, split_by_name
+from pcvae.data.values import (
+    REMEDY,
+    WANTED_VALUES,
+    check_max_value,
+    to_uint8,
+    white_of_floats,
+    white_of_whole_numbers,
+)
 from pcvae.errors import UserError
-from pcvae.progress import report, with_progress
+from pcvae.progress import report
 
 ROWS_PER_CHUNK = 256
-WANTED_VALUES = "expected whole numbers in 0..255 or floats in [0, 1]"
-MAX_OF_OTHER_SCALES = 16  # 0 and 1, classes, 4 bits, scikit-learn's digits
-REMEDY = "scale them to 0..255 and save as uint8"
 
 
 class ArrayImages(ImageDataset):
     """Images from a ``.npy`` or ``.npz`` file: [n, height, width, channels] or [n, height, width].
 
-    Values are whole numbers in 0..255, of any integer type, or floats in [0, 1], which are
-    multiplied by 255 and rounded (so is bool). Whole numbers that are all at most 16 are refused:
-    they are on another scale. 1 to 4 channels.
+    Values are whole numbers of any type, by the rule of ``values``, or floats in [0, 1], which are
+    multiplied by 255 and rounded (so is bool). 1 to 4 channels.
 
-    An ``.npz`` may name its arrays ``train``, ``test`` and ``validation``. A missing
-    ``validation`` is then the end of ``train``: 5,000 images, or a tenth where that is less.
-    Otherwise the array ``images``, or the only one that can hold images, is split 80/10/10 by a
-    hash of the index of each image (``splits``), so appending images never moves others.
+    An ``.npz`` may name its arrays as splits (``split_names.split_keys``): ``train``, ``val``,
+    ``x_test``. A missing ``test``, and then a missing ``validation``, is the end of ``train``:
+    5,000 images, or a tenth where that is less. Otherwise the array ``images``, or the only one
+    that can hold images, is split 80/10/10 by a hash of the index of each image (``splits``), so
+    appending images never moves others. A line says what was read, unless names leave no question.
     """
 
     def __init__(
         self,
         path: str | os.PathLike,
         image_size: int | None = None,
+        max_value: float | None = None,
         cache_dir: str | os.PathLike | None = None,
     ) -> None:
         """Reads the header of the file; reading the images waits for the first use.
@@ -44,14 +52,17 @@ class ArrayImages(ImageDataset):
             path: the file.
             image_size: side in pixels; None keeps the size of square images. Others are cropped to
                 their centred square and resized (``decode.fit``).
+            max_value: the value that is white; None for the rule of ``values``.
             cache_dir: see ``ImageDataset``.
 
         Raises:
             UserError: if the file is missing or holds no images.
         """
         self._path = Path(os.path.expanduser(path))
+        self._max_value = check_max_value(max_value)
         headers = read_headers(self._path)
         self._keys = _choose_keys(headers, path)
+        self._unread = [key for key in headers if key not in self._keys.values()]
         shapes = {_image_shape(headers[key], key, path) for key in self._keys.values()}
         if len(shapes) > 1:
             found = " and ".join(str(shape) for shape in sorted(shapes))
@@ -64,30 +75,29 @@ class ArrayImages(ImageDataset):
             )
         side = check_image_size(height if image_size is None else image_size)
         self._must_fit = (height, width) != (side, side)
-        stat = self._path.stat()
-        content = {
-            "file": str(self._path.resolve()),
-            "stat": [stat.st_size, stat.st_mtime_ns],
-            "keys": self._keys,
-        }
+        content = {"keys": self._keys, "max_value": self._max_value}
         super().__init__(f"arrays:{path}", (side, side, channels), content, cache_dir)
+
+    def _files(self):
+        return self._path, {"": self._path}
 
     def _prepare(self, writers):
         arrays, convert = {}, {}
         for key in set(self._keys.values()):
             arrays[key] = load_array(self._path, key)
-            convert[key] = _conversion(arrays[key], self.name)
+            convert[key] = _conversion(arrays[key], self.name, self._max_value)
         rows = self._rows({key: len(array) for key, array in arrays.items()})
         images = (
-            (split, convert[key](image))
+            (split, convert[key](image), f"{key}[{index}]")
             for split, (key, indices) in rows.items()
-            for image in _in_chunks(arrays[key], indices)
+            for index, image in zip(indices, _in_chunks(arrays[key], indices), strict=True)
         )
         total = sum(len(indices) for _, indices in rows.values())
         side, _, channels = self.image_shape
-        for split, image in with_progress(images, total, f"{self.name}: reading images"):
+        for split, image, name in self._counted(images, total, "reading images"):
             image = image.reshape(*image.shape[:2], channels)
-            writers[split].write(fit_array(image, side) if self._must_fit else image)
+            writers[split].write(fit_array(image, side) if self._must_fit else image, name)
+        return self._told(rows)
 
     def _rows(self, num_images):
         """Returns a dict from split to (key of its array, indices of its rows)."""
@@ -97,20 +107,46 @@ class ArrayImages(ImageDataset):
             members = split_by_name(names, f"the file {str(self._path)!r}")
             return {split: (key, np.array(indices)) for split, indices in members.items()}
         rows = {split: (key, np.arange(num_images[key])) for split, key in self._keys.items()}
-        if "validation" not in rows:
-            key, indices = rows["train"]
-            rest = len(indices) - max(1, held_out_count(len(indices)))
-            rows["train"], rows["validation"] = (key, indices[:rest]), (key, indices[rest:])
+        for split in ("test", "validation"):
+            if split not in rows:
+                key, indices = rows["train"]
+                rest = len(indices) - max(1, held_out_count(len(indices)))
+                rows["train"], rows[split] = (key, indices[:rest]), (key, indices[rest:])
         return {split: rows[split] for split in SPLITS}
+
+    def _told(self, rows):
+        """Returns the line that says which arrays were read and which were not, if it is needed."""
+        plain = self._keys.keys() == {"images"} or all(k == s for s, k in self._keys.items())
+        others = [key for key in self._unread if split_keys([key])]
+        if plain and not others and ("images" in self._keys or "test" in self._keys):
+            return []
+        parts = []
+        for split, (key, indices) in rows.items():
+            part = "" if self._keys.get(split) == key else "the end of "
+            parts.append(f"{split} is {part}{key!r} ({len(indices)})")
+        if "images" in self._keys:
+            parts = [f"{self._keys['images']!r} is split by the index of each image"]
+        unread = f"; not read: {', '.join(map(repr, self._unread))}" if self._unread else ""
+        return [f"{', '.join(parts)}{unread}"]
 
 
 def _choose_keys(headers, path):
     """Returns which array serves which split, or {"images": key} for one array to be split."""
-    if "train" in headers and "test" in headers:
-        return {split: split for split in SPLITS if split in headers}
+    candidates = [key for key, (shape, _) in headers.items() if len(shape) in (3, 4)]
+    named = split_keys(headers)
+    keys = {}
+    for split, some in named.items():
+        fitting = [key for key in some if key in candidates] or some
+        if len(fitting) > 1:
+            raise UserError(
+                f"{str(path)!r} has several arrays for the split {split}: "
+                f"{', '.join(map(repr, fitting))}; keep one of them"
+            )
+        keys[split] = fitting[0]
+    if "train" in keys and len(keys) > 1:
+        return keys
     if "images" in headers:
         return {"images": "images"}
-    candidates = [key for key, (shape, _) in headers.items() if len(shape) in (3, 4)]
     if len(headers) == 1 or len(candidates) == 1:
         return {"images": (candidates or list(headers))[0]}
     found = ", ".join(f"{key} {shape}" for key, (shape, _) in headers.items()) or "none"
@@ -137,34 +173,22 @@ def _image_shape(header, key, path):
     return (*shape[1:3], shape[3] if len(shape) == 4 else 1)
 
 
-def _conversion(array, name):
+def _conversion(array, name, max_value=None):
     """Returns the function that takes values to uint8, after a look at their range."""
     if array.dtype == bool:
-        return lambda image: image.astype(np.uint8) * np.uint8(255)
+        return functools.partial(to_uint8, white=1)
     low, high = array.min(), array.max()  # NaN if any value is
     if array.dtype.kind == "f":
-        if np.isnan(low):
-            raise UserError(f"{name} holds NaN; {WANTED_VALUES}")
-        if not (low >= 0.0 and high <= 1.0):
-            raise UserError(
-                f"{name} holds {array.dtype} values from {low:g} to {high:g}; {WANTED_VALUES}; "
-                f"{REMEDY}"
-            )
+        white = white_of_floats(low, high, max_value, name, array.dtype)
+    else:
+        white = white_of_whole_numbers(int(low), int(high), max_value, name, array.dtype)
+    if white == 1:
         report(f"{name}: floats in [0, 1] are multiplied by 255 and rounded")
-        return lambda image: np.rint(image.astype(np.float64) * 255.0).astype(np.uint8)
-    if low < 0 or high > 255:
-        raise UserError(
-            f"{name} holds {array.dtype} values from {low} to {high}; {WANTED_VALUES}; {REMEDY}"
-        )
-    if high <= MAX_OF_OTHER_SCALES:
-        factor = f", for example by images * {255 // high}" if high else ""
-        raise UserError(
-            f"{name} holds {array.dtype} values from {low} to {high}, so dark in 0..255 that they "
-            f"must be on another scale; {REMEDY}{factor}"
-        )
-    if high < 64:
+    elif white != 255:
+        report(f"{name}: values are multiplied by 255 / {white:g} and rounded")
+    elif high < 64:
         report(f"{name}: warning: no value is above {high} of 255, so all images are dark")
-    return lambda image: image.astype(np.uint8)
+    return functools.partial(to_uint8, white=white)
 
 
 def _in_chunks(array, indices):
@@ -179,7 +203,7 @@ def read_array_images(
     """Reads the first images of a file, at the size of a model.
 
     Args:
-        path: the ``.npy`` or ``.npz`` file; of named splits, ``test`` is read.
+        path: the ``.npy`` or ``.npz`` file; of named splits, ``test`` is read, or else another.
         image_shape: (height, width, channels) wanted; images are cropped and resized if need be.
         num_images: at most this many.
 
@@ -192,7 +216,7 @@ def read_array_images(
     path = Path(os.path.expanduser(path))
     headers = read_headers(path)
     keys = _choose_keys(headers, path)
-    key = keys.get("test", keys.get("images"))
+    key = next(keys[split] for split in ("test", "images", "validation", "train") if split in keys)
     height, width, channels = _image_shape(headers[key], key, path)
     side, _, wanted = image_shape
     if channels != wanted:

@@ -1,10 +1,13 @@
 """The cache of prepared images: one uncompressed, memory-mapped ``.npy`` for each split.
 
 A source decodes or draws its images once. What is prepared lies in a folder whose name holds a
-hash of everything that determines the content, so a changed source never meets old images. Files
-appear under their final name only when they are complete: they are written beside it and renamed,
-so that several processes may prepare the same source at once and a run that was killed leaves
-nothing that could be taken for a result.
+hash of everything that determines the content: where the source is, the bytes of its files
+(`file_hashes`), and how they are read. So a changed source never meets old images.
+
+Files appear under their final name only when they are complete, and ``record.json``, which holds
+their hashes, comes last. Whoever opens the folder compares them (`file_hashes` says what that costs
+and what it cannot notice); what has changed is named, and all is prepared anew. One process fills a
+folder, which holds its lock; others wait for it. What a killed one has left is swept by the next.
 """
 
 import contextlib
@@ -12,9 +15,9 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,22 @@ from typing import Any
 import numpy as np
 import PIL
 
-from pcvae.checks import can_be_folder
+from pcvae import locks
+from pcvae.checks import can_be_folder, existing_part
+from pcvae.data.file_hashes import FileHashes
+from pcvae.data.split_writer import SplitWriter, explained_errors, shared_images
 from pcvae.errors import UserError
+from pcvae.files import printable, write_json
 from pcvae.progress import report
 
-FORMAT_VERSION = 1
+# Raised when prepared images, their record or their meaning change: 2 has a record, colour
+# profiles, one rule for 16 bits, and folders named as splits.
+FORMAT_VERSION = 2
 CACHE_VARIABLE = "PCVAE_CACHE_DIR"
 DEFAULT_CACHE = "~/.cache/pcvae"
+RECORD = "record.json"
+INDEX = "hashes.json"
+REMEDY = f"free some space there or set {CACHE_VARIABLE} to another folder"
 
 
 def cache_root(cache_dir: str | os.PathLike | None = None) -> Path:
@@ -81,16 +93,42 @@ def content_hash(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
+def check_room(folder: Path, num_images: int, image_shape: Sequence[int], name: str) -> None:
+    """Raises UserError if prepared images would not fit on the disk of their folder.
+
+    Args:
+        folder: the cache folder of the source.
+        num_images: over all splits.
+        image_shape: (height, width, channels).
+        name: what the source is, for the error.
+    """
+    needed = num_images * int(np.prod(image_shape, dtype=object))
+    place = existing_part(os.path.abspath(folder))
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        side = "x".join(map(str, image_shape))
+        raise UserError(
+            f"{name}: {num_images:,} images of {side} take {needed / 1e9:,.1f} GB prepared, and "
+            f"{printable(place)} has {free / 1e9:,.1f} GB free; take smaller images, {REMEDY}"
+        )
+
+
 def cached_splits(
-    folder: Path, splits: Iterable[str], image_shape: Sequence[int], prepare: Callable
+    folder: Path,
+    splits: Iterable[str],
+    image_shape: Sequence[int],
+    prepare: Callable,
+    name: str = "images",
 ) -> dict[str, np.ndarray]:
-    """Returns the images of every split, preparing all of them if any is missing.
+    """Returns the images of every split, preparing all of them if any is missing or has changed.
 
     Args:
         folder: the cache folder of this source and content.
         splits: names of the splits.
         image_shape: (height, width, channels).
-        prepare: a function that gets a dict from split to ``SplitWriter`` and writes every image.
+        prepare: a function that gets a dict from split to ``SplitWriter``, writes every image, and
+            may return lines that are to be said whenever the images are used.
+        name: what the source is, for those lines.
 
     Returns:
         A dict from split to a read-only uint8 memory map [num_images, height, width, channels].
@@ -98,79 +136,85 @@ def cached_splits(
     Raises:
         UserError: if the cache folder cannot be written.
     """
-    folder = Path(folder)
-    paths = {split: folder / f"{split}.npy" for split in splits}
-    arrays: dict[str, Any] = {split: _open(path, image_shape) for split, path in paths.items()}
-    if any(array is None for array in arrays.values()):
-        with contextlib.ExitStack() as stack:
-            prepare(
-                {
-                    split: stack.enter_context(SplitWriter(path, image_shape))
-                    for split, path in paths.items()
-                }
-            )
-        arrays = {split: _open(path, image_shape) for split, path in paths.items()}
-    return arrays
+    cached = _Cached(folder, splits, image_shape)
+    if cached.fault() is not None:
+        with locks.hold_in_turn(cached.folder, "the preparation of images", REMEDY):
+            fault = cached.fault()  # another process may have filled it meanwhile
+            if fault:
+                report(f"{name}: {fault}: all are prepared anew")
+            if fault is not None:
+                _sweep(cached.folder)
+                cached.fill(prepare, name)
+                fault = cached.fault()
+            if fault is not None:
+                raise UserError(
+                    f"{name}: images do not stay as they were prepared ({fault}): look after that "
+                    f"disk, or set {CACHE_VARIABLE} to a folder on another one"
+                )
+    for line in cached.lines:
+        report(f"{name}: {line}")
+    return cached.arrays
 
 
-class SplitWriter:
-    """Writes the images of one split; the file appears when the ``with`` block ends in peace."""
+class _Cached:
+    """What lies in the folder of one source.
 
-    def __init__(self, path: Path, image_shape: Sequence[int]) -> None:
-        self.count = 0
-        self._path = Path(path)
+    Attributes:
+        arrays: a dict from split to memory map, where `fault` has found none.
+        lines: what is to be said of the images.
+    """
+
+    def __init__(self, folder, splits, image_shape):
+        self.folder = Path(folder)
+        self._paths = {split: self.folder / f"{split}.npy" for split in splits}
         self._image_shape = tuple(image_shape)
-        self._file = None
+        self.arrays: dict[str, Any] = {}
+        self.lines: list[str] = []
 
-    def __enter__(self):
-        with self._explained_errors():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            unique = f".{self._path.stem}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
-            self._part = self._path.with_name(unique)
-            self._file = open(self._part, "xb")
-            self._write_header()
-        return self
-
-    def write(self, image: np.ndarray) -> None:
-        """Appends one uint8 image [height, width, channels]."""
-        if image.dtype != np.uint8 or image.shape != self._image_shape:
-            raise ValueError(
-                f"expected a uint8 image of shape {self._image_shape}, "
-                f"got {image.dtype} of shape {image.shape}"
-            )
-        with self._explained_errors():
-            self._file.write(image.tobytes())
-        self.count += 1
-
-    def __exit__(self, error_type, error, traceback):
+    def fault(self):
+        """Reads it; returns None if all is whole, else what is wrong: "" if nothing was there."""
+        record = self.folder / RECORD
         try:
-            if error_type is None:
-                with self._explained_errors():
-                    # NumPy pads the header for a first axis of any length: it fits its old place.
-                    self._file.seek(0)
-                    self._write_header()
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    self._file.close()
-                    os.replace(self._part, self._path)
-        finally:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._part.unlink(missing_ok=True)
+            content = json.loads(record.read_text("utf-8"))
+            hashes, self.lines = dict(content["sha256"]), list(content["lines"])
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, TypeError, KeyError):
+            return f"{printable(record)} cannot be read"
+        index = FileHashes(self.folder / INDEX)
+        found = index.of(self._paths, printable(self.folder))
+        for split, path in self._paths.items():
+            if found[split] is None:
+                return f"{printable(path)} is gone"
+            array = _open(path, self._image_shape)
+            if array is None or found[split] != hashes.get(split):
+                return f"{printable(path)} has changed since it was written"
+            self.arrays[split] = array
+        return None
 
-    def _write_header(self):
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._image_shape)}
-        np.lib.format.write_array_header_1_0(self._file, header)
+    def fill(self, prepare, name):
+        """Writes all files, the record last."""
+        writers = {
+            split: SplitWriter(path, self._image_shape, REMEDY)
+            for split, path in self._paths.items()
+        }
+        with contextlib.ExitStack() as stack:
+            lines = prepare({split: stack.enter_context(w) for split, w in writers.items()})
+        hashes = FileHashes(self.folder / INDEX).of(self._paths, printable(self.folder))
+        for line in shared_images(writers):
+            report(f"{name}: {line}")
+        with explained_errors(self.folder / RECORD, REMEDY):
+            write_json({"sha256": hashes, "lines": lines or []}, self.folder / RECORD)
 
-    @contextlib.contextmanager
-    def _explained_errors(self):
-        try:
-            yield
-        except OSError as error:
-            raise UserError(
-                f"cannot write prepared images to {str(self._path)!r}: {error.strerror or error}; "
-                f"free some space there or set {CACHE_VARIABLE} to another folder"
-            ) from error
+
+def _sweep(folder):
+    """Removes what killed processes have left of unfinished files, here and in other sources."""
+    for lock in folder.parent.glob(f"*/{locks.FILE_NAME}"):
+        with contextlib.suppress(UserError, OSError), contextlib.ExitStack() as stack:
+            if lock.parent != folder:
+                stack.enter_context(locks.hold(lock.parent, "the sweeping of unfinished files"))
+            for part in lock.parent.glob(".*.part*"):
+                part.unlink()
 
 
 def _open(path, image_shape):
@@ -179,6 +223,6 @@ def _open(path, image_shape):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != tuple(image_shape):
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != image_shape:
         return None
     return array

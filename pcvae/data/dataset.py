@@ -2,16 +2,20 @@
 
 import abc
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pcvae.checks import check_integer
-from pcvae.data.cache import cache_root, cached_splits, content_hash
+from pcvae.data.cache import cache_root, cached_splits, check_room, content_hash
+from pcvae.data.file_hashes import FileHashes
 from pcvae.errors import UserError
+from pcvae.progress import with_progress
 
 SPLITS = ("train", "validation", "test")
+T = TypeVar("T")
 
 
 class ImageDataset(abc.ABC):
@@ -19,7 +23,8 @@ class ImageDataset(abc.ABC):
 
     A source says at construction what its images are like, and writes them in ``_prepare``, which
     runs once: the result is cached on disk and memory-mapped from then on. So random access is
-    free, whatever the source, and a training run that resumes reads nothing twice.
+    free, whatever the source, and a training run that resumes reads nothing twice. What determines
+    the images is what the source says of itself and the bytes of its files, ``_files``.
 
     Attributes:
         name: what the source is, for people: ``"folder:photos"``.
@@ -36,7 +41,7 @@ class ImageDataset(abc.ABC):
         self,
         name: str,
         image_shape: Sequence[int],
-        content: dict,
+        content: Mapping[str, Any],
         cache_dir: str | os.PathLike | None = None,
     ) -> None:
         """Describes the source.
@@ -44,15 +49,16 @@ class ImageDataset(abc.ABC):
         Args:
             name: what the source is, for people.
             image_shape: (height, width, channels).
-            content: a dict of everything that determines the images (JSON can write it).
+            content: a dict of everything that determines the images beside the files (JSON can
+                write it).
             cache_dir: where prepared images are kept; by default the environment variable
                 PCVAE_CACHE_DIR, or ~/.cache/pcvae.
         """
         self.name = name
         self.image_shape = tuple(image_shape)
-        kind = name.partition(":")[0]
-        digest = content_hash({**content, "kind": kind, "image_shape": list(self.image_shape)})
-        self._cache_folder = cache_root(cache_dir) / f"{kind}-{digest}"
+        self._content = content
+        self._cache_root = cache_root(cache_dir)
+        self._cache_folder = None
         self._arrays = None
 
     def images(self, split: str) -> np.ndarray:
@@ -83,14 +89,47 @@ class ImageDataset(abc.ABC):
 
     @abc.abstractmethod
     def _prepare(self, writers):
-        """Writes every image: ``writers[split].write(image)``, uint8 [height, width, channels]."""
+        """Writes every image by ``writers[split].write``, uint8 [height, width, channels].
+
+        It goes through them by ``_counted``, and may return lines that are to be said of them.
+        """
+
+    def _files(self) -> tuple[Path, dict[str, Path]]:
+        """Returns the place of the source, and by name the files there that it reads."""
+        return Path(), {}
+
+    def _counted(self, images: Iterable[T], total: int, label: str) -> Iterator[T]:
+        """Yields what stands for each image with its progress, if the disk has room for so many."""
+        check_room(self._cache_folder, total, self.image_shape, self.name)
+        return with_progress(images, total, f"{self.name}: {label}")
 
     def _load(self):
         """Returns a dict from split to memory map, prepared now or earlier."""
-        return cached_splits(self._cache_folder, self.splits, self.image_shape, self._prepare_all)
+        place, files = self._files()
+        kind = self.name.partition(":")[0]
+        content: dict[str, Any] = {
+            **self._content,
+            "kind": kind,
+            "image_shape": list(self.image_shape),
+        }
+        sources = None
+        if files:
+            content["place"] = os.path.realpath(place)
+            index = content_hash({"place": content["place"]})
+            sources = FileHashes(self._cache_root / "hashes" / f"{index}.json")
+            content["files"] = sources.of(files, self.name)
+        self._cache_folder = self._cache_root / f"{kind}-{content_hash(content)}"
 
-    def _prepare_all(self, writers):
-        self._prepare(writers)
+        def prepare(writers):
+            lines = self._prepare(writers)
+            self._check_none_is_empty(writers)
+            if sources is not None:
+                sources.check_unchanged()
+            return lines
+
+        return cached_splits(self._cache_folder, self.splits, self.image_shape, prepare, self.name)
+
+    def _check_none_is_empty(self, writers):
         empty = [split for split, writer in writers.items() if writer.count == 0]
         if empty:
             raise UserError(

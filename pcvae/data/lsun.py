@@ -9,7 +9,6 @@ from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import decode_file, decode_in_threads
 from pcvae.data.splits import held_out_count, split_by_name
 from pcvae.errors import UserError
-from pcvae.progress import with_progress
 
 DATA_FILE = "data.mdb"
 
@@ -49,14 +48,12 @@ class LSUNImages(ImageDataset):
             num_train_images = check_integer("num_train_images", num_train_images, 1)
         self._train, self._val = _find(Path(os.path.expanduser(path)))
         self._num_train_images = num_train_images
-        stats = [
-            [str(folder.resolve()), (folder / DATA_FILE).stat().st_size]
-            + [(folder / DATA_FILE).stat().st_mtime_ns]
-            for folder in (self._train, self._val)
-            if folder
-        ]
-        content = {"folders": stats, "num_train_images": num_train_images}
+        content = {"num_train_images": num_train_images}
         super().__init__(f"lsun:{path}", (image_size, image_size, 3), content, cache_dir)
+
+    def _files(self):
+        folders = {"train": self._train, "val": self._val}
+        return self._train, {name: f / DATA_FILE for name, f in folders.items() if f}
 
     def _prepare(self, writers):
         side = self.image_shape[0]
@@ -74,9 +71,9 @@ class LSUNImages(ImageDataset):
         decoded = decode_in_threads(
             self._encoded(groups), lambda item: decode_file(io.BytesIO(item[2]), side, 3)
         )
-        for item, image, error in with_progress(decoded, total, f"{self.name}: decoding images"):
+        for item, image, error in self._counted(decoded, total, "decoding images"):
             if error is None:
-                writers[item[0]].write(image)
+                writers[item[0]].write(image, item[1])
             else:
                 first_unreadable = first_unreadable or item[1]
                 count += 1

@@ -1,5 +1,6 @@
 """A few images of any source, for looking at: a folder, one picture, or a file of arrays."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,11 @@ import numpy as np
 from PIL import Image
 
 from pcvae.data.arrays import read_array_images
-from pcvae.data.decode import FORMATS, decode_file, explain
+from pcvae.data.decode import FORMATS, decode_file, explain, range_of_16_bits
+from pcvae.data.deep_pictures import is_deep, white_of_pictures
 from pcvae.data.folder import SUFFIXES, list_files
 from pcvae.errors import UserError
+from pcvae.progress import report
 
 MAX_UPLOAD_PIXELS = 50_000_000
 
@@ -37,7 +40,7 @@ def read_images(
     if path.suffix.lower() in (".npy", ".npz"):
         return read_array_images(path, image_shape, num_images)
     if path.is_dir():
-        files = [path / name for name in list(list_files(path))[:num_images]]
+        files = [path / name for name in list_files(path)[0][:num_images]]
     elif path.suffix.lower() in SUFFIXES:
         files = [path]
     else:
@@ -45,7 +48,9 @@ def read_images(
             f"expected a folder, a PNG, JPEG or WebP file, or .npy or .npz, got {str(path)!r}"
         )
     side, channels = _side_and_channels(image_shape)
-    return np.stack([_decode(file, str(file), side, channels) for file in files])
+    deep = [file for file in files if is_deep(file)]
+    white = white_of_pictures((_range(file, str(file)) for file in deep), None, str(path))
+    return np.stack([_decode(file, str(file), side, channels, white) for file in files])
 
 
 def read_upload(
@@ -78,7 +83,10 @@ def read_upload(
             f"{name!r}: expected at most {MAX_UPLOAD_PIXELS:,} pixels, got {width}x{height}"
         )
     file.seek(0)
-    return _decode(file, name, side, channels)[None], (width, height)
+    ranges = [_range(file, name)] if is_deep(file) else []
+    file.seek(0)
+    white = white_of_pictures(ranges, None, repr(name))
+    return _decode(file, name, side, channels, white)[None], (width, height)
 
 
 def _side_and_channels(image_shape):
@@ -88,9 +96,25 @@ def _side_and_channels(image_shape):
     return side, channels
 
 
-def _decode(file, name, side, channels):
+def _range(file, name):
+    with _explained(name):
+        return range_of_16_bits(file)
+
+
+def _decode(file, name, side, channels, white):
+    def tell():
+        report(
+            f"{name!r}: warning: its colour profile cannot be used, its values are taken as sRGB"
+        )
+
+    with _explained(name):
+        return decode_file(file, side, channels, white, tell)
+
+
+@contextlib.contextmanager
+def _explained(name):
     try:
-        return decode_file(file, side, channels)
+        yield
     # Pillow raises nearly every kind of exception for damaged files.
     except Exception as error:
         reason = explain(error, name)

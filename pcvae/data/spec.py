@@ -28,6 +28,7 @@ def from_spec(
     channels: int | None = None,
     num_train_images: int | None = None,
     skip_unreadable: bool | None = None,
+    max_value: float | None = None,
     data_dir: str | os.PathLike | None = None,
     cache_dir: str | os.PathLike | None = None,
 ) -> ImageDataset:
@@ -40,6 +41,8 @@ def from_spec(
         channels: 1 or 3 (folder, tfds).
         num_train_images: size of the training split (synthetic), or its limit (lsun).
         skip_unreadable: whether to leave out damaged files with a warning (folder).
+        max_value: the value that is white (arrays, and pictures of 16 bits in a folder); None for
+            the rule of ``values``.
         data_dir: where TensorFlow Datasets keeps its files (tfds).
         cache_dir: where prepared images are kept; see ``ImageDataset``.
 
@@ -69,6 +72,7 @@ def from_spec(
         "channels": channels,
         "num_train_images": num_train_images,
         "skip_unreadable": skip_unreadable,
+        "max_value": max_value,
         "data_dir": data_dir,
         "cache_dir": cache_dir,
     }

@@ -33,6 +33,7 @@ def split_by_name(
     source: str,
     validation_fraction: float = VALIDATION_FRACTION,
     test_fraction: float = TEST_FRACTION,
+    wanted: Sequence[str] = ("validation", "test"),
 ) -> dict[str, list[int]]:
     """Divides names into train, validation and test.
 
@@ -41,9 +42,10 @@ def split_by_name(
         source: what is divided, for the error.
         validation_fraction: share of the validation split.
         test_fraction: share of the test split.
+        wanted: which splits are held out of train; others come from elsewhere.
 
     Returns:
-        A dict from split to the list of positions in ``names``.
+        A dict from train and each of them to the list of positions in ``names``.
 
     Raises:
         UserError: if the fractions leave nothing for training, or there are too few names.
@@ -56,18 +58,20 @@ def split_by_name(
         )
     places = [place(name) for name in names]
     lowest_first = sorted(range(len(places)), key=places.__getitem__)
-    test = {i for i in lowest_first if places[i] < test_fraction} or set(lowest_first[:1])
-    rest = [i for i in lowest_first if i not in test]
-    limit = test_fraction + validation_fraction
-    validation = {i for i in rest if places[i] < limit} or set(rest[:1])
-    train = set(rest) - validation
-    if not train:
+    shares = {"test": test_fraction, "validation": validation_fraction}
+    groups, rest, limit = {}, lowest_first, 0.0
+    for split in (split for split in shares if split in wanted):
+        limit += shares[split]
+        groups[split] = {i for i in rest if places[i] < limit} or set(rest[:1])
+        rest = [i for i in rest if i not in groups[split]]
+    if not rest:
         raise UserError(
-            f"{source} has {len(places)} images, too few to split by their names into train, "
-            "validation and test; add images, 100 or more make sound splits"
+            f"{source} has {len(places)} images, too few to split by their names into "
+            f"{', '.join(['train', *wanted[:-1]])} and {wanted[-1]}; add images, 100 or more make "
+            "sound splits"
         )
-    groups = {"train": train, "validation": validation, "test": test}
-    return {split: sorted(members) for split, members in groups.items()}
+    ordered = {"train": rest, **dict(reversed(groups.items()))}
+    return {split: sorted(members) for split, members in ordered.items()}
 
 
 def held_out_count(num_train_images: int) -> int:

@@ -16,7 +16,6 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pcvae.checks import check_counts, check_integer
 from pcvae.data.dataset import SPLITS, ImageDataset
 from pcvae.errors import UserError
-from pcvae.progress import with_progress
 
 DRAWING_VERSION = 1
 OVERSAMPLING = 2  # shapes are drawn at this multiple of the size and averaged down
@@ -72,7 +71,7 @@ class SyntheticImages(ImageDataset):
         size = self.image_shape[0]
         tasks = ((split, index) for split in self.splits for index in range(self._counts[split]))
         total = sum(self._counts.values())
-        for split, index in with_progress(tasks, total, f"synthetic: drawing {size}x{size} images"):
+        for split, index in self._counted(tasks, total, f"drawing {size}x{size} images"):
             writers[split].write(draw_image(self._seed, split, index, size))
 
 

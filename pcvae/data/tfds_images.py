@@ -15,6 +15,7 @@ downsampled_imagenet is tested on its published validation images. celeb_a is cr
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from pcvae.data.dataset import ImageDataset, check_image_size
 from pcvae.data.decode import decode_in_threads, fit_array
 from pcvae.data.splits import held_out_count
 from pcvae.errors import UserError
-from pcvae.progress import report, with_progress
+from pcvae.progress import report
 
 CROP_BOXES = {"celeb_a": (15, 40, 163, 188)}  # left, top, right, bottom
 IMAGE_SIZES = {"celeb_a": 64, "downsampled_imagenet/32x32": 32, "downsampled_imagenet/64x64": 64}
@@ -79,11 +80,18 @@ class TFDSImages(ImageDataset):
         content = {
             "name": full_name,
             "version": str(builder.version),
-            "files": str(builder.data_path),
+            "data_path": str(builder.data_path),
             "box": self._box,
         }
         image_shape = (side, side, channels or shape[2])
         super().__init__(f"tfds:{name}", image_shape, content, cache_dir)
+
+    def _files(self):
+        builder = _prepared_builder(self._tfds_name, self._data_dir, self._download)
+        folder = str(builder.data_path)
+        if "://" in folder:  # a bucket: its version has to do
+            return super()._files()
+        return Path(folder), {p.name: p for p in sorted(Path(folder).iterdir()) if p.is_file()}
 
     def _prepare(self, writers):
         builder = _prepared_builder(self._tfds_name, self._data_dir, self._download)
@@ -92,9 +100,7 @@ class TFDSImages(ImageDataset):
         )
         total = sum(end - start for _, start, end in ranges.values())
         images = decode_in_threads(self._read(builder, ranges), self._fit)
-        for (split, _), image, error in with_progress(
-            images, total, f"{self.name}: reading images"
-        ):
+        for (split, _), image, error in self._counted(images, total, "reading images"):
             if error is not None:
                 raise error
             writers[split].write(image)

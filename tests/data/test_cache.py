@@ -1,5 +1,7 @@
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -7,8 +9,8 @@ import tempfile
 import numpy as np
 import pytest
 
-from pcvae.data import cache
-from pcvae.data.cache import SplitWriter, cache_root, cached_splits, content_hash
+from pcvae.data import SyntheticImages, cache, file_hashes
+from pcvae.data.cache import INDEX, SplitWriter, cache_root, cached_splits, content_hash
 from pcvae.errors import UserError
 
 SHAPE = (2, 3, 1)
@@ -25,6 +27,10 @@ def prepare_two(writers):
             writers[split].write(image(value))
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name != INDEX)
+
+
 def refuse(writers):
     raise AssertionError("must not be prepared again")
 
@@ -36,7 +42,7 @@ def test_what_was_written_is_read_without_preparing_again(tmp_path):
         assert arrays["train"].tolist() == [image(value).tolist() for value in (1, 2, 3)]
         assert arrays["test"].tolist() == [image(4).tolist()]
         assert isinstance(arrays["train"], np.memmap) and not arrays["train"].flags.writeable
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["test.npy", "train.npy"]
+    assert names_in(tmp_path / "new") == ["record.json", "test.npy", "train.npy"]
 
 
 def test_a_failed_preparation_leaves_nothing(tmp_path):
@@ -87,18 +93,130 @@ import numpy as np
 from pcvae.data.cache import cached_splits
 
 def prepare(writers):
+    print("filled", file=sys.stderr)
     for i in range(100):
         time.sleep(0.003)
         writers["train"].write(np.full((8, 8, 3), i, np.uint8))
 
-array = cached_splits(sys.argv[1], ("train",), (8, 8, 3), prepare)["train"]
+array = cached_splits(sys.argv[1] + "/new", ("train",), (8, 8, 3), prepare)["train"]
 assert (array[:, 0, 0, 0] == np.arange(100)).all() and array.shape == (100, 8, 8, 3)
 """
     command = [sys.executable, "-c", program, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
-    assert [path.name for path in tmp_path.iterdir()] == ["train.npy"]
+    processes = [
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert names_in(tmp_path / "new") == ["record.json", "train.npy"]
+    filled = [text.count("filled") for text in said]
+    waited = [f"waiting for the preparation of images (pid {processes[i].pid}" for i in (1, 0)]
+    assert sum(filled) == 1  # the other one waits for it, or comes later
+    assert [wait in text for wait, text in zip(waited, said, strict=True)].count(True) <= 1
+    assert "waiting" not in said[filled.index(1)]
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "a flipped bit": (lambda folder: flip(folder / "train.npy"), "train.npy has changed"),
+    "cut short": (lambda folder: os.truncate(folder / "train.npy", 131), "train.npy has changed"),
+    "a byte more": (lambda folder: (folder / "test.npy").open("ab").write(b"x"), "test.npy has"),
+    "another split's file": (
+        lambda folder: shutil.copy(folder / "train.npy", folder / "test.npy"),
+        "test.npy has changed",
+    ),
+    "gone": (lambda folder: (folder / "test.npy").unlink(), "test.npy is gone"),
+    "no record": (lambda folder: (folder / "record.json").write_text("{"), "record.json cannot be"),
+    "an empty record": (lambda folder: (folder / "record.json").write_text("{}"), "record.json"),
+}
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("case", DAMAGE)
+def test_changed_files_are_named_and_prepared_again(tmp_path, case, old, monkeypatch, capsys):
+    if old:  # hashes of files that were written long ago are remembered
+        monkeypatch.setattr(file_hashes, "SETTLED_SECONDS", -60.0)
+    damage, message = DAMAGE[case]
+    folder = tmp_path / "new"
+    cached_splits(folder, SPLITS, SHAPE, prepare_two, "a source")
+    if old:
+        os.utime(folder / "train.npy", ns=(10**18, 10**18))
+        cached_splits(folder, SPLITS, SHAPE, refuse, "a source")
+    capsys.readouterr()
+    damage(folder)
+    arrays = cached_splits(folder, SPLITS, SHAPE, prepare_two, "a source")
+    assert arrays["train"].tolist() == [image(value).tolist() for value in (1, 2, 3)]
+    assert arrays["test"].tolist() == [image(4).tolist()]
+    said = capsys.readouterr().err
+    assert said.startswith("a source: ") and message in said and "prepared anew" in said
+    cached_splits(folder, SPLITS, SHAPE, refuse, "a source")
+    assert capsys.readouterr().err == ""
+
+
+def test_what_a_killed_process_has_left_is_swept_and_what_a_live_one_writes_is_not(tmp_path):
+    program = "import sys, time\nfrom pcvae import locks\n"
+    program += "with locks.hold(sys.argv[1], 'preparation'):\n print(flush=True); time.sleep(60)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    fillers, parts = {}, {}
+    for name in ("killed", "live", "again"):
+        command = [sys.executable, "-c", program, str(tmp_path / name)]
+        fillers[name] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        assert fillers[name].stdout.readline()
+        with SplitWriter(tmp_path / name / "train.npy", SHAPE) as writer:
+            writer.write(image(1))
+            (found,) = (tmp_path / name).glob(".*.part")
+            parts[name] = found.with_name(".train-1.part")
+            shutil.copy(found, parts[name])
+    for name in ("killed", "again"):
+        fillers[name].kill()
+        fillers[name].wait()
+    try:
+        cached_splits(tmp_path / "again", SPLITS, SHAPE, prepare_two)
+        assert [part.exists() for part in parts.values()] == [False, True, False]
+        assert names_in(tmp_path / "again") == ["record.json", "test.npy", "train.npy"]
+    finally:
+        fillers["live"].kill()
+        fillers["live"].wait()
+
+
+def test_a_full_disk_is_told_with_file_and_remedy_and_leaves_what_was_whole(tmp_path):
+    folder = tmp_path / "new"
+    cached_splits(folder, SPLITS, SHAPE, prepare_two)
+    flip(folder / "train.npy")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def prepare_many(writers):
+        for _ in range(10_000):
+            writers["train"].write(image(1))
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # no file may grow beyond
+    try:
+        with pytest.raises(
+            UserError, match=r"new/train.npy'.*free some.*PCVAE_CACHE_DIR"
+        ) as raised:
+            cached_splits(folder, SPLITS, SHAPE, prepare_many)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(raised.value)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_images_without_room_are_refused_before_the_first_is_written(tmp_path):
+    dataset = SyntheticImages(256, num_train_images=10**12, cache_dir=tmp_path / "cache")
+    message = (
+        r"1,000,000,003,000 images of 256x256x3 take 196,608,000.6 GB prepared, and .* GB free"
+    )
+    with pytest.raises(UserError, match=message) as raised:
+        dataset.images("train")
+    assert "\n" not in str(raised.value) and "PCVAE_CACHE_DIR" in str(raised.value)
+    assert not (tmp_path / "cache").exists() or not names_in(tmp_path / "cache")
 
 
 def test_a_cache_that_cannot_be_written_is_explained_in_one_line(tmp_path):

@@ -2,9 +2,12 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+import tensorflow as tf
+from PIL import Image, ImageCms, UnidentifiedImageError
 
-from pcvae.data.decode import decode_file, decode_in_threads, fit, fit_array
+from pcvae.data import colour
+from pcvae.data.decode import decode_file, decode_in_threads, fit, fit_array, range_of_16_bits
+from pcvae.data.deep_pictures import is_deep
 
 
 def file_of(image, format="PNG", **options):
@@ -149,3 +152,115 @@ def test_only_documented_formats_are_read(format):
     else:
         with pytest.raises(UnidentifiedImageError):
             decode_file(file, 4, 3)
+
+
+def profile_with_red_for_blue():
+    """Returns the profile of sRGB with red and blue exchanged."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(profile)
+
+
+EXCHANGED = profile_with_red_for_blue()
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+def test_a_colour_profile_is_applied(format, mode):
+    red = Image.new("RGB", (16, 16), (255, 0, 0)).convert(mode)
+    if format == "JPEG":
+        red = red.convert("RGB")
+    pixel = decoded(red, format=format, icc_profile=EXCHANGED)[1, 1].astype(int)
+    assert np.abs(pixel - (0, 0, 255)).max() <= 4
+
+
+def test_a_linear_profile_becomes_the_curve_of_srgb():
+    linear = bytearray(SRGB)
+    place = linear.index(b"para")  # the curve: make it the power 1
+    linear[place : place + 16] = b"para" + bytes(4) + bytes(4) + b"\0\1\0\0"
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    grey = np.repeat(values[..., None], 3, axis=-1)
+    found = decoded(Image.fromarray(grey), size=16, icc_profile=bytes(linear))[..., 0]
+    share = values / 255.0
+    curve = np.where(share <= 0.0031308, 12.92 * share, 1.055 * share ** (1 / 2.4) - 0.055)
+    assert np.abs(found - curve * 255).max() < 1.5
+
+
+def test_the_profile_of_srgb_keeps_every_bit():
+    array = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    assert np.array_equal(decoded(Image.fromarray(array), size=32, icc_profile=SRGB), array)
+
+
+def test_transparency_survives_a_profile():
+    picture = Image.new("RGBA", (4, 4), (255, 0, 0, 128))
+    pixel = decoded(picture, icc_profile=EXCHANGED)[0, 0].astype(int)
+    assert np.abs(pixel - (127, 127, 255)).max() <= 1
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([200, 0, 0, 0, 0, 200])
+    assert (decoded(palette, transparency=0, icc_profile=EXCHANGED) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "format", "profile"),
+    [
+        ("RGB", "PNG", b"no profile"),
+        ("RGB", "PNG", EXCHANGED[:200]),
+        ("L", "PNG", EXCHANGED),  # of colours, in a grey picture
+        ("CMYK", "JPEG", EXCHANGED),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_told_and_the_picture_read(mode, format, profile):
+    told = []
+    picture = Image.new("L", (16, 16), 90).convert(mode)
+    file = file_of(picture, format, icc_profile=profile)
+    with_profile = decode_file(file, 4, 3, on_ignored_profile=lambda: told.append(1))
+    assert told == [1]
+    assert np.array_equal(with_profile, decoded(picture, format=format))
+
+
+def test_without_littlecms_pictures_are_read(monkeypatch):
+    def missing(*args, **kwargs):
+        raise ImportError("The _imagingcms C module is not installed")
+
+    colour._transform.cache_clear()
+    monkeypatch.setattr(ImageCms, "ImageCmsProfile", missing)
+    told = []
+    red = file_of(Image.new("RGB", (4, 4), "red"), icc_profile=EXCHANGED)
+    image = decode_file(red, 4, 3, on_ignored_profile=lambda: told.append(1))
+    colour._transform.cache_clear()
+    assert (image == (255, 0, 0)).all() and told == [1]
+
+
+def png_of_16_bits(values):
+    """Encodes uint16 [height, width, 1 to 4] as a PNG."""
+    return io.BytesIO(tf.io.encode_png(values).numpy())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("white", [4095, 65535])
+def test_16_bits_are_scaled_in_every_kind_of_png(channels, white):
+    values = np.random.default_rng(0).integers(0, white + 1, (8, 8, channels)).astype(np.uint16)
+    values[0, 0], values[0, 1] = 0, white
+    if channels in (2, 4):
+        values[..., -1] = 65535
+    colours = values[..., : 3 if channels > 2 else 1]
+    file = png_of_16_bits(values)
+    assert is_deep(file) and range_of_16_bits(file) == (0, white)
+    expected = np.rint(colours * (255 / white)).astype(np.uint8)
+    assert np.array_equal(decode_file(file, 8, 3, white), np.broadcast_to(expected, (8, 8, 3)))
+
+
+def test_transparency_of_16_bits_is_laid_on_white():
+    values = np.full((4, 4, 4), (4095, 0, 0, 0), np.uint16)
+    assert (decode_file(png_of_16_bits(values), 4, 3, 4095) == 255).all()
+
+
+@pytest.mark.parametrize("length", [30, 60, 90])
+def test_a_damaged_picture_of_16_bits_raises(length):
+    values = np.random.default_rng(0).integers(0, 65536, (8, 8, 3)).astype(np.uint16)
+    file = io.BytesIO(png_of_16_bits(values).getvalue()[:length])
+    with pytest.raises(Exception, match=".") as raised:
+        decode_file(file, 4, 3)
+    assert "function_node" not in str(raised.value)

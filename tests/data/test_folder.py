@@ -210,3 +210,113 @@ def test_wrong_arguments_are_explained_in_one_line(tmp_path, options):
 def test_a_folder_of_two_pictures_is_too_few(tmp_path):
     with pytest.raises(UserError, match="2 images, too few"):
         FolderImages(make_folder(tmp_path / "pictures", 2))
+
+
+def flat_folder(root, value, count=30):
+    """Makes pictures of one grey, with names, sizes and times that do not depend on it."""
+    root.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        file = root / f"{i:03d}.png"
+        Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(file, compress_level=0)
+        os.utime(file, ns=(10**18, 10**18))
+    return root
+
+
+def test_folders_of_equal_names_sizes_and_times_give_their_own_pictures(tmp_path):
+    for name, value in (("day", 240), ("night", 10)):
+        dataset = FolderImages(flat_folder(tmp_path / name, value), image_size=8)
+        assert set(np.unique(all_images(dataset))) == {value}
+
+
+def test_a_picture_of_equal_size_and_time_is_noticed(tmp_path):
+    root = flat_folder(tmp_path / "pictures", 240)
+    all_images(FolderImages(root, image_size=8))
+    flat_folder(tmp_path / "other", 10, count=1)
+    os.replace(tmp_path / "other" / "000.png", root / "000.png")
+    assert (all_images(FolderImages(root, image_size=8)) == 10).all(axis=(1, 2, 3)).sum() == 1
+
+
+def test_a_folder_has_one_cache_whatever_path_leads_to_it(tmp_path, monkeypatch, capsys):
+    root = make_folder(tmp_path / "pictures", 12)
+    (tmp_path / "link").symlink_to(root)
+    first = all_images(FolderImages(root, image_size=4))
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    for path in ("pictures", "link", "./pictures/../link"):
+        assert np.array_equal(all_images(FolderImages(path, image_size=4)), first)
+    assert capsys.readouterr().err == ""
+
+
+OUTPUTS = {
+    "a run": ("run.json", "checkpoints/ckpt-1.index"),
+    "a run that has started": ("model.json", "checkpoints/ckpt-1.index"),
+    "a run of the command": ("config.gin",),
+    "an export": ("saved_model.pb", "export.json"),
+    "a table": ("results/table1.json",),
+    "a comparison": ("comparison.json", "comparison.html"),
+}
+
+
+@pytest.mark.parametrize("place", ["runs/first", "first"])
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_what_pcvae_has_written_below_is_no_data_and_is_named(tmp_path, case, place, capsys):
+    root = make_folder(tmp_path / "pictures", 12)
+    before = all_images(FolderImages(root, image_size=4))
+    assert "left out" not in capsys.readouterr().err
+    make_folder(root / place / "images", 5)
+    make_folder(root / place, 5)
+    for name in OUTPUTS[case]:
+        (root / place / name).parent.mkdir(exist_ok=True)
+        (root / place / name).write_text("{}")
+    assert np.array_equal(all_images(FolderImages(root, image_size=4)), before)
+    assert f"left out, as written by pcvae: {place}\n" in capsys.readouterr().err
+
+
+def test_pictures_of_a_run_in_the_folder_of_the_data_itself_are_no_data(tmp_path, capsys):
+    root = make_folder(tmp_path / "pictures", 12)
+    make_folder(root / "images", 5)
+    assert len(all_images(FolderImages(root, image_size=4))) == 17
+    (root / "run.json").write_text("{}")
+    assert len(all_images(FolderImages(root, image_size=4))) == 12
+    assert "left out, as written by pcvae: images\n" in capsys.readouterr().err
+    assert len(all_images(FolderImages(root / "images", image_size=4))) == 5  # asked for by name
+
+
+def test_the_cache_below_the_data_is_no_data(tmp_path):
+    root = make_folder(tmp_path / "pictures", 12)
+    make_folder(root / "cache", 5)
+    dataset = FolderImages(root, image_size=4, cache_dir=root / "cache")
+    assert len(all_images(dataset)) == 12
+
+
+@pytest.mark.parametrize("side", [40, 60])  # above the limit, and above that of Pillow's error
+def test_a_picture_of_too_many_pixels_is_named_in_one_line(tmp_path, side, monkeypatch, recwarn):
+    root = make_folder(tmp_path / "pictures", 12)
+    Image.new("RGB", (side, side)).save(root / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(UserError, match=r"1 of 13 .* 'large.png' \(.* pixels.*shrink") as raised:
+        FolderImages(root, image_size=4).images("train")
+    check_one_line(raised)
+    assert len(all_images(FolderImages(root, image_size=4, skip_unreadable=True))) == 12
+    assert not [w for w in recwarn if w.category is Image.DecompressionBombWarning]
+
+
+def test_a_jpeg_that_can_be_decoded_at_a_fraction_may_be_larger(tmp_path, monkeypatch):
+    root = make_folder(tmp_path / "pictures", 12)
+    Image.new("RGB", (40, 40)).save(root / "large.jpg")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert len(all_images(FolderImages(root, image_size=4))) == 13
+
+
+def test_profiles_that_cannot_be_used_are_counted_at_each_start(tmp_path, capsys):
+    root = make_folder(tmp_path / "pictures", 12)
+    plain = np.sort(all_images(FolderImages(root, image_size=4)), axis=0)
+    for name in ("006.png", "000.png"):
+        image = Image.open(root / name)
+        image.load()
+        image.save(root / name, icc_profile=b"no profile")
+    for _ in range(2):
+        capsys.readouterr()
+        images = all_images(FolderImages(root, image_size=4))
+        assert "profiles of 2 pictures cannot be used" in capsys.readouterr().err
+        assert np.array_equal(np.sort(images, axis=0), plain)

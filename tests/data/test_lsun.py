@@ -1,4 +1,6 @@
 import io
+import os
+import shutil
 
 import lmdb
 import numpy as np
@@ -58,6 +60,16 @@ def test_a_training_lmdb_alone_is_found_and_split(tmp_path):
     dataset = LSUNImages(tmp_path)
     assert dataset.image_shape == (64, 64, 3)
     assert sum(dataset.num_images(split) for split in dataset.splits) == 60
+
+
+def test_a_file_of_equal_size_and_time_is_noticed(tmp_path):
+    for first in (0, 100):
+        folder = make_lmdb(tmp_path / "made", 40, first)
+        os.utime(folder / "data.mdb", ns=(10**18, 10**18))
+        shutil.rmtree(tmp_path / "lsun", ignore_errors=True)
+        os.replace(folder, tmp_path / "lsun")
+        train = reds(LSUNImages(tmp_path / "lsun", image_size=4).images("train"))
+        assert (train >= first - 3).all() and (train < first + 43).all()
 
 
 def test_the_training_split_can_be_limited(tmp_path):

@@ -1,4 +1,6 @@
 import io
+import os
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -95,6 +97,20 @@ def test_what_is_prepared_needs_no_download_and_keeps_its_order(cifar10, serve, 
     options = {"data_dir": tmp_path / "tfds", "download": False}
     again = TFDSImages("cifar10", **options, cache_dir=tmp_path / "another cache")
     assert np.array_equal(again.images("train"), first)
+
+
+def test_files_that_were_prepared_anew_with_other_content_are_noticed(cifar10, tmp_path):
+    dataset = TFDSImages("cifar10", data_dir=tmp_path / "tfds")
+    before = dataset.images("test")
+    (record,) = (tmp_path / "tfds").glob("cifar10/*/cifar10-test.tfrecord*")
+    (train,) = (tmp_path / "tfds").glob("cifar10/*/cifar10-train.tfrecord*")
+    status = record.stat()
+    shutil.copy(train, record)
+    os.truncate(record, status.st_size)
+    os.utime(record, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(Exception, match="[Cc]orrupt|[Tt]runcated"):  # of TFDS: it is read again
+        TFDSImages("cifar10", data_dir=tmp_path / "tfds").images("test")
+    assert len(before) == 10
 
 
 def test_grey_and_smaller_images_on_request(cifar10, tmp_path):
