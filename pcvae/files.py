@@ -2,12 +2,15 @@
 
 import contextlib
 import errno
+import functools
+import hashlib
 import json
 import math
 import os
 import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from pcvae import processes
 from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
 
 INFINITY = "Infinity"
+_PARTIAL = re.compile(r"\.(?P<place>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)-[0-9a-f]{8}\.part")
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 def check_new_folder(path: str | os.PathLike, name: str = "output") -> Path:
@@ -51,15 +57,15 @@ def new_folder(path: str | os.PathLike, name: str = "output") -> Iterator[Path]:
         UserError: something is there already, or the place cannot be written.
     """
     folder = Path(os.path.abspath(check_new_folder(path, name)))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    partial = _partial(folder)
     try:
         inside = partial / folder.name
-        inside.mkdir()
-        yield inside
-        check_new_folder(path, name)  # nobody else was faster
-        flush_tree(inside)
-        move(inside, folder)
+        with told_when_full(folder):
+            inside.mkdir(parents=True)
+            yield inside
+            check_new_folder(path, name)  # nobody else was faster
+            flush_tree(inside)
+            move(inside, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -102,14 +108,86 @@ def new_file(path: str | os.PathLike) -> Iterator[Path]:
         path: where the file will be.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    partial = _partial(path)
     try:
-        yield partial
-        flush(partial)
-        move(partial, path)
+        with told_when_full(path):
+            yield partial
+            flush(partial)
+            move(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def told_when_full(
+    path: str | os.PathLike, remedy: str = "free some space there and start again"
+) -> Iterator[None]:
+    """Names the file that has no room, where a full disk, a quota or a limit ends the block.
+
+    Args:
+        path: what is written in the block.
+        remedy: what the user can do; what was there before is still there.
+
+    Raises:
+        UserError: instead of the errors of Python and TensorFlow.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        why = full(error)
+        if why is None:
+            raise
+        raise UserError(f"{printable(path)} cannot be written: {why}; {remedy}") from error
+
+
+def full(error: Exception) -> str | None:
+    """Returns what an error says of a lack of room, in the system's words, or None."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        # TensorFlow has errors of its own, with these words in them.
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            return os.strerror(number)
+    return None
+
+
+def _partial(path):
+    """Returns a hidden name of the same suffix beside a path, which tells whose it is.
+
+    What killed processes left there under such names is removed.
+    """
+    with told_when_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.resolve())
+    place, pid, started = _own_mark()
+    return path.with_name(f".{place}-{pid}-{started}-{uuid.uuid4().hex[:8]}.part{path.suffix}")
+
+
+@functools.cache
+def _sweep(folder):
+    """Removes temporary files and folders whose process has ended; once in a process."""
+    own_place, *_ = _own_mark()
+    for path in folder.glob(".*.part*"):
+        mark = _PARTIAL.match(path.name)
+        with contextlib.suppress(OSError):
+            if mark is None:
+                continue
+            started = processes.started(int(mark["pid"]))
+            if mark["place"] != own_place:  # another machine, or this one before it started anew
+                ended = time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
+            else:
+                ended = started is None or (started or "0") != mark["started"]
+            if ended and path.is_dir():
+                shutil.rmtree(path)
+            elif ended:
+                path.unlink()
+
+
+def _own_mark():
+    """Returns what tells this process from all others: place, number, start."""
+    here = processes.here()
+    place = hashlib.sha256(f"{here['boot'] or here['host']} {here['processes']}".encode())
+    return place.hexdigest()[:8], here["pid"], here["started"] or "0"
 
 
 def move(source: str | os.PathLike, target: str | os.PathLike) -> None:

@@ -9,14 +9,14 @@ import datetime
 import errno
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pcvae import processes
 from pcvae.errors import UserError
-from pcvae.files import printable
+from pcvae.files import printable, told_when_full
 from pcvae.progress import report
 
 try:
@@ -106,7 +106,8 @@ def hold(folder: str | os.PathLike, what: str, remedy: str = "") -> Iterator[Loc
     folder = Path(folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        lock = _made_lock(folder, what)
+        with told_when_full(folder / FILE_NAME):
+            lock = _made_lock(folder, what)
     except OSError as error:
         raise UserError(
             f"{printable(folder)}: its lock {FILE_NAME} cannot be made: {error.strerror}"
@@ -168,7 +169,8 @@ def _take(path, name, what):
         try:
             _judge(file, _locked(file), path, name)
             if _is_open_at(file, path):  # whoever had it may have removed it before letting go
-                record = {**_here(), "file": os.fstat(file).st_ino, "since": _now(), "what": what}
+                here = {**processes.here(), "file": os.fstat(file).st_ino}
+                record = {**here, "since": _now(), "what": what}
                 os.ftruncate(file, 0)
                 os.pwrite(file, json.dumps(record).encode(), 0)
                 return file
@@ -196,7 +198,7 @@ def _locked(file):
 
 def _judge(file, locked, path, name, say=True):
     """Raises `Held` unless the lock is free, or what its record names is known to have ended."""
-    record, here = _record(file), _here()
+    record, here = _record(file), processes.here()
     if record is None:
         if locked is False:
             raise Held(f"{name} is in use by another process, which has left no name")
@@ -204,7 +206,7 @@ def _judge(file, locked, path, name, say=True):
     holder = _described(record)
     same_kernel = (record.get("boot") or record.get("host")) == (here["boot"] or here["host"])
     same_processes = same_kernel and record.get("processes") == here["processes"]
-    alive = _started(record.get("pid")) if same_processes else None
+    alive = processes.started(record.get("pid")) if same_processes else None
     if locked is False or (alive is not None and alive == record.get("started")):
         raise Held(
             f"{name} is in use by another process: {holder}; wait for its end, or use another "
@@ -249,48 +251,6 @@ def _is_open_at(file, path):
         return os.path.samestat(os.fstat(file), os.stat(path))
     except OSError:
         return False
-
-
-def _here():
-    """Returns where this process runs: machine, start of the machine, numbering of processes."""
-    return {
-        "host": socket.gethostname(),
-        "boot": _read("/proc/sys/kernel/random/boot_id"),
-        "processes": _link("/proc/self/ns/pid"),
-        "pid": os.getpid(),
-        "started": _started(os.getpid()),
-    }
-
-
-def _started(pid):
-    """Returns what tells a process from others of its number, or None if there is none."""
-    status = _read(f"/proc/{pid}/stat")
-    if status is not None:
-        fields = status.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]  # in ticks since the machine's start
-    if os.path.exists("/proc/self/stat"):
-        return None
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        pass
-    except (OSError, ValueError, TypeError, OverflowError):
-        return None
-    return ""
-
-
-def _read(path):
-    try:
-        return Path(path).read_text("utf-8", "replace").strip()
-    except OSError:
-        return None
-
-
-def _link(path):
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
 
 
 def _now():

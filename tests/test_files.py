@@ -1,12 +1,16 @@
+import errno
 import math
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from pcvae import models, training
 from pcvae.errors import UserError
-from pcvae.files import new_file, new_folder, write_json
+from pcvae.files import new_file, new_folder, told_when_full, write_json
 from tests.models import tiny
 
 
@@ -44,6 +48,64 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     assert (tmp_path / "out" / "a").read_text() == "whole"
     with pytest.raises(UserError, match="out.*found a"), new_folder(tmp_path / "out"):
         pass
+
+
+WRITE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from pcvae.files import new_file, new_folder
+folder = Path(sys.argv[1])
+with new_file(folder / "a.txt") as partial, new_folder(folder / "out") as inside:
+    partial.write_text("half")
+    (inside / "b").write_text("half")
+    print("now", flush=True)
+    time.sleep(600)
+"""
+SWEEP = "import sys; from pcvae.files import write_text; write_text('', sys.argv[1] + '/c.txt')"
+
+
+def test_leftovers_of_the_killed_go_and_those_of_the_living_stay(tmp_path):
+    root = Path(__file__).parents[1]
+    (tmp_path / ".note.part").write_text("somebody's own")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITE_AND_WAIT, tmp_path], cwd=root, stdout=subprocess.PIPE
+    )
+    assert writer.stdout.readline() == b"now\n"
+    sweep = [sys.executable, "-c", SWEEP, tmp_path]
+    subprocess.run(sweep, cwd=root, check=True)
+    assert len(names(tmp_path)) == 4
+    writer.kill()
+    writer.communicate()
+    subprocess.run(sweep, cwd=root, check=True)
+    assert names(tmp_path) == [".note.part", "c.txt"]
+
+
+FULL = [
+    OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+    tf.errors.ResourceExhaustedError(None, None, "/a/b; No space left on device"),
+    tf.errors.UnknownError(None, None, "{{function_node x}} /a; File too large"),
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+def test_a_full_disk_is_told_with_the_file_and_the_remedy(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(UserError) as told, new_file(path) as partial:
+        partial.write_text("half")
+        raise error
+    assert str(told.value).startswith(f"{path} cannot be written: ")
+    assert str(told.value).endswith("; free some space there and start again")
+    assert "function_node" not in str(told.value)
+    assert path.read_text() == "before" and names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ValueError("3")])
+def test_other_errors_stay_what_they_are(error):
+    with pytest.raises(type(error)) as raised, told_when_full("a"):
+        raise error
+    assert raised.value is error
 
 
 def write_folder(folder):

@@ -1,8 +1,9 @@
 """The frame of every command: flags, help, errors of one line, exit codes.
 
 Exit codes: 0; 2 for what the user can fix, with one line ``pcvae: error: ...`` on standard error;
-128 + n after signal n (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, 141 for a pipe that nobody
-reads); 1 for an error of the program.
+74 for work that is done, and whose standard output could not be written; 128 + n after signal n
+(130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, 141 for a pipe that nobody reads); 1 for an error
+of the program.
 """
 
 import importlib
@@ -17,10 +18,11 @@ from types import ModuleType
 
 from absl import flags
 
-from pcvae.cli import environment, signals
+from pcvae.cli import environment, signals, streams
 from pcvae.cli.docstrings import docstring_of
 from pcvae.cli.parsing import parse_arguments, parse_flags
 from pcvae.errors import Interrupted, StepFailed, UserError
+from pcvae.files import full
 
 _HELP = ("--help", "-help", "-h", "--helpfull")
 
@@ -79,7 +81,7 @@ class Command:
             code = 128 + received[0]
         if is_process and code > 128:
             signals.leave(code)
-        return code
+        return streams.exit_code(code)
 
     def _main(self, argv):
         """Runs the command and returns its exit code; raises what `main` has to report."""
@@ -210,7 +212,8 @@ def one_line(error: BaseException) -> str:
     """Returns the message of an error as one line, without what gin appends to it."""
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name]
-        return ": ".join([*names, error.strerror])
+        remedy = ["free some space and start again"] if full(error) else []
+        return ": ".join([*names, error.strerror, *remedy])
     message = str(error).partition("\n  In call to configurable")[0]
     message = re.sub(r"^\[Errno \d+\] ", "", " ".join(message.split()))
     return message or type(error).__name__

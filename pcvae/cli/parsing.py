@@ -102,7 +102,7 @@ def _value_error(error, values):
         low, high = (getattr(parser, f"{end}_bound", None) for end in ("lower", "upper"))
         expected += "" if low is None else f" of at least {low}"
         expected += "" if high is None else f"{'' if low is None else ' and'} at most {high}"
-    return f"--{name}: expected {expected}, got '{given}'"
+    return f"--{name}: expected {expected}, got {given!r}"
 
 
 def _expanded(value):

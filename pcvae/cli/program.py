@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pcvae
-from pcvae.cli import environment
+from pcvae.cli import environment, streams
 from pcvae.cli.docstrings import docstring_of
 
 _FOLDER = Path(__file__).parent / "commands"
@@ -46,10 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in _HELP:
         print(help_text())
-        return 0
+        return streams.exit_code(0)
     if name == "--version":
         print(f"pcvae {pcvae.__version__}")
-        return 0
+        return streams.exit_code(0)
     module = name.replace("-", "_")
     if module not in module_names():
         print(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcvae.cli import signals
+from pcvae.cli import signals, streams
 from pcvae.errors import Interrupted, StepFailed
 
 
@@ -46,7 +46,7 @@ def run_step(command: str, arguments: Sequence[str]) -> None:
         returned = process.wait()
     if received:
         raise Interrupted(received[0], "interrupted; the same command goes on from there")
-    if returned:
+    if returned not in (0, streams.OUTPUT_LOST):
         raise StepFailed(returned if returned > 0 else 128 - returned)
 
 

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 
+OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
 _NAMES = ("stdin", "stdout", "stderr")
 
 
@@ -40,8 +41,9 @@ def escape_what_cannot_be_written() -> None:
 def outlast_failures() -> None:
     """Lets the work go on where nothing can be written any more, for a process of its own.
 
-    What a full disk or a terminal that is gone does not take is dropped. A pipe that nobody reads
-    raises BrokenPipeError once, from standard output alone, and takes everything after that.
+    What a full disk or a terminal that is gone does not take is dropped; `exit_code` tells of it. A
+    pipe that nobody reads raises BrokenPipeError once, from standard output alone, and takes
+    everything after that.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -59,12 +61,29 @@ def outlast_failures() -> None:
         setattr(sys, name, wrapper)
 
 
+def exit_code(code: int) -> int:
+    """Returns the exit code of a process whose work ended with a code, and says what was lost."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if code or not isinstance(raw, _Output):
+        return code
+    sys.stdout.flush()
+    if raw.failure is None:
+        return 0
+    print(
+        f"pcvae: error: standard output cannot be written: {raw.failure}; the work is done, what "
+        "it printed is not whole",
+        file=sys.stderr,
+    )
+    return OUTPUT_LOST
+
+
 class _Output(io.FileIO):
     """A descriptor whose writes fail at most once; see `outlast_failures`."""
 
     def __init__(self, descriptor, raises):
         super().__init__(descriptor, "w", closefd=False)
         self._raises = raises
+        self.failure = None  # why something was dropped
 
     def write(self, data):
         try:
@@ -75,6 +94,6 @@ class _Output(io.FileIO):
             os.close(null)
             if self._raises:
                 raise
-        except OSError:
-            pass
+        except OSError as error:
+            self.failure = error.strerror
         return len(data)

@@ -12,8 +12,10 @@ import gin
 
 from pcvae.errors import UserError
 from pcvae.files import write_text
-from pcvae.gin_utils import lookup
-from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader, is_macro
+from pcvae.gin_utils import kinds, lookup
+from pcvae.gin_utils.circles import check_no_circle
+from pcvae.gin_utils.kinds import is_macro
+from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader
 from pcvae.gin_utils.run_directory import check_same
 
 
@@ -78,6 +80,8 @@ def parse(
     reader.drop_orphans()
     configuration = Configuration(reader.sources, reader.replaced)
     configuration.check_macros()
+    check_no_circle()
+    configuration.check_kinds()
     gin.finalize()
     return configuration
 
@@ -145,6 +149,22 @@ class Configuration:
             names = ", ".join(f"{name} ({where})" for name, where, _ in required)
             message = f"required but not set: {names}: add --gin.{required[0].name}=VALUE"
             raise UnsetMacroError([source.name for source in required], message)
+
+    def check_kinds(self) -> None:
+        """Refuses values that are nothing of what their parameters are annotated with."""
+        for (scope, selector, parameter), source in self._sources.items():
+            if selector == "gin.macro":
+                continue
+            value = gin.config._CONFIG[scope, selector][parameter]
+            name, where = source.name, source.where
+            if isinstance(value, _REFERENCE) and is_macro(value):
+                key = ("/".join(value.scopes), "gin.macro", "value")
+                where = self._sources[key].where
+            owner = gin.config._REGISTRY[selector].wrapped
+            try:
+                kinds.check_annotated(name, value, owner, parameter)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from error
 
     def unused_bindings(self) -> list[str]:
         """Returns the bindings that were set and never used, each with its place and a reason.

@@ -18,7 +18,8 @@ import gin
 from gin import config_parser
 
 from pcvae.errors import UserError
-from pcvae.gin_utils import lookup
+from pcvae.gin_utils import kinds, lookup
+from pcvae.gin_utils.kinds import is_macro
 
 PLACE_OF_FLAGS = math.inf  # after every statement of every file
 
@@ -185,18 +186,13 @@ class Reader:
         key = (scope, configurable.selector)
         previous = gin.config._CONFIG.get(key, {}).get(parameter)
         default = lookup.parameter_default(configurable.wrapped, parameter)
-        _check_kind(name, value, default if previous is None else previous)
+        kinds.check_replaces(name, value, default if previous is None else previous)
         for reference in gin.config.iterate_references([previous]):
             self.replaced[reference_key(reference)] = place
         # The selector is complete by now; a scope without imports resolves it as it stands.
         with gin.config._parse_scope():
             gin.bind_parameter((*key, parameter), value)
         self.sources[(*key, parameter)] = Source(name, where, place)
-
-
-def is_macro(reference: Any) -> bool:
-    """Says whether a reference is a macro, ``%NAME``."""
-    return reference.configurable.selector == "gin.macro"
 
 
 def reference_key(reference: Any) -> tuple[str, str]:
@@ -230,28 +226,6 @@ def _import(statement, context):
     except ModuleNotFoundError as error:
         hint = lookup.import_hint(statement.module)
         raise UserError(f"cannot import {error.name or statement.module}{hint}") from error
-
-
-def _check_kind(name, value, expected):
-    """Refuses text for a number and the like, judged by the value that it replaces."""
-    expected = _literal(expected)
-    wanted, came = _kind(expected), _kind(value)
-    if wanted and came and wanted != came:
-        raise UserError(f"{name} takes {wanted}, as {expected!r}, but came as {value!r}")
-
-
-def _literal(value):
-    while isinstance(value, gin.config.ConfigurableReference) and is_macro(value):
-        value = gin.config._CONFIG.get(value.config_key, {}).get("value")
-    return value
-
-
-def _kind(value):
-    if isinstance(value, bool):
-        return "True or False"
-    if isinstance(value, int | float):
-        return "a number"
-    return "a string" if isinstance(value, str) else None
 
 
 class _LocatedError(UserError):

@@ -66,6 +66,9 @@ class Checkpoints:
         if len({id(item) for item in items}) < len(items):
             raise ValueError("a variable may stand in one group and under one path only")
         self._chief = chief
+        self._partial = os.path.join(self._directory, ".partial")
+        if chief:  # of one that was killed: one process at a time trains in a run directory
+            shutil.rmtree(self._partial, ignore_errors=True)
         self._checkpoint = tf.train.Checkpoint(**self._state)
         self._max_to_keep = max_to_keep
 
@@ -89,7 +92,7 @@ class Checkpoints:
         name = f"{PREFIX}-{int(step)}"
         # TensorFlow writes the index, without which nothing is read, in place; here it is complete
         # in a folder of its own before it gets its name, and comes after the data.
-        partial = os.path.join(self._directory, ".partial")
+        partial = self._partial
         try:
             shutil.rmtree(partial, ignore_errors=True)
             os.makedirs(partial)

@@ -14,7 +14,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from pcvae.checks import is_number_or_none
 from pcvae.errors import UserError
-from pcvae.files import plain_path, write_text
+from pcvae.files import plain_path, told_when_full, write_text
 
 
 class ScalarLog:
@@ -46,16 +46,18 @@ class ScalarLog:
         if not chief:
             return
         self._path = os.path.join(os.fspath(folder), f"{name}.jsonl")
-        directory = os.path.join(os.fspath(folder), name)
-        os.makedirs(directory, exist_ok=True)
+        self._directory = directory = os.path.join(os.fspath(folder), name)
+        with told_when_full(directory):
+            os.makedirs(directory, exist_ok=True)
         records = read_scalar_lines(self._path) if os.path.exists(self._path) else []
         kept = [record for record in records if record["step"] <= resume_step]
         self._rewrite(kept)
         # TensorFlow looks for its file by the path at each flush: the path stays until `close`.
         self._path_of_events = contextlib.ExitStack()
         directory = self._path_of_events.enter_context(plain_path(directory))
-        _write_session_start(directory, resume_step + 1)
-        self._writer = tf.summary.create_file_writer(directory)
+        with told_when_full(self._directory):
+            _write_session_start(directory, resume_step + 1)
+            self._writer = tf.summary.create_file_writer(directory)
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """Writes scalars.
@@ -70,7 +72,7 @@ class ScalarLog:
         if step < self._last.get("step", 0):
             raise ValueError(f"step {step} comes after step {self._last['step']}")
         numbers = {tag: float(value) for tag, value in values.items()}
-        with self._writer.as_default(step=step):
+        with self._writing(step):
             for tag, number in numbers.items():
                 tf.summary.scalar(tag, number)
         record = {tag: x if math.isfinite(x) else None for tag, x in numbers.items()}
@@ -99,28 +101,38 @@ class ScalarLog:
             )
         if images.ndim == 3:
             images = images[None]
-        with self._writer.as_default(step=int(step)):
+        with self._writing(int(step)):
             tf.summary.image(tag, images, max_outputs=len(images))
 
     def text(self, step: int, tag: str, text: str) -> None:
         """Writes a text, which TensorBoard shows as Markdown."""
         if self._lines is None:
             return
-        with self._writer.as_default(step=int(step)):
+        with self._writing(int(step)):
             tf.summary.text(tag, text)
 
     def flush(self) -> None:
         """Puts everything on disk."""
         if self._lines is not None:
-            self._writer.flush()
+            with told_when_full(self._directory):
+                self._writer.flush()
 
     def close(self) -> None:
         """Closes the files."""
-        if self._lines is not None:
-            self._writer.close()
+        if self._lines is None:
+            return
+        try:
+            with told_when_full(self._directory):
+                self._writer.close()
+        finally:
             self._path_of_events.close()
             self._lines.close()
             self._lines = None
+
+    @contextlib.contextmanager
+    def _writing(self, step):
+        with told_when_full(self._directory), self._writer.as_default(step=step):
+            yield
 
     def _rewrite(self, records):
         """Replaces the file of lines, in one go, and leaves it open for more."""
@@ -131,8 +143,9 @@ class ScalarLog:
         self._last = records[-1] if records else {}
 
     def _append(self, record):
-        self._lines.write(_line(record))
-        self._lines.flush()
+        with told_when_full(self._path):
+            self._lines.write(_line(record))
+            self._lines.flush()
         self._last = record
 
 

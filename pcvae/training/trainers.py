@@ -49,7 +49,7 @@ class Trainer:
         objective: Callable,
         update: GradientUpdate,
         seed: int = 0,
-        multiplier: Any = None,
+        multiplier: LagrangeMultiplier | None = None,
     ) -> None:
         self.model = model
         self.averaged_model = averaged_model

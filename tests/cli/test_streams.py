@@ -50,10 +50,38 @@ def test_closed_descriptors_are_no_reason_to_end(tmp_path, closed):
 
 
 @pytest.mark.parametrize("full", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1"])
-def test_a_full_disk_under_the_output_is_no_reason_to_end(tmp_path, full):
-    code, _, _, written = run_toy(tmp_path, full)
-    assert code == 0
+def test_a_full_disk_under_the_output_is_no_reason_to_end_and_is_told(tmp_path, full):
+    code, _, err, written = run_toy(tmp_path, full)
     assert written is not None
+    assert code == (0 if full == "2>/dev/full" else 74)
+    said = err.decode().partition("library")[2]
+    assert said.startswith("pcvae: error: standard output cannot be written: No space") == (
+        full == ">/dev/full"
+    )
+    assert said.count("\n") == (full == ">/dev/full")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_that_cannot_be_written_is_told(arguments):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "pcvae", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert result.returncode == 74
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_a_step_whose_output_cannot_be_written_is_done():
+    code = (
+        "from pcvae.cli import step_process, streams\n"
+        "streams.outlast_failures()\n"
+        "step_process.run_step('describe', ['--help'])\n"
+    )
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=full).returncode == 0
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8:strict"])

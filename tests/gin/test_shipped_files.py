@@ -70,7 +70,9 @@ def _required(name):
         if line.startswith("include"):
             required.update(dict.fromkeys(_required(line.split("'")[1]), True))
         elif " = " in line and line.split()[0].isupper():
-            required[f"{line.split()[0]} = 1"] = line.endswith("%gin.REQUIRED")
+            macro = line.split()[0]
+            value = "'run'" if macro in ("DATA", "FIRST_STAGE") else "1"
+            required[f"{macro} = {value}"] = line.endswith("%gin.REQUIRED")
     return [binding for binding, is_open in required.items() if is_open]
 
 

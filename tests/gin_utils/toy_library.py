@@ -1,5 +1,9 @@
 """A library in miniature: a root function that is given factories, as pcvae.runs.train is."""
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 calls = []
 
 
@@ -53,6 +57,23 @@ def schedule(power=2.0):
 
 def needs(must, other=1):
     return (must, other)
+
+
+def base() -> Base:
+    return Base()
+
+
+def typed(
+    make: Callable,
+    flag: bool = True,
+    text: str = "",
+    path: str | os.PathLike | None = None,
+    part: Base | None = None,
+    kind: type[Base] = Base,
+    number: int | None = None,
+    anything: Any = None,
+):
+    return make, flag, text, path, part, kind, number, anything
 
 
 def train(
