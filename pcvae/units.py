@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+HALF_RANGE = 127.5  # of uint8: the pixel value x lies at x / 127.5 - 1 in [-1, 1]
+
 
 def nats_to_bits(nats: Any) -> Any:
     """Converts nats to bits."""

@@ -41,6 +41,6 @@ def psnr_db_of_images(images: np.ndarray, others: np.ndarray) -> np.ndarray:
         images: uint8 [num_images, height, width, channels].
         others: as many.
     """
-    error = np.square((others.astype(np.float64) - images) / 127.5).mean(axis=(1, 2, 3))
+    error = np.square((others.astype(np.float64) - images) / units.HALF_RANGE).mean(axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
         return units.psnr_db(error).numpy()

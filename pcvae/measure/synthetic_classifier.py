@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pcvae import units
+
 NUM_FEATURES = 96
 MAX_DIGITS, NO_DIGIT = 3, 10
 _MEASURES = 9  # wall, ink: 3 each; light: 2; blur: 1
@@ -53,7 +55,7 @@ def build_classifier(image_size: int, seed: int) -> keras.Model:
         return keras.layers.Dense(width, activation, kernel_initializer=kernel, name=name)(x)
 
     images = keras.Input((image_size, image_size, 3), name="images")
-    x = keras.layers.Rescaling(1 / 127.5, -1.0, name="signed")(images)
+    x = keras.layers.Rescaling(1 / units.HALF_RANGE, -1.0, name="signed")(images)
     # Beyond 32x32 the finest maps would take most of the time.
     x = convolution(x, _WIDTHS[0], strides=1 if image_size <= 32 else 2)
     while x.shape[1] > 4:

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
+from pcvae import units
 from pcvae.checks import check_counts
 from pcvae.errors import UserError
 from pcvae.layers.levels import (
@@ -43,8 +44,8 @@ class Architecture:
     # Bits of a pixel that the likelihood sees, 1 to 8.
     bit_depth: int = 8
     # What is subtracted from the pixels before the encoder, on [0, 255], then what divides them.
-    pixel_mean: float = 127.5
-    pixel_std: float = 127.5
+    pixel_mean: float = units.HALF_RANGE
+    pixel_std: float = units.HALF_RANGE
     # The levels, coarsest first, that have a latent: a number, or a resolution such as "4x4" for
     # all up to it; the ones after them are deterministic. None for all, as published.
     num_latent_levels: int | str | None = None

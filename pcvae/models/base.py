@@ -21,7 +21,7 @@ from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
 from pcvae.models.description import Level, StageDescription, ends
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
-from pcvae.models.weights import copy_weights, named_weights
+from pcvae.models.weights import copy_weights, made_again, named_weights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
@@ -286,12 +286,12 @@ class HierarchicalModel(KerasLoops, abc.ABC):
 
     def twin(self) -> Self:
         """Returns a model of the same configuration, with equal frozen weights and fresh others."""
-        twin = type(self).from_config(self.get_config())
+        twin = made_again(self)
         copy_weights(self.frozen_weights, twin)
         return twin
 
     def __deepcopy__(self, memo: dict) -> Self:
-        copied = memo[id(self)] = type(self).from_config(self.get_config())
+        copied = memo[id(self)] = made_again(self)
         copy_weights(self.named_weights, copied)
         return copied
 

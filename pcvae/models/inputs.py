@@ -57,17 +57,14 @@ def checked_batch(images: Any, image_shape: Sequence[int]) -> Any:
 
 
 def checked_images(images: Any, image_shape: Sequence[int]) -> np.ndarray:
-    """Returns images as a uint8 array [num_images, *image_shape].
+    """Returns images as a uint8 array [num_images, *image_shape], one or more.
 
     Raises:
-        UserError: the type or the shape differs, or there is none.
+        UserError: they are not as `checked_batch` wants them, or there is none.
     """
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.shape[1:] != image_shape or not len(images):
-        raise UserError(
-            f"images: expected uint8 [num_images, {', '.join(map(str, image_shape))}], "
-            f"got {images.dtype} {list(images.shape)}"
-        )
+    images = checked_batch(np.asarray(images), image_shape)
+    if not len(images):
+        raise UserError("images: expected one or more, got none")
     return images
 
 
@@ -75,8 +72,8 @@ def checked_latents(latents: Sequence, latent_shapes: Sequence[tuple]) -> list[n
     """Returns latents as a list of float32 arrays, if they are those of a prefix.
 
     Args:
-        latents: a list of arrays [num_images, side, side, latent_width].
-        latent_shapes: (side, side, latent_width) of each level of the model.
+        latents: a list of arrays [num_images, ...].
+        latent_shapes: of each level of the model, (side, side, latent_width) for a map.
 
     Raises:
         UserError: they are something else.
@@ -90,9 +87,8 @@ def checked_latents(latents: Sequence, latent_shapes: Sequence[tuple]) -> list[n
     if len(counts) != 1 or counts & {(), (0,)} or given != expected[: len(given)]:
         got = f"arrays of shapes {shapes}" if is_list else type(latents).__name__
         raise UserError(
-            "latents: expected a list of arrays [num_images, side, side, latent_width], one or "
-            f"more images and the first 1 to {len(expected)} of the levels {expected}, got "
-            f"{got}"
+            "latents: expected a list of arrays [num_images, ...], one or more images and the "
+            f"first 1 to {len(expected)} of the levels, whose shapes are {expected}, got {got}"
         )
     for level, array in enumerate(arrays):
         if not np.isfinite(array).all():

@@ -24,8 +24,15 @@ class Batch(NamedTuple):
     """A batch as the steps take it."""
 
     num_images: tf.Tensor  # []
-    weights: tf.Tensor  # float32 [batch]
-    tensors: tuple  # images uint8 [batch, height, width, channels], weights, condition if any
+    weights: tf.Tensor  # float32 [num_images]
+    # Images uint8 [batch, height, width, channels], weights, condition if any. A replica that has
+    # no image, at the end of the data, has one of zeros, of weight zero, here: convolutions of
+    # nothing have wrong shapes on some processors (oneDNN).
+    tensors: tuple
+
+    def own(self, results: Any) -> Any:
+        """Returns what was computed of the tensors, nested [batch, ...], for the images alone."""
+        return tf.nest.map_structure(lambda values: values[: self.num_images], results)
 
 
 def batch_of(model: Any, data: Any) -> Batch:
@@ -49,7 +56,12 @@ def batch_of(model: Any, data: Any) -> Batch:
             f"sample_weight: expected one number for each image, got shape {list(weights.shape)}"
         )
     weights = tf.reshape(tf.cast(weights, tf.float32), [num_images])
-    return Batch(num_images, weights, (images, weights, *given))
+    at_least_one = tf.maximum(1 - num_images, 0)
+    tensors = tuple(
+        tf.pad(tensor, [[0, at_least_one], *([[0, 0]] * (tensor.shape.rank - 1))])
+        for tensor in (images, weights, *given)
+    )
+    return Batch(num_images, weights, tensors)
 
 
 def check(model: Any, x: Any, y: Any = None) -> None:

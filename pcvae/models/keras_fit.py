@@ -77,7 +77,7 @@ def train_step(model: Any, data: Any, state: LoopState) -> dict:
     run = state.for_any_batch if not model.run_eagerly else _at_once
     gradients, terms = run("fit", gradients_of, batch.tensors, shared)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    return _logs(terms, batch.weights, state)
+    return _logs(batch.own(terms), batch.weights, state)
 
 
 def test_step(model: Any, data: Any, state: LoopState) -> dict:
@@ -90,7 +90,8 @@ def test_step(model: Any, data: Any, state: LoopState) -> dict:
         return _terms(model, images, condition, SeededNoise(make_seed(0), first))
 
     run = state.for_any_batch if not model.run_eagerly else _at_once
-    return _logs(run("evaluate", terms_of, batch.tensors, (first,)), batch.weights, state)
+    terms = run("evaluate", terms_of, batch.tensors, (first,))
+    return _logs(batch.own(terms), batch.weights, state)
 
 
 def predict_step(model: Any, data: Any, state: LoopState) -> dict:
@@ -105,7 +106,7 @@ def predict_step(model: Any, data: Any, state: LoopState) -> dict:
         return {name: value for name, value in output._asdict().items() if _is_there(value)}
 
     run = state.for_any_batch if not model.run_eagerly else _at_once
-    return run("predict", output_of, batch.tensors, (first,))
+    return batch.own(run("predict", output_of, batch.tensors, (first,)))
 
 
 def predicted_output(fields: dict) -> VDVAEOutput:

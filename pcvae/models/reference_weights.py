@@ -10,6 +10,7 @@ import numpy as np
 
 from pcvae.checks import some_names
 from pcvae.errors import UserError
+from pcvae.layers.cells import VDVAECell
 from pcvae.models.vdvae import VDVAE
 
 _NAMES_SHOWN = 10
@@ -28,8 +29,14 @@ def reference_names(model: VDVAE) -> dict[str, WeightSlice]:
     """Returns {name in the reference: `WeightSlice`} for every weight of a `VDVAE`.
 
     Raises:
-        UserError: the model has what the reference has not: levels without latents.
+        UserError: the model has what the reference has not, such as levels without latents.
     """
+    plain = isinstance(model, VDVAE) and model.cell_class is VDVAECell
+    if not plain or model.condition is not None or model.readouts:
+        raise UserError(
+            "the reference is a VDVAE without a condition and prefix decoders, got the "
+            f"{type(model).__name__} {model.name!r}"
+        )
     if not all(map(model.decoder.has_latents, model.decoder.groups)):
         raise UserError("the reference has a latent at every level: set num_latent_levels=None")
     slices = {}

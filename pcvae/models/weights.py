@@ -1,14 +1,36 @@
 """The weights of a model by name, and their hash."""
 
 import hashlib
+from typing import Any
 
 import keras
 import numpy as np
+
+from pcvae.checks import some_names
+from pcvae.errors import UserError
 
 
 def named_weights(model: keras.Model) -> dict:
     """Returns {name: variable} of all weights, by names without that of the model."""
     return {weight.path.split("/", 1)[1]: weight for weight in model.weights}
+
+
+def made_again(model: Any) -> Any:
+    """Returns a model of the same configuration, whose weights have the same names.
+
+    Raises:
+        UserError: they have not, as where Keras numbers a layer that was given no name.
+    """
+    again = type(model).from_config(model.get_config())
+    names, new_names = set(model.named_weights), set(again.named_weights)
+    if names != new_names:
+        raise UserError(
+            f"{model.name}: made again from its configuration, expected weights of the same "
+            f"names, got {some_names(sorted(new_names - names), 2)} for "
+            f"{some_names(sorted(names - new_names), 2)}: give every layer of it a name, and "
+            "every argument to get_config"
+        )
+    return again
 
 
 def copy_weights(weights: dict, model: keras.Model) -> None:

@@ -62,7 +62,8 @@ def _given(targets):
     """Returns name and value of the one target that is given."""
     given = [(name, value) for name, value in targets.items() if value is not None]
     if len(given) != 1:
-        got = "both" if given else "none"
+        got = " and ".join(f"{name}={value}" for name, value in given)
+        got = f"both, {got}: set the other to None" if given else "none"
         raise UserError(f"expected {' or '.join(targets)}, one of them; got {got}")
     return given[0]
 

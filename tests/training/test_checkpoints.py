@@ -18,6 +18,7 @@ from pcvae.training.newest_checkpoint import newest, read_group, read_newest
 from pcvae.training.optimizers import AdamW
 from pcvae.training.strategy import make_strategy
 from pcvae.training.update import GradientUpdate
+from tests.plain_user import permissions_hold
 
 
 def make_state(strategy=None, steps=0):
@@ -234,13 +235,15 @@ def test_what_a_run_fell_back_from_goes_when_it_has_saved_again(tmp_path):
     ]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
 @pytest.mark.parametrize("name", [f"ckpt-2.{DATA}", "ckpt-2.index", ""])
 def test_a_missing_permission_is_no_damage_and_no_older_one_is_taken(two_saved, name):
     folder, checkpoints, _ = two_saved
     mode = (folder / name).stat().st_mode
     (folder / name).chmod(0)
-    with pytest.raises(UserError, match="cannot be read.*Permission denied") as error:
+    with (
+        permissions_hold(),
+        pytest.raises(UserError, match="cannot be read.*Permission denied") as error,
+    ):
         checkpoints.restore_newest()
     (folder / name).chmod(mode)
     assert "damaged" not in str(error.value)
