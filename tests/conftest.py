@@ -17,9 +17,6 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
-# Graphs run as they were traced: rewriting them takes a quarter of the time of many tests. In the
-# processes that tests start, TensorFlow rewrites as it does for users.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 # Tracing makes many objects that stay: looking through them at each thousand takes a tenth of it.
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)

@@ -67,12 +67,16 @@ def assert_same(one, other):
         np.testing.assert_allclose(other_logs[name], logs[name], rtol=1e-5)
 
 
+def case_of(name):
+    make, condition = MODELS[name]
+    return make, None if condition is None else condition()
+
+
 @pytest.fixture(
     params=["vdvae", *(pytest.param(n, marks=pytest.mark.slow) for n in MODELS if n != "vdvae")]
 )
 def case(request):
-    make, condition = MODELS[request.param]
-    return make, None if condition is None else condition()
+    return case_of(request.param)
 
 
 # The last batch has one image for two replicas, or one more than the other replica has.
@@ -84,8 +88,7 @@ def case(request):
     ],
 )
 def test_two_replicas_move_the_weights_as_one_does(name, batch_size):
-    make, condition = MODELS[name]
-    condition = condition and condition()
+    make, condition = case_of(name)
     one, two = (
         fitted(compiled(make, replicas), condition=condition, batch_size=batch_size)
         for replicas in (1, 2)
@@ -108,16 +111,25 @@ def test_micro_batches_on_two_replicas_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("replicas", "batch_size"),
+    ("name", "replicas", "batch_size"),
     [
-        (1, 3),
-        pytest.param(2, 3, marks=pytest.mark.slow),
-        pytest.param(2, 8, marks=pytest.mark.slow),
+        ("vdvae", 1, 3),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("vdvae", 2, 3),
+                ("vdvae", 2, 8),
+                ("labels", 1, 3),
+                ("labels", 2, 8),
+                ("staged", 1, 3),
+                ("staged", 2, 3),
+            )
+        ),
     ],
 )
-def test_evaluate_and_predict_give_one_number(case, replicas, batch_size):
+def test_evaluate_and_predict_give_one_number(name, replicas, batch_size):
     """An image draws the noise of its index, as in `LikelihoodEvaluation` and `model(images)`."""
-    make, condition = case
+    make, condition = case_of(name)
     model = compiled(make, replicas)
     images = tiny.random_images(COUNT)
     expected = model(images, **({} if condition is None else {"condition": condition}))

@@ -26,7 +26,7 @@ def run_dir(tmp_path_factory):
     return write_run(folder / "run", folder / "pictures.npz")
 
 
-def test_two_devices_give_the_numbers_of_one(run_dir, capsys):
+def test_two_devices_give_the_numbers_of_one(run_dir, capsys, eagerly):
     arguments = {
         "run_dir": run_dir,
         "num_images": 5,
