@@ -29,6 +29,7 @@ _MODULES = (
     "tables",
     "training",
     "units",
+    "wording",
 )
 
 __all__ = ["__version__", "load", *_MODULES]

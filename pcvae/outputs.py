@@ -38,6 +38,7 @@ class Constraint(NamedTuple):
     quantity: str  # "rate_nats_per_dim" or "distortion_mse"
     target: float  # in the unit that the quantity names
     num_levels: int | None = None  # of the prefix whose rate is bounded; None for all levels
+    unit: str | None = None  # in which the target was given; None for that of the quantity
 
 
 class ObjectiveTerms(NamedTuple):

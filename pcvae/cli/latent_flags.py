@@ -21,7 +21,7 @@ def define_edit_flags(values: flags.FlagValues, what: str) -> None:
     flags.DEFINE_enum("below", "keep", BELOW, text, flag_values=values)
     text = "Temperature of levels from the prior; 0 takes its means."
     shared_flags.define(values, "temperature", text)
-    shared_flags.define(values, "seed")
+    shared_flags.define(values, "seed", shared_flags.SEED_OF_PICTURES)
     text = (
         "FILE.png for a labelled grid or FILE.npz for arrays, replaced if it is there (default: "
         f"images/{what}.png in the run directory)."
@@ -33,7 +33,7 @@ def define_pairs(values: flags.FlagValues) -> None:
     """Defines the flags that name images in pairs."""
     flags.DEFINE_string("first", None, f"{IMAGES}.", flag_values=values)
     flags.DEFINE_string("second", None, f"{IMAGES}: as many.", flag_values=values)
-    text = "How many pairs at most."
+    text = "How many pairs at most; --seed chooses them where there are more."
     shared_flags.define(values, "num_images", text, default=8)
 
 

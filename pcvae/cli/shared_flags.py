@@ -6,6 +6,7 @@ from absl import flags
 
 SPLITS = ["train", "validation", "test"]
 IMAGES = "A folder of pictures, one picture, or a file of arrays (.npy, .npz)"
+SEED_OF_PICTURES = "Seed of the latents' noise, and of the choice of images."
 OTHER_IMAGES = "Other images than those of the run: synthetic, folder:PATH, arrays:FILE, ..."
 # name -> (how absl defines it, its arguments unless a command gives others)
 _SHARED = {

@@ -5,7 +5,7 @@ from pcvae.data.cache import cache_root, content_hash
 from pcvae.data.dataset import ImageDataset
 from pcvae.data.folder import FolderImages
 from pcvae.data.lsun import LSUNImages
-from pcvae.data.order import batch_indices
+from pcvae.data.order import batch_indices, chosen_indices
 from pcvae.data.pipeline import training_batches
 from pcvae.data.read import read_images, read_upload
 from pcvae.data.spec import from_spec
@@ -22,6 +22,7 @@ __all__ = [
     "TFDSImages",
     "batch_indices",
     "cache_root",
+    "chosen_indices",
     "content_hash",
     "draw_picture",
     "from_spec",

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -198,14 +198,14 @@ def _in_chunks(array, indices):
 
 
 def read_array_images(
-    path: str | os.PathLike, image_shape: Sequence[int], num_images: int
+    path: str | os.PathLike, image_shape: Sequence[int], chosen: Callable[[int], np.ndarray]
 ) -> np.ndarray:
-    """Reads the first images of a file, at the size of a model.
+    """Reads images of a file, at the size of a model.
 
     Args:
         path: the ``.npy`` or ``.npz`` file; of named splits, ``test`` is read, or else another.
         image_shape: (height, width, channels) wanted; images are cropped and resized if need be.
-        num_images: at most this many.
+        chosen: function of the number of images that returns the indices of those that are read.
 
     Returns:
         uint8 [n, height, width, channels].
@@ -226,7 +226,7 @@ def read_array_images(
         )
     array = load_array(path, key)
     convert = _conversion(array, str(path))
-    images = [convert(row).reshape(height, width, channels) for row in array[:num_images]]
+    images = [convert(row).reshape(height, width, channels) for row in array[chosen(len(array))]]
     if (height, width) != (side, side):
         images = [fit_array(image, side) for image in images]
     return np.stack(images)

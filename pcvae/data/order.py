@@ -45,6 +45,20 @@ def slice_indices(seed: int, first_position: int, count: int, num_images: int) -
     return np.concatenate(parts)
 
 
+def chosen_indices(seed: int, count: int, num_images: int) -> np.ndarray:
+    """Returns which images a picture shows: a choice by a seed, not the first by name or index.
+
+    Args:
+        seed: an int; 64 bits of it count.
+        count: how many at most.
+        num_images: of how many; all of them if there are no more than ``count``.
+
+    Returns:
+        int64, different indices, ascending.
+    """
+    return np.sort(slice_indices(seed, 0, min(count, num_images), num_images))
+
+
 @functools.lru_cache(maxsize=4)
 def _permutation(seed, epoch, num_images):
     numbers = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(num_images)

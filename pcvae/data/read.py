@@ -13,14 +13,19 @@ from pcvae.data.arrays import read_array_images
 from pcvae.data.decode import FORMATS, decode_file, explain, range_of_16_bits
 from pcvae.data.deep_pictures import is_deep, white_of_pictures
 from pcvae.data.folder import SUFFIXES, list_files
+from pcvae.data.order import chosen_indices
 from pcvae.errors import UserError
+from pcvae.files import printable
 from pcvae.progress import report
 
 MAX_UPLOAD_PIXELS = 50_000_000
 
 
 def read_images(
-    path: str | os.PathLike, image_shape: Sequence[int], num_images: int = 64
+    path: str | os.PathLike,
+    image_shape: Sequence[int],
+    num_images: int = 64,
+    seed: int | None = None,
 ) -> np.ndarray:
     """Reads images at the size that a model takes.
 
@@ -28,7 +33,9 @@ def read_images(
         path: a folder of pictures, a PNG, JPEG or WebP file, or an ``.npy`` or ``.npz`` file.
         image_shape: (height, width, channels) of the model; pictures are cropped to their centred
             square and resized.
-        num_images: at most this many, the first by name or index.
+        num_images: at most this many.
+        seed: what chooses them where there are more, which a line says; None for the first by name
+            or index.
 
     Returns:
         uint8 [n, height, width, channels].
@@ -37,10 +44,18 @@ def read_images(
         UserError: if there are no images, one cannot be decoded, or the channels differ.
     """
     path = Path(os.path.expanduser(path))
+
+    def chosen(count):
+        if seed is None or count <= num_images:
+            return np.arange(min(count, num_images))
+        report(f"{printable(path)}: {num_images:,} of {count:,} images, chosen by seed {seed}")
+        return chosen_indices(seed, num_images, count)
+
     if path.suffix.lower() in (".npy", ".npz"):
-        return read_array_images(path, image_shape, num_images)
+        return read_array_images(path, image_shape, chosen)
     if path.is_dir():
-        files = [path / name for name in list_files(path)[0][:num_images]]
+        names, _ = list_files(path)
+        files = [path / names[index] for index in chosen(len(names))]
     elif path.suffix.lower() in SUFFIXES:
         files = [path]
     else:

@@ -10,7 +10,7 @@ from pcvae.models.base import HierarchicalModel
 
 EXAMPLE = '''"""Draws four images and encodes them again; needs nothing but TensorFlow."""
 
-from pathlib import Path
+{imports}from pathlib import Path
 
 import tensorflow as tf
 
@@ -31,8 +31,11 @@ for name in sorted(latents):
 print("nats per image:", [round(float(rate), 3) for rate in tf.reduce_sum(rates, axis=1)])
 {save}'''
 _SAVE = """strip = tf.concat(list(images) + list(again) + list(coarse), axis=1)
-Path("samples.png").write_bytes(tf.io.encode_png(strip).numpy())
-print("wrote samples.png: samples, their reconstructions, and those of the first levels")
+paths = (Path(f"samples_{number}.png") for number in itertools.count(1))
+path = next(path for path in paths if not path.exists())  # nothing is overwritten
+with path.open("xb") as file:
+    file.write(tf.io.encode_png(strip).numpy())
+print(f"wrote {path}: samples, their reconstructions, and those of the first levels")
 """
 
 README = """\
@@ -154,7 +157,7 @@ def readme(record: Mapping[str, Any]) -> str:
 def example(record: Mapping[str, Any]) -> str:
     """Returns the text of ``example.py``."""
     condition, num_levels = record["condition"], len(record["levels"])
-    count = record["batch_size"] or 4
+    count, saves = record["batch_size"] or 4, record["image_shape"][-1] != 2
     lines = ""
     if condition:
         shape = [count, *condition["shape"]]
@@ -167,7 +170,8 @@ def example(record: Mapping[str, Any]) -> str:
         given=", condition" if condition else "",
         named=", condition=condition" if condition else "",
         half=max(1, num_levels // 2),
-        save=_SAVE if record["image_shape"][-1] != 2 else "",
+        imports="import itertools\n" if saves else "",
+        save=_SAVE if saves else "",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pcvae import units
+from pcvae.wording import DISTORTION, NAMES, RATE, relative_gap, told, told_alone, told_gap
 
 TOLERANCE = 0.03  # largest relative gap of a constraint that counts as met
 
@@ -13,19 +14,17 @@ MET, NOT_MET, SLACK = "met", "not met", "slack"
 
 _WORDS = {MET: "met", NOT_MET: "not met", SLACK: "met with slack"}
 _REMEDIES = {
-    ("rate_nats_per_dim", NOT_MET): (
-        "train longer, or let the multiplier move faster (MULTIPLIER_LEARNING_RATE)"
-    ),
-    ("rate_nats_per_dim", SLACK): (
+    (RATE, NOT_MET): ("train longer, or let the multiplier move faster (MULTIPLIER_LEARNING_RATE)"),
+    (RATE, SLACK): (
         "the model does not use the rate that it may: train longer, let the multiplier move faster "
         "(MULTIPLIER_LEARNING_RATE), or give the model more latents (LATENT_WIDTH, "
         "NUM_LATENT_LEVELS)"
     ),
-    ("distortion_mse", NOT_MET): (
+    (DISTORTION, NOT_MET): (
         "the model cannot do it yet: train longer, let the multiplier move faster "
         "(MULTIPLIER_LEARNING_RATE), or give the model more latents or width"
     ),
-    ("distortion_mse", SLACK): (
+    (DISTORTION, SLACK): (
         "the rate could be lower: train longer, or let the multiplier move faster "
         "(MULTIPLIER_LEARNING_RATE)"
     ),
@@ -43,21 +42,23 @@ class ConstraintResult(NamedTuple):
     relative_gap: float | None  # of the target
     status: str  # "met" within 3 %, "not met", or "slack": more than 3 % below the target
     multiplier: float | None  # None where it is not known
+    unit: str | None = None  # in which the target was given; None for that of the quantity
 
     @property
     def finding(self) -> str:
         """What was found, with the numbers and their unit."""
-        name = "rate" if self.quantity == "rate_nats_per_dim" else "distortion"
+        name = NAMES[self.quantity]
         if self.num_levels is not None:
             name += (
                 f" of the first {self.num_levels} {'level' if self.num_levels == 1 else 'levels'}"
             )
-        unit = "nats/dim" if self.quantity == "rate_nats_per_dim" else "mse"
+        target = told_alone(self.quantity, self.target, self.unit)
         if self.value is None:
-            return f"constraint not met: {name} is not finite, target {self.target:.4g} {unit}"
+            return f"constraint not met: {name} is not finite, target {target}"
         text = (
-            f"constraint {_WORDS[self.status]}: {name} {self.value:.4g}, target "
-            f"{self.target:.4g} {unit}, gap {self.constraint_gap:+.3g} ({self.relative_gap:+.1%})"
+            f"constraint {_WORDS[self.status]}: {name} "
+            f"{told(self.quantity, self.value, self.unit)}, target {target}, gap "
+            f"{told_gap(self.quantity, self.value, self.target, self.unit)}"
         )
         known = self.multiplier is not None
         return f"{text}, multiplier {self.multiplier:.3g}" if known else text
@@ -75,7 +76,7 @@ class ConstraintResult(NamedTuple):
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "ConstraintResult":
         """Returns the result that an entry of ``constraints`` in a record holds."""
-        return cls(*(record[name] for name in cls._fields))
+        return cls(**{name: record[name] for name in cls._fields if name in record})
 
 
 def constraint_results(
@@ -87,8 +88,8 @@ def constraint_results(
     """Compares the constraints of a run with an evaluation.
 
     Args:
-        constraints: list of dict with ``quantity``, ``target`` and ``num_levels``, as in
-            ``run.json``.
+        constraints: list of dict with ``quantity``, ``target``, ``num_levels`` and, unless they
+            are old, ``unit``, as in ``run.json``.
         record: an evaluation's record, see `LikelihoodEvaluation`.
         image_shape: (height, width, channels).
         multipliers: the multiplier of each constraint, or None.
@@ -107,16 +108,17 @@ def constraint_results(
             num_levels=constraint["num_levels"],
             value=value,
             constraint_gap=gap,
-            relative_gap=None if gap is None else gap / target,
+            relative_gap=None if gap is None else relative_gap(gap, target),
             status=_status(gap, target),
             multiplier=None if multipliers is None else float(multipliers[index]),
+            unit=constraint.get("unit"),
         )
         results.append({**constraint, **result._asdict(), "statement": result.statement})
     return results
 
 
 def _value(constraint, record, image_shape):
-    if constraint["quantity"] == "distortion_mse":
+    if constraint["quantity"] == DISTORTION:
         return record["distortion_mse"]
     rates = record["rate_nats_per_level"][: constraint["num_levels"]]
     return None if None in rates else units.nats_per_dim(sum(rates), image_shape)

@@ -51,31 +51,29 @@ def health_findings(
     resolutions: Sequence[int],
     series: TrainingSeries | None = None,
     free_bits_nats_per_level: float = 0.0,
+    own_data: bool = True,
 ) -> list[Finding]:
     """Checks a run.
+
+    What hangs on the images, such as dead levels, a constraint, or how far they are from the
+    training images, says something about the run where they are of its own data: other images are
+    checked for what is not finite alone.
 
     Args:
         record: an evaluation, as in ``results/evaluation.json``.
         resolutions: resolution of each level.
         series: a `TrainingSeries`, or None where no training log is there.
         free_bits_nats_per_level: those of the objective.
+        own_data: whether the evaluated images are of the data that the run was trained on.
 
     Returns:
         A list of `Finding`, the worst first.
     """
-    findings = [_dead_levels(record, resolutions), _nonfinite(record, series)]
-    if free_bits_nats_per_level > 0.0:
-        findings.append(_at_the_floor(record, resolutions, free_bits_nats_per_level))
-    multipliers = series.multipliers if series else {}
-    for result in map(ConstraintResult.of_record, record.get("constraints", ())):
-        findings.append(_constraint(result))
-        values = multipliers.get(result.num_levels, [])
-        if len(values) >= 4:
-            findings.append(_multiplier_trend(result.num_levels, values))
+    findings = [_nonfinite(record, series)]
+    if own_data:
+        findings += _of_the_images(record, resolutions, series, free_bits_nats_per_level)
     if series and series.steps:
         findings += [_skipped(series), _data_wait(series)]
-        gap = _train_gap(record, series)
-        findings += [gap] if gap else []
     order = (ERROR, WARNING, OK)
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
@@ -83,23 +81,45 @@ def health_findings(
 def health_lines(findings: Sequence[Finding]) -> list[str]:
     """Returns what a command prints: a line for each finding that is not fine, or one if all are.
 
-    Constraints are left out, here and in `health_summary`: they have lines of their own.
+    A constraint that is met is named before them.
     """
-    checks = [finding for finding in findings if finding.name != CONSTRAINT]
-    wrong = [finding for finding in checks if finding.severity != OK]
-    if not wrong:
-        return [f"health: {len(checks)} checks, nothing found"]
-    return [
-        f"health, {finding.severity}: {finding.statement}; try: {finding.remedy}"
+    wrong = [finding for finding in findings if finding.severity != OK]
+    lines = [
+        f"health, {finding.severity}: {finding.statement}"
+        + (f"; try: {finding.remedy}" if finding.remedy else "")
         for finding in wrong
     ]
+    return _met(findings) + (lines or [_nothing_found(findings)])
 
 
-def health_summary(findings: Sequence[Finding]) -> str:
-    """Returns what `health_lines` returns in one line for a log, without what to try."""
-    checks = [finding for finding in findings if finding.name != CONSTRAINT]
-    found = "; ".join(finding.statement for finding in checks if finding.severity != OK)
-    return f"health: {found or f'{len(checks)} checks, nothing found'}"
+def health_summary(findings: Sequence[Finding]) -> list[str]:
+    """Returns what `health_lines` returns for a log: all that is wrong in one line, no remedies."""
+    found = "; ".join(finding.statement for finding in findings if finding.severity != OK)
+    return [*_met(findings), f"health: {found}" if found else _nothing_found(findings)]
+
+
+def _met(findings):
+    """Returns the statements of constraints that are met."""
+    return [item.statement for item in findings if (item.name, item.severity) == (CONSTRAINT, OK)]
+
+
+def _nothing_found(findings):
+    return f"health: {len(findings)} checks, nothing found"
+
+
+def _of_the_images(record, resolutions, series, free_bits):
+    """Returns the findings that hang on the images."""
+    findings = [_dead_levels(record, resolutions)]
+    if free_bits > 0.0:
+        findings.append(_at_the_floor(record, resolutions, free_bits))
+    multipliers = series.multipliers if series else {}
+    for result in map(ConstraintResult.of_record, record.get("constraints", ())):
+        findings.append(_constraint(result))
+        values = multipliers.get(result.num_levels, [])
+        if len(values) >= 4:
+            findings.append(_multiplier_trend(result.num_levels, values))
+    gap = _train_gap(record, series) if series and series.steps else None
+    return [*findings, gap] if gap else findings
 
 
 def level_remark(rate_nats: float, free_bits_nats_per_level: float = 0.0) -> str:

@@ -11,7 +11,8 @@ from pcvae.distributions.noise import SeededNoise
 from pcvae.measure.per_image import PerImageEvaluation
 from pcvae.models.base import HierarchicalModel
 from pcvae.objectives import mse
-from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, NLL, PSNR, RATE
+from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, NLL, PSNR, RATE, RATE_NATS_PER_DIM
+from pcvae.wording import NATS, wording_of
 
 
 class LikelihoodEvaluation(PerImageEvaluation):
@@ -90,14 +91,18 @@ def distortion_means(mse_per_image: np.ndarray) -> dict[str, Any]:
 
 
 def headline(record: Mapping[str, Any]) -> str:
-    """Returns the main numbers of a record in one line, with standard errors."""
+    """Returns the main numbers of a record in one line, with standard errors.
 
+    A rate that has a target is told in the unit of the target.
+    """
     close = f"mse {DISTORTION.text(record)}, psnr {PSNR.text(record)} {PSNR.unit}"
-    rate = f"rate {RATE.text(record)}"
+    in_nats = wording_of(record.get("constraints", ())).rate == NATS
+    rate_of = RATE_NATS_PER_DIM if in_nats and NLL.key not in record else RATE
+    rate = f"rate {rate_of.text(record)}"
     if NLL.key in record:
         total, nll = NEGATIVE_ELBO.text(record), NLL.text(record)
         return f"negative ELBO {total} {NEGATIVE_ELBO.unit} (nll {nll}, {rate}), {close}"
-    return f"{rate} {RATE.unit}, {close}"
+    return f"{rate} {rate_of.unit}, {close}"
 
 
 def mean_with_error(name: str, values: np.ndarray) -> dict[str, Any]:

@@ -23,8 +23,7 @@ from pcvae.objectives.targets import distortion_target, rate_target, rate_target
 from pcvae.outputs import Constraint, ObjectiveTerms, VDVAEOutput
 from pcvae.quantities import prefix_distortion_tag
 from pcvae.variables import assign_local, state_variable
-
-RATE, DISTORTION = "rate_nats_per_dim", "distortion_mse"
+from pcvae.wording import DISTORTION, RATE, relative_gap
 
 RULES = {
     # Zhao et al. 2018: raw multiplier, dual ascent by RMSProp, projected to a range.
@@ -57,7 +56,7 @@ class ConstrainedRate:
         rate_target_nats_per_dim: float | None = None,
         rate_target_bits_per_dim: float | None = None,
     ) -> None:
-        self.target = rate_target(
+        self.target, self.unit = rate_target(
             rate_target_nats_per_dim=rate_target_nats_per_dim,
             rate_target_bits_per_dim=rate_target_bits_per_dim,
         )
@@ -80,7 +79,7 @@ class ConstrainedRate:
         distortion = own_distortion(self, output, images)
         rate = units.sum_per_example(output.rate_per_level)
         gap = units.nats_per_dim(rate, images.shape[1:]) - self.target
-        bound = (Constraint(RATE, self.target),)
+        bound = (Constraint(RATE, self.target, unit=self.unit),)
         return ObjectiveTerms(distortion, rate, distortion, {}, gap[:, None], bound)
 
 
@@ -101,7 +100,7 @@ class ConstrainedDistortion:
         distortion_target_mse: float | None = None,
         distortion_target_psnr_db: float | None = None,
     ) -> None:
-        self.target = distortion_target(
+        self.target, self.unit = distortion_target(
             distortion_target_mse=distortion_target_mse,
             distortion_target_psnr_db=distortion_target_psnr_db,
         )
@@ -113,7 +112,7 @@ class ConstrainedDistortion:
         rate = units.sum_per_example(output.rate_per_level)
         gap = distortion - self.target
         loss = units.nats_per_dim(rate, images.shape[1:])
-        bound = (Constraint(DISTORTION, self.target),)
+        bound = (Constraint(DISTORTION, self.target, unit=self.unit),)
         return ObjectiveTerms(loss, rate, distortion, {}, gap[:, None], bound)
 
 
@@ -137,7 +136,7 @@ class ProgressiveCoding:
         rate_targets_nats_per_dim: Sequence[float] | None = None,
         rate_targets_bits_per_dim: Sequence[float] | None = None,
     ) -> None:
-        self.targets = rate_targets(
+        self.targets, self.unit = rate_targets(
             rate_targets_nats_per_dim=rate_targets_nats_per_dim,
             rate_targets_bits_per_dim=rate_targets_bits_per_dim,
         )
@@ -167,7 +166,7 @@ class ProgressiveCoding:
             distortion=distortions[own],
             metrics={prefix_distortion_tag(k): distortions[k] for k in prefixes},
             constraint_gaps=tf.stack(gaps, axis=1),
-            constraints=tuple(Constraint(RATE, targets[k], k) for k in prefixes),
+            constraints=tuple(Constraint(RATE, targets[k], k, self.unit) for k in prefixes),
         )
 
 
@@ -272,7 +271,7 @@ class LagrangeMultiplier:
         Returns:
             The new multipliers, float32 [constraints].
         """
-        gaps = gaps / self._targets
+        gaps = relative_gap(gaps, self._targets)
         finite = tf.math.is_finite(gaps)
         rule = self._lagrangian if self.rule == "lagrangian" else self._geco
         average, values = rule(gaps, tf.convert_to_tensor(self.values))

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pcvae import units
 from pcvae.checks import check_number
 from pcvae.errors import UserError
+from pcvae.wording import BITS, DECIBELS
 
 # Beyond any rate or distortion of an image, and within what float32 can divide by.
 MIN_TARGET, MAX_TARGET = 1e-9, 1e9
 MAX_PSNR_DB = 90.0  # mse 4e-9; rounding to 8 bits alone costs more
 
 
-def rate_target(**targets: float | None) -> float:
-    """Returns nats per dimension.
+def rate_target(**targets: float | None) -> tuple[float, str | None]:
+    """Returns nats per dimension, and the unit if it was given in another one.
 
     Args:
         **targets: rate_target_nats_per_dim and rate_target_bits_per_dim, one of them not None.
@@ -23,10 +24,10 @@ def rate_target(**targets: float | None) -> float:
     """
     name, target = _given(targets)
     target = _checked(name, target)
-    return units.bits_to_nats(target) if "bits" in name else target
+    return (units.bits_to_nats(target), BITS) if "bits" in name else (target, None)
 
 
-def rate_targets(**targets: Sequence[float] | None) -> tuple[float, ...]:
+def rate_targets(**targets: Sequence[float] | None) -> tuple[tuple[float, ...], str | None]:
     """Returns nats per dimension for each prefix; as `rate_target`, of growing numbers."""
     name, numbers_given = _given(targets)
     if not isinstance(numbers_given, list | tuple) or not numbers_given:
@@ -37,11 +38,13 @@ def rate_targets(**targets: Sequence[float] | None) -> tuple[float, ...]:
             f"{name}: expected growing numbers, the rates of longer and longer prefixes; "
             f"got {checked}"
         )
-    return tuple(map(units.bits_to_nats, checked) if "bits" in name else checked)
+    if "bits" in name:
+        return tuple(map(units.bits_to_nats, checked)), BITS
+    return tuple(checked), None
 
 
-def distortion_target(**targets: float | None) -> float:
-    """Returns a mean squared error on [-1, 1].
+def distortion_target(**targets: float | None) -> tuple[float, str | None]:
+    """Returns a mean squared error on [-1, 1], and the unit if it was given in another one.
 
     Args:
         **targets: distortion_target_mse and distortion_target_psnr_db, one of them not None.
@@ -52,10 +55,10 @@ def distortion_target(**targets: float | None) -> float:
     name, target = _given(targets)
     checked = _checked(name, target)
     if "psnr" not in name:
-        return checked
+        return checked, None
     if checked > MAX_PSNR_DB:
         raise UserError(f"{name}: expected a number from 0 to {MAX_PSNR_DB:g}, got {target!r}")
-    return units.mse_from_psnr_db(checked)
+    return units.mse_from_psnr_db(checked), DECIBELS
 
 
 def _given(targets):

@@ -16,11 +16,11 @@ from pcvae.runs.report import (
     protocol_of,
     rate_distortion_figures,
 )
-from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.run_directory import RunDirectory, images_of
 from pcvae.tables import text_table
 
 # What has to agree for the numbers of two runs to be compared.
-_SETTINGS = ("data", "split", "num_images", "importance_samples", "image_shape")
+_SETTINGS = ("data", "split", "num_images", "weights", "step", "importance_samples", "image_shape")
 
 
 def compare(
@@ -63,6 +63,7 @@ def compare(
         }
         for label in labels
     ]
+    shared = [folder.run().get("constraints", []) for folder in folders.values()]
     output = Path(output)
     write_json(entries, output / "comparison.json")
     plot = output / "rate_distortion.png"
@@ -75,7 +76,7 @@ def compare(
         runs=runs,
         table=table,
         plots=rate_distortion_figures(curves),
-        curves=curve_figures(histories),
+        curves=curve_figures(histories, shared[0] if len(set(map(str, shared))) == 1 else []),
     )
     header = ("quantity", "unit", *labels)
     rows = [header, *((row["name"], row["unit"], *row["texts"]) for row in table)]
@@ -139,10 +140,12 @@ def differences(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Returns a line for each setting in which evaluations differ, so that numbers do, too."""
     lines = []
     for name in _SETTINGS:
-        values = {label: record[name] for label, record in records.items() if name in record}
+        values = {label: _setting(record, name) for label, record in records.items()}
+        if name in _MAY_BE_MISSING:
+            values = {label: value for label, value in values.items() if value != UNKNOWN}
         if len({str(value) for value in values.values()}) > 1:
             text = "; ".join(f"{label}: {_text(value)}" for label, value in values.items())
-            lines.append(f"The runs were evaluated on different {_NAMES[name]} ({text}).")
+            lines.append(f"The runs were evaluated {_NAMES[name]} ({text}).")
     return lines + _protocol_differences(records)
 
 
@@ -171,13 +174,24 @@ def _protocol_differences(records):
 
 # What follows from other entries of a protocol.
 _CONSEQUENCES = {"validity", "num_features"}
+UNKNOWN = "unknown"
+# No number hangs on the first where it is missing, and older records leave the second to the model.
+_MAY_BE_MISSING = ("importance_samples", "image_shape")
 _NAMES = {
-    "data": "data",
-    "split": "splits",
-    "num_images": "numbers of images",
-    "importance_samples": "numbers of importance samples",
-    "image_shape": "image shapes, so that a dimension is not the same",
+    "data": "on different data",
+    "split": "on different splits",
+    "num_images": "on different numbers of images",
+    "weights": "with different kinds of weights",
+    "step": "after different numbers of steps",
+    "importance_samples": "on different numbers of importance samples",
+    "image_shape": "on different image shapes, so that a dimension is not the same",
 }
+
+
+def _setting(record, name):
+    """Returns what a record says, and what it does not say: older ones lack some settings."""
+    value = record.get(name, UNKNOWN)
+    return images_of(value) if name == "data" and isinstance(value, dict) else value
 
 
 def _text(value):

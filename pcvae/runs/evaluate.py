@@ -45,8 +45,10 @@ def evaluate(
         seed: integer, of the posterior and of samples.
         spec: another dataset, as `data.from_spec` takes it, or None.
         batch_size: images at once; None for that of training.
-        output: the JSON file that is written, over what is there; None for
-            ``results/evaluation.json`` in the run directory, and ``report.html`` there.
+        output: the JSON file that is written, over what is there. None for
+            ``results/evaluation.json`` in the run directory, and ``report.html`` there, if all
+            images of the test split of the run's own data are evaluated; a quick look at others
+            gets a file that names them, such as ``results/evaluation_train_64_images.json``.
         importance_samples: None, or K: then the importance-weighted bound is computed, too.
         frechet: None, or a dict of arguments of `frechet_record`, its own ``split`` among them:
             then samples are measured against the dataset, too.
@@ -64,8 +66,7 @@ def evaluate(
     """
     directory = RunDirectory(run_dir)
     run, strategy = directory.run(), strategy or training.make_strategy("one_device")
-    path = Path(output or directory.evaluation_json)
-    check_folder(path.parent, "output")
+    check_folder(Path(output).parent if output else directory.results, "output")
     check_report_files(directory, "evaluation")
     with strategy.scope():
         loaded = load_run(run_dir, fallback)
@@ -74,6 +75,10 @@ def evaluate(
         count = dataset.num_images(split)
         if num_images is not None and check_integer("num_images", num_images, 1) > count:
             raise UserError(f"num_images: the {split} split has {count} images, got {num_images}")
+        own_data = directory.has_data(dataset.origin)
+        some = None if num_images == count else num_images
+        suffix = directory.suffix(split, some, dataset.origin)
+        path = Path(output or directory.result(f"evaluation{suffix}"))
         batch_size = batch_size or run["batch_size"]
         if frechet is not None:
             frechet = checked_arguments(model, dataset, **frechet)
@@ -97,7 +102,7 @@ def evaluate(
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
             lines += frechet_lines(record)
     constraints = run.get("constraints", [])
-    if constraints:
+    if constraints and own_data:  # of other images nobody has promised anything
         record["constraints"] = measure.constraint_results(
             constraints, record, model.image_shape, loaded.multipliers
         )
@@ -107,10 +112,12 @@ def evaluate(
         f"{images} of the {split} split of {dataset.name}, averaged weights of "
         f"step {loaded.step:,}, seed {seed}"
     )
-    print(evaluation_table(record), *constraint_lines(record), *lines, sep="\n")
+    print(evaluation_table(record), *lines, sep="\n")
     findings = health_of(directory, record)
     print(*measure.health_lines(findings), f"wrote {path}", sep="\n")
-    if output is None:
+    if suffix and output is None:
+        print(f"{directory.evaluation_json} is for the whole test split, and stays as it was")
+    elif output is None:
         for page in attempted(lambda: [write_report(directory)], "the report", []):
             print(f"wrote {page}")
     return record
@@ -139,20 +146,6 @@ def evaluate_split(
         "level_resolutions": list(model.level_resolutions),
         **record,
     }
-
-
-def closing_lines(record: Mapping[str, Any]) -> list[str]:
-    """Returns a line with the numbers of an evaluation, and one for each constraint."""
-    count, split = record["num_images"], record["split"]
-    return [
-        f"{measure.headline(record)} on {count:,} images of the {split} split",
-        *constraint_lines(record),
-    ]
-
-
-def constraint_lines(record: Mapping[str, Any]) -> list[str]:
-    """Returns a line for each constraint of an evaluation."""
-    return [constraint["statement"] for constraint in record.get("constraints", ())]
 
 
 def _perceptual(model, batch_size, metrics, lpips_weights=None):

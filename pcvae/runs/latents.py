@@ -32,13 +32,13 @@ def encode(
         run_dir: a directory that `train` left.
         images: a folder of pictures, a picture, or a file of arrays.
         output: the ``.npz`` file.
-        seed: integer, of the posterior.
-        num_images: how many images at most.
+        seed: integer, of the posterior, and of the choice of images.
+        num_images: how many images at most; the seed chooses them where there are more.
 
     Raises:
         UserError: the run is damaged, or the images cannot be read.
     """
-    model, originals = _open(run_dir, num_images, images)
+    model, originals = _open(run_dir, num_images, seed, images)
     latents = model.encode(originals, seed=seed)
     arrays = dict(zip(level_names(model), latents, strict=True))
     write_picture_or_arrays(output, None, **arrays)
@@ -116,7 +116,7 @@ def interpolate(
 ) -> None:
     """Draws paths from images to others, one per column; see `show.interpolate`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
-    model, starts, ends = _open(run_dir, num_images, first, second)
+    model, starts, ends = _open(run_dir, num_images, seed, first, second)
     amounts = np.linspace(0.0, 1.0, num_steps).tolist()
     results = show.interpolate(
         model, starts, ends, amounts, path, num_levels, below, seed, temperature
@@ -143,7 +143,7 @@ def traverse(
     """Draws moves of one image along channels of a level, one per row; see `show.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     reach = check_number("reach", reach, 0.0, MAX_REACH)
-    model, image = _open(run_dir, 1, images)
+    model, image = _open(run_dir, 1, seed, images)
     level = check_integer("level", level, 0, model.num_levels - 1)
     width = model.latent_shapes[level][-1]
     channels = range(min(width, MAX_ROWS)) if channels is None else channels
@@ -173,17 +173,17 @@ def swap(
     num_images: int = 8,
 ) -> None:
     """Draws images with some levels of others, one per column; see `show.swap`."""
-    model, own, other = _open(run_dir, num_images, first, second)
+    model, own, other = _open(run_dir, num_images, seed, first, second)
     results = show.swap(model, own, other, levels, below, seed, temperature)
     what = f"levels {_ranges(levels)}\nof second{_below(model, levels, below)}"
     _write(output, [("first", own), ("second", other), (what, results)], results)
 
 
-def _open(run_dir, num_images, *places):
-    """Returns the model of a run and images, as many from each place."""
+def _open(run_dir, num_images, seed, *places):
+    """Returns the model of a run and images, as many from each place; the seed chooses them."""
     num_images = check_integer("num_images", num_images, 1)
     model = load(run_dir)
-    images = [data.read_images(place, model.image_shape, num_images) for place in places]
+    images = [data.read_images(place, model.image_shape, num_images, seed) for place in places]
     counts = [len(part) for part in images]
     if len(set(counts)) > 1:
         raise UserError(f"expected as many first images as second ones, got {counts}")

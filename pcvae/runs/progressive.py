@@ -12,6 +12,7 @@ from pcvae.files import write_json
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.run_pictures import chosen
 
 MAX_SHOWN = 32
 REDRAWS = 3
@@ -36,9 +37,9 @@ def progressive(
     Args:
         run_dir: a directory that `train` left.
         split: "train", "validation" or "test".
-        num_images: how many images, the first ones.
-        num_samples: how many samples; a conditional model draws for the first images.
-        seed: integer, of the posterior and of the samples.
+        num_images: how many images; the seed chooses them.
+        num_samples: how many samples; a conditional model draws for so many images.
+        seed: integer, of the posterior, of the samples and of the choice of images.
         temperature: of the samples.
         spec: another dataset, as `data.from_spec` takes it, or None.
 
@@ -60,15 +61,15 @@ def progressive(
     needed = max(num_images, num_samples) if model.condition else num_images
     if needed > count:
         raise UserError(f"num_images: the {split} split has {count} images, got {needed}")
-    images = np.asarray(dataset.images(split)[:needed])
-    shown = images[:num_images]
+    images = dataset.images(split)
+    shown = chosen(images, num_images, seed)
     columns = show.progressive_reconstructions(model, shown, seed)
     drawn = show.progressive_samples(
-        model, num_samples, REDRAWS, seed, temperature, images[:num_samples]
+        model, num_samples, REDRAWS, seed, temperature, chosen(images, num_samples, seed)
     )
     maps = show.bits_per_pixel_maps(model, shown, seed)
     pictures = {
-        "progressive_reconstructions": show.reconstruction_picture(shown, columns),
+        "progressive_reconstructions": show.reconstruction_picture(shown, columns, seed),
         "progressive_samples": show.sample_picture(model, drawn),
         "rate_maps": show.rate_map_plot(shown, maps),
     }

@@ -18,7 +18,7 @@ from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_deco
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.runs.run_directory import RunDirectory
-from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN, chosen
 from pcvae.tables import text_table
 
 
@@ -55,7 +55,8 @@ def rate_distortion(
         strategy: a `tf.distribute.Strategy`; by default one device.
 
     Returns:
-        The rows written to ``results/rate_distortion.json``.
+        The rows written to ``results/rate_distortion.json``; a quick look at other images than all
+        of the test split of the run's own data gets files that name them, as in `evaluate`.
 
     Raises:
         UserError: an argument does not fit the run.
@@ -101,7 +102,9 @@ def rate_distortion(
     rows = [{**row, **measured} for row in rows]
     if training.is_chief(strategy):
         print(_table(rows), *_unfinished_lines(rows), sep="\n", flush=True)
-        paths = _write(directory, model, decoders, images, rows, arrays, per_image, seed)
+        some = None if count == len(images) else count
+        suffix = directory.suffix(split, some, dataset.origin)
+        paths = _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed)
         print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return rows
 
@@ -117,10 +120,10 @@ def _check_fitted(model, decoders, prefixes):
         )
 
 
-def _write(directory, model, decoders, images, rows, arrays, per_image, seed):
+def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed):
     """Writes JSON, arrays and pictures; returns their paths."""
-    write_json(rows, directory.curve_json)
-    paths = [directory.curve_json]
+    paths = [directory.result(f"rate_distortion{suffix}")]
+    write_json(rows, paths[0])
     if per_image:
         paths.append(Path(per_image))
         columns = {
@@ -136,11 +139,13 @@ def _write(directory, model, decoders, images, rows, arrays, per_image, seed):
     }
     if decoders is not None:
         refitted = models.RefittedPrefixes(model, decoders)
-        shown = np.asarray(images[:NUM_IMAGES_SHOWN])
+        shown = chosen(images, NUM_IMAGES_SHOWN, seed)
         pictures["refit_reconstructions"] = show.refit_grid(refitted, shown, rows, seed)
     for name, picture in pictures.items():
-        paths.append(directory.image(name))
+        paths.append(directory.image(f"{name}{suffix}"))
         show.save_png(picture, paths[-1])
+    if suffix:
+        return paths
     _write_summaries(directory, pictures)
     return paths + refreshed_report(directory)
 

@@ -21,7 +21,8 @@ def reconstruct(
 ) -> None:
     """Reconstructs images from a prefix: originals above reconstructions, or arrays (``.npz``).
 
-    The arguments are those of the model's ``reconstruct``; the label in the picture says which
+    The arguments are those of the model's ``reconstruct``; the seed also chooses the images where
+    there are more than ``num_images``. The label in the picture says which
     decoder it was.
 
     Raises:
@@ -30,7 +31,7 @@ def reconstruct(
     """
     check_integer("num_images", num_images, 1)
     model = load(run_dir)
-    originals = data.read_images(images, model.image_shape, num_images)
+    originals = data.read_images(images, model.image_shape, num_images, seed)
     check_picture_size(output, len(originals))
     num_levels = model.num_levels if num_levels is None else num_levels
     reconstructions = model.reconstruct(originals, num_levels, seed=seed, decoder=decoder)
@@ -39,7 +40,7 @@ def reconstruct(
         label, rows = show.prefix_label(model, num_levels, decoder), []
         for start in range(0, len(originals), NUM_IMAGES_SHOWN):
             part = slice(start, start + NUM_IMAGES_SHOWN)
-            rows += [("original", originals[part]), (label, reconstructions[part])]
+            rows += [(show.original_label(seed), originals[part]), (label, reconstructions[part])]
         return show.labelled_rows(rows)
 
     write_picture_or_arrays(output, picture, images=originals, reconstructions=reconstructions)

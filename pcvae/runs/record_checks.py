@@ -10,6 +10,7 @@ from typing import Any
 from pcvae.checks import is_number_or_none
 from pcvae.measure.constraints import MET, NOT_MET, SLACK
 from pcvae.quantities import PSNR, QUANTITIES
+from pcvae.wording import UNITS
 
 # What every version of pcvae has written; newer fields may be missing.
 _RUN_FIELDS = ("data", "batch_size")
@@ -110,7 +111,8 @@ def _fault_of_constraints(record, is_one):
 def _is_target(constraint):
     """Says whether a dict is a constraint of ``run.json``."""
     return (
-        constraint.get("quantity") in ("rate_nats_per_dim", "distortion_mse")
+        constraint.get("quantity") in tuple(UNITS)  # whatever type it is of
+        and constraint.get("unit") in (None, *UNITS[constraint["quantity"]])
         and is_number_or_none(constraint.get("target"))
         and (constraint.get("target") or 0.0) > 0.0
         and _is_prefix(constraint)

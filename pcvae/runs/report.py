@@ -40,8 +40,8 @@ def health_of(
     """
     resolutions = resolutions or shape_of(directory, record)[1]
     series = training_series(directory.scalars("train"))
-    free_bits = directory.free_bits_nats_per_level()
-    return measure.health_findings(record, resolutions, series, free_bits)
+    free_bits, own = directory.free_bits_nats_per_level(), directory.has_data(record.get("data"))
+    return measure.health_findings(record, resolutions, series, free_bits, own)
 
 
 def write_health(directory: RunDirectory, record: Mapping[str, Any]) -> list[measure.Finding]:
@@ -76,7 +76,7 @@ def write_report(run_dir: str | os.PathLike) -> Path:
         f"{record['split']} split",
         record=record,
         findings=write_health(directory, record),
-        curves=curve_figures(histories),
+        curves=curve_figures(histories, directory.run().get("constraints", [])),
         rate_plots=_rate_plots(label, rows, by_resolution),
         curve_note=_curve_note(rows),
         levels=measure.level_rows(record, shape, resolutions, directory.free_bits_nats_per_level()),
@@ -111,9 +111,12 @@ def refreshed_report(directory: RunDirectory) -> list[Path]:
     return [write_report(directory)] if directory.evaluation_json.exists() else []
 
 
-def curve_figures(histories: Mapping[str, Any]) -> list:
+def curve_figures(
+    histories: Mapping[str, Any], constraints: Sequence[Mapping[str, Any]] = ()
+) -> list:
     """Returns the curves of runs as SVG elements; see `training_log.curve_panels`."""
-    return [show.curve_plot(panel, output=show.inline_svg) for panel in curve_panels(histories)]
+    panels = curve_panels(histories, constraints)
+    return [show.curve_plot(panel, output=show.inline_svg) for panel in panels]
 
 
 def rate_distortion_figures(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list:

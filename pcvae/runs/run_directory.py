@@ -1,9 +1,12 @@
 """What lies where in a run directory, and what its records hold."""
 
+import hashlib
 import inspect
+import json
 import math
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +110,39 @@ class RunDirectory:
         """Returns the free bits of the run's objective; 0 where there are none."""
         return self.run().get("free_bits_nats_per_level", 0.0)
 
+    def has_data(self, origin: Mapping[str, Any] | None) -> bool:
+        """Says whether images are of the data of the run, at whatever size and in whatever cache.
+
+        Args:
+            origin: of the dataset, such as ``data`` of an evaluation; None for the run's own.
+        """
+        if origin is None:
+            return True
+        own = self.run()["data"]
+        return own is None or images_of(origin) == images_of(own)
+
+    def suffix(self, split: str, num_images: int | None, origin: Mapping[str, Any] | None) -> str:
+        """Returns how files are named that hold results on some images: ``_train_64_images``.
+
+        Args:
+            split: of the dataset.
+            num_images: how many images; None for all.
+            origin: of the dataset.
+
+        Returns:
+            An empty string for what the results of a run are measured on: all images of the test
+            split of its own data. A quick look at others gets files of its own.
+        """
+        parts = [] if num_images is None else [f"{num_images}_images"]
+        if not self.has_data(origin):
+            kind, _, place = str(origin["spec"]).partition(":")
+            name = re.sub(r"[^A-Za-z0-9]+", "-", f"{kind} {Path(place).stem}").strip("-")
+            text = json.dumps(images_of(origin), sort_keys=True)
+            parts.append(f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+        if not parts and split == "test":
+            return ""
+        return "".join(f"_{part}" for part in (split, *parts))
+
     def dataset(self, image_shape: Sequence[int], spec: str | None = None) -> data.ImageDataset:
         """Returns the dataset of the run, or another one at the run's image size.
 
@@ -135,6 +171,14 @@ class RunDirectory:
                 f"{tuple(image_shape)}"
             )
         return dataset
+
+
+def images_of(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part of the origin of a dataset that says which images it holds."""
+    found = {name: item for name, item in origin.items() if name not in ("image_size", "cache_dir")}
+    if str(found.get("spec")).startswith("synthetic:"):  # with the size
+        found["spec"] = "synthetic"
+    return found
 
 
 def with_infinite_psnr(content: Any) -> Any:

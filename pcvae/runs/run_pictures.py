@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pcvae import models, quantities, show
+from pcvae import data, models, quantities, show
 from pcvae.progress import report
 from pcvae.runs.run_directory import RunDirectory
 
@@ -35,26 +35,36 @@ def attempted(make: Callable[[], T], what: str, otherwise: T) -> T:
         return otherwise
 
 
+def chosen(images: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Returns the images that a picture shows; see `data.chosen_indices`."""
+    return np.asarray(images[data.chosen_indices(seed, count, len(images))])
+
+
 def draw_pictures(
     model: models.HierarchicalModel, images: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     """Returns {tag: grid} of samples at several temperatures and of prefix reconstructions.
 
-    A conditional model draws for the conditions that follow from the images.
+    What is shown is a choice of the images by the seed. A conditional model draws for the
+    conditions that follow from such a choice.
     """
-    count = min(NUM_SAMPLES_SHOWN, len(images)) if model.condition else NUM_SAMPLES_SHOWN
-    condition = model.natural_condition(images[:count]) if model.condition else None
+
+    def condition_of(shown):
+        return model.natural_condition(shown) if model.condition else None
+
+    given = chosen(images, NUM_SAMPLES_SHOWN, seed) if model.condition else ()
+    count, condition = len(given) or NUM_SAMPLES_SHOWN, condition_of(given)
     pictures = {
         quantities.samples_tag(temperature): show.image_grid(
             model.sample(count, temperature, seed=seed, condition=condition)
         )
         for temperature in SAMPLE_TEMPERATURES
     }
-    shown = np.asarray(images[:NUM_IMAGES_SHOWN])
+    shown = chosen(images, NUM_IMAGES_SHOWN, seed)
     pictures[quantities.PREFIX_RECONSTRUCTION] = show.prefix_grid(model, shown, seed=seed)
     if condition is not None:
         pictures["images/conditional_samples"] = show.conditional_grid(
-            model, shown, condition[: len(shown)], seed
+            model, shown, condition_of(shown), seed
         )
     return pictures
 

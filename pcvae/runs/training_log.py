@@ -4,6 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pcvae import measure, quantities, show
+from pcvae.wording import (
+    DECIBELS,
+    DISTORTION,
+    RATE,
+    converted,
+    from_bits,
+    relative_gap,
+    wording_of,
+)
 
 
 def training_series(records: Sequence[Mapping[str, Any]]) -> measure.TrainingSeries | None:
@@ -33,19 +42,30 @@ def training_series(records: Sequence[Mapping[str, Any]]) -> measure.TrainingSer
     )
 
 
-def curve_panels(histories: Mapping[str, Any]) -> list[show.Panel]:
+def curve_panels(
+    histories: Mapping[str, Any], constraints: Sequence[Mapping[str, Any]] = ()
+) -> list[show.Panel]:
     """Returns the panels of what runs have logged, those that say nothing left out.
+
+    A rate or a distortion that has a target is drawn in the unit in which that was given.
 
     Args:
         histories: {label: {"train": records, "eval": records}} of one run, or {label: {"train":
             records}} of several. A line is named after the log or after the run.
+        constraints: those of the run, as in ``run.json``; of several runs those they share.
     """
-    panels = []
+    panels, wording = [], wording_of(constraints)
+    targets = {item["quantity"]: item["target"] for item in constraints if not item["num_levels"]}
     for quantity in quantities.CURVES:
         lines = _lines(histories, quantity.tag)
         if any(value for line in lines for value in line.values):
-            panel = (quantity.name, quantity.unit, lines, quantity.logarithmic)
-            panels.append(show.Panel(*panel, legend=True))
+            panel = show.Panel(
+                quantity.name, quantity.unit, lines, quantity.logarithmic, legend=True
+            )
+            bounded = _BOUNDED.get(quantity)
+            if bounded in wording.bounded:
+                panel = _in_unit_of_target(panel, bounded, wording, targets.get(bounded))
+            panels.append(panel)
     tags = {tag for logs in histories.values() for record in logs["train"][-1:] for tag in record}
     for prefix in quantities.constrained_prefixes(tags):
         of = "" if prefix is None else f", first {prefix} levels"
@@ -55,6 +75,28 @@ def curve_panels(histories: Mapping[str, Any]) -> list[show.Panel]:
         panels.append(show.Panel(f"multiplier{of}", "weight", lines, True, legend=legend))
         panels += _gap_panel(histories, prefix, of)
     return panels
+
+
+# What a run logs of a quantity that may have a target: the rate in bits per dimension.
+_BOUNDED = {quantities.RATE: RATE, quantities.DISTORTION: DISTORTION}
+
+
+def _in_unit_of_target(panel, bounded, wording, target):
+    """Returns a panel in the unit of a target, with a line at the target."""
+    unit = wording.unit(bounded)
+
+    def shown(value):
+        if value is None:
+            return None
+        return float(converted(bounded, from_bits(value) if bounded == RATE else value, unit))
+
+    lines = [line._replace(values=[*map(shown, line.values)]) for line in panel.lines]
+    return panel._replace(
+        label=unit,
+        lines=lines,
+        logarithmic=panel.logarithmic and unit != DECIBELS,
+        target=None if target is None else float(converted(bounded, target, unit)),
+    )
 
 
 def _gap_panel(histories, prefix, of):
@@ -70,7 +112,7 @@ def _gap_panel(histories, prefix, of):
             for record in logs["train"]
             if record.get(gap_tag) is not None and record.get(target_tag)
         ]
-        values = [100.0 * record[gap_tag] / record[target_tag] for record in records]
+        values = [100.0 * relative_gap(record[gap_tag], record[target_tag]) for record in records]
         if records:
             steps = [record["step"] for record in records]
             lines.append(show.Line(label, steps, values, colour))

@@ -16,7 +16,7 @@ from pcvae.checks import check_counts, check_folder, check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.models.recorded import BYTES_PER_WEIGHT, check_bytes
-from pcvae.runs.evaluate import closing_lines, constraint_lines, evaluate_split
+from pcvae.runs.evaluate import evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
 from pcvae.runs.one_writer import check_still_there, one_writer
 from pcvae.runs.report import health_of, write_report
@@ -25,6 +25,7 @@ from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import attempted, draw_pictures, write_pictures
 from pcvae.runs.watched_workers import part, watched_workers
 from pcvae.training import reports
+from pcvae.wording import wording_of
 
 
 @one_writer("training")
@@ -123,6 +124,7 @@ def train(
         )
         likelihood = measure.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
     constraints = [constraint._asdict() for constraint in trainer.constraints()]
+    wording = wording_of(constraints)
     frozen = FrozenWeights(model, directory)
     frozen.check_unchanged()
     if on_assembled:
@@ -164,7 +166,7 @@ def train(
 
     def report(window):
         train_log.scalars(window.step, reports.training_scalars(window, resolutions))
-        _say(chief, [reports.progress_line(window)])
+        _say(chief, [reports.progress_line(window, wording)])
 
     def with_constraints(record):
         if not constraints:
@@ -176,11 +178,10 @@ def train(
     def validate(step):
         record = with_constraints(likelihood(validation_images[:num_validation_images], seed=seed))
         eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
-        lines = [f"validation, averaged weights: {measure.headline(record)}"]
-        lines += constraint_lines(record)
         if chief:
             findings = health_of(directory, {"split": "validation", **record}, resolutions)
-            _say(chief, [*lines, measure.health_summary(findings)])
+            line = f"validation, averaged weights: {measure.headline(record)}"
+            _say(chief, [line, *measure.health_summary(findings)])
 
     def draw(step):
         def pictures():
@@ -225,7 +226,7 @@ def train(
             [],
         )
         written += attempted(lambda: [write_report(directory)], "the report", [])
-        _say(chief, [*closing_lines(record), *(f"wrote {path}" for path in written)])
+        _say(chief, [*_closing_lines(directory, record), *(f"wrote {path}" for path in written)])
     return record
 
 
@@ -243,6 +244,12 @@ def _opening_lines(model, dataset, strategy, directory, start, steps):
     if start < steps:
         lines.append("tracing the training step; the first one takes a while")
     return lines
+
+
+def _closing_lines(directory, record):
+    count, split = record["num_images"], record["split"]
+    numbers = f"{measure.headline(record)} on {count:,} images of the {split} split"
+    return [numbers, *measure.health_lines(health_of(directory, record))]
 
 
 def _say_what_is_lost(chief, directory):

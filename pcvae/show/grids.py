@@ -13,6 +13,7 @@ from pcvae.files import new_file
 
 _GAP = 2  # pixels between images
 _BACKGROUND = 255
+_GUTTER = 112  # between images: seen beside white ones and beside black ones
 _LINE = 16  # pixels from one line of a caption to the next
 
 
@@ -35,10 +36,11 @@ def image_grid(images: np.ndarray, columns: int | None = None, min_side: int = 6
     height, width, channels = images.shape[1:]
     rows = -(-count // columns)
     shape = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels)
-    grid = np.full(shape, _BACKGROUND, np.uint8)
+    grid = np.full(shape, _BACKGROUND, np.uint8)  # and places without an image
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         top, left = row * (height + _GAP) + _GAP, column * (width + _GAP) + _GAP
+        grid[top - _GAP : top + height + _GAP, left - _GAP : left + width + _GAP] = _GUTTER
         grid[top : top + height, left : left + width] = image
     return grid
 
@@ -145,17 +147,22 @@ def prefix_grid(model: keras.Model, images: np.ndarray, seed: int = 0) -> np.nda
     Args:
         model: a `VDVAE`.
         images: uint8 [columns, height, width, channels].
-        seed: integer, of the posterior.
+        seed: integer, of the posterior and of the choice of images.
 
     Returns:
         uint8 [grid height, grid width, 3].
     """
-    rows = [("original", images)]
+    rows = [(original_label(seed), images)]
     for num_levels in model.prefixes:
         resolution = model.level_resolutions[num_levels - 1]
         label = f"{resolution}x{resolution}\n{prefix_label(model, num_levels)}"
         rows.append((label, model.reconstruct(images, num_levels, seed=seed)))
     return labelled_rows(rows)
+
+
+def original_label(seed: int) -> str:
+    """Returns the label of images that a seed has chosen, see `data.chosen_indices`."""
+    return f"original\n(seed {seed})"
 
 
 def prefix_label(model: keras.Model, num_levels: int, decoder: str | None = None) -> str:
@@ -175,7 +182,8 @@ def conditional_grid(
         model: a `ConditionalVDVAE` with an image as condition.
         images: uint8 [columns, height, width, channels].
         conditions: uint8 [columns, side, side, channels], of a side that divides the height.
-        seed: integer; the second row of samples is drawn with the next places of the noise.
+        seed: integer, also of the choice of images; the second row of samples is drawn with the
+            next places of the noise.
 
     Returns:
         uint8 [grid height, grid width, 3].
@@ -184,7 +192,7 @@ def conditional_grid(
     for first in (0, len(images)):
         drawn = model.sample(len(images), seed=seed, first_sample=first, condition=conditions)
         rows.append(("sample", drawn))
-    return labelled_rows([*rows, ("original", images)])
+    return labelled_rows([*rows, (original_label(seed), images)])
 
 
 def rows_of_conditions(conditions: np.ndarray, samples: np.ndarray, columns: int = 8) -> np.ndarray:
@@ -223,14 +231,14 @@ def refit_grid(
         refitted: a `RefittedPrefixes`.
         images: uint8 [columns, height, width, channels].
         rows: what `rate_distortion_curve` returns for them; rate and PSNR go into the labels.
-        seed: integer, of the posterior.
+        seed: integer, of the posterior and of the choice of images.
 
     Returns:
         uint8 [grid height, grid width, 3]: the originals, then a row for each prefix.
     """
     reconstructions = refitted.reconstruct(images, seed=seed)
     by_prefix = {row["num_levels"]: row for row in rows if row["decoder"] == "refit"}
-    labelled = [("original", images)]
+    labelled = [(original_label(seed), images)]
     for num_levels, reconstruction in reconstructions.items():
         row = by_prefix[num_levels]
         side, rate, psnr = row["resolution"], row["rate_bits_per_dim"], row["psnr_db"]

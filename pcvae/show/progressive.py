@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from pcvae import units
 from pcvae.measure.single_prefix import psnr_db_of_images
 from pcvae.show.figures import own_settings, pixels
-from pcvae.show.grids import captioned_grid, displayable
+from pcvae.show.grids import captioned_grid, displayable, original_label
 
 NOTHING = 0  # a prefix of no levels: everything is drawn
 
@@ -48,13 +48,20 @@ def progressive_reconstructions(
     return columns
 
 
-def reconstruction_picture(images: np.ndarray, columns: Sequence[Mapping[str, Any]]) -> np.ndarray:
+def reconstruction_picture(
+    images: np.ndarray, columns: Sequence[Mapping[str, Any]], seed: int = 0
+) -> np.ndarray:
     """Shows what `progressive_reconstructions` returns: a row per image, bits and PSNR under each.
+
+    Args:
+        images: uint8 [num_images, height, width, channels].
+        columns: what `progressive_reconstructions` returns for them.
+        seed: integer, that has chosen the images.
 
     Returns:
         uint8 [height, width, 3].
     """
-    headers = ["original", *(_header(column) for column in columns)]
+    headers = [original_label(seed), *(_header(column) for column in columns)]
     rows, captions = [], []
     for index, image in enumerate(images):
         rows.append([image, *(column["images"][index] for column in columns)])

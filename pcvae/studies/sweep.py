@@ -7,8 +7,10 @@ from typing import Any
 
 from pcvae import show
 from pcvae.files import write_json
+from pcvae.quantities import RATE, RATE_NATS_PER_DIM
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.tables import number_text
+from pcvae.wording import NATS, wording_of
 
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
@@ -54,11 +56,13 @@ def finished_runs_of_sweep(*, folder: str | os.PathLike, knob: str) -> dict[str,
 
 def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the rows of `summarise_sweep` as a text table with units."""
-    head = f"{rows[0]['knob']:>26}  rate (bits/dim)   mse on [-1, 1]    psnr (dB)  constraint"
+    units = {wording_of(row["constraints"]).rate for row in rows}
+    rate = RATE_NATS_PER_DIM if units == {NATS} else RATE
+    head = f"{rows[0]['knob']:>26}  {rate.title}   mse on [-1, 1]    psnr (dB)  constraint"
     lines = [head]
     for row in rows:
         statuses = [constraint["status"] for constraint in row["constraints"]]
-        columns = (("rate_bits_per_dim", 15, 5), ("distortion_mse", 15, 5), ("psnr_db", 11, 2))
+        columns = ((rate.key, 15, 5), ("distortion_mse", 15, 5), ("psnr_db", 11, 2))
         numbers = "  ".join(_cell(row[name], width, digits) for name, width, digits in columns)
         lines.append(f"{row['value']:>26}  {numbers}  {', '.join(statuses) or 'none'}")
     return "\n".join(lines)

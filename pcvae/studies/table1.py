@@ -11,7 +11,7 @@ from pcvae.errors import UserError
 from pcvae.runs.fit_prefix_decoders import load_prefix_decoders
 from pcvae.runs.load import load
 from pcvae.runs.run_directory import RunDirectory
-from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN, chosen
 from pcvae.studies.table_files import write_table
 
 MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
@@ -48,7 +48,7 @@ def summarise_table1(
         prefix: K, as a resolution such as "4x4" or a number of levels.
         run_dirs: {seed: {"elbo": run directory, "rate": run directory, "no_limit": run directory
             without a rate target, if there is one}}.
-        seed_of_pictures: seed of the posterior in the pictures.
+        seed_of_pictures: seed of the posterior and of the choice of images in the pictures.
 
     Returns:
         The record that is written: ``rows``, one for each seed, and ``summary``.
@@ -169,13 +169,13 @@ def _figure1(places, loaded, seed):
     """Figure 1: original, conventional prefix with its own decoder, rate-targeted."""
     model, elbo = loaded["rate"], loaded["elbo"]
     images = RunDirectory(places["rate"]).dataset(model.image_shape).images("test")
-    images = np.asarray(images[: 2 * NUM_IMAGES_SHOWN])
+    images = chosen(images, 2 * NUM_IMAGES_SHOWN, seed)
     decoders = load_prefix_decoders(places["elbo"], elbo)
     conventional = models.RefittedPrefixes(elbo, decoders).reconstruct(images, seed=seed)
     targeted = model.reconstruct(images, seed=seed)
     return show.labelled_rows(
         [
-            ("original", images),
+            (show.original_label(seed), images),
             ("conventional\n(ELBO, refitted)", conventional[max(conventional)]),
             ("rate-targeted", targeted),
         ]

@@ -13,7 +13,7 @@ from pcvae.files import write_json
 from pcvae.runs.frechet import frechet
 from pcvae.runs.load import load
 from pcvae.runs.run_directory import RunDirectory, read_json
-from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN
+from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN, chosen
 from pcvae.studies.table_files import write_table
 
 METRICS = ("frechet_distance", "kernel_distance")
@@ -188,7 +188,7 @@ def _samples(baseline_dir, loaded, seed):
     """
     count, baseline = 2 * NUM_IMAGES_SHOWN, loaded["baseline"]
     images = RunDirectory(baseline_dir).dataset(baseline.image_shape).images("test")
-    rows = [("data", np.asarray(images[:count]))]
+    rows = [(f"data\n(seed {seed})", chosen(images, count, seed))]
     for target, model in loaded["stages"].items():
         rows.append((f"stage 1\nmse {target}", model.stages[0].sample(count, seed=seed)))
         rows.append((f"after stage 2\nmse {target}", model.sample(count, seed=seed)))

@@ -6,22 +6,34 @@ from typing import Any
 
 from pcvae import quantities
 from pcvae.training.loop import Window
+from pcvae.wording import BITS, DISTORTION, RATE, UNBOUNDED, Wording, from_bits, relative_gap, told
 
 
-def progress_line(window: Window) -> str:
-    """Returns one line: step, negative ELBO and its parts, speed, time left."""
+def progress_line(window: Window, wording: Wording = UNBOUNDED) -> str:
+    """Returns one line: step, negative ELBO and its parts, speed, time left.
+
+    Args:
+        window: a `loop.Window`.
+        wording: the units of the run's targets.
+    """
     metrics = window.metrics
+    rate, distortion = metrics[quantities.RATE.tag], metrics[quantities.DISTORTION.tag]
     width = len(str(window.num_steps))
     parts = [f"step {window.step:>{width}}/{window.num_steps}"]
     if quantities.NEGATIVE_ELBO.tag in metrics:
         parts.append(
             f"{metrics[quantities.NEGATIVE_ELBO.tag]:.3f} bits/dim "
             f"(nll {metrics[quantities.NLL.tag]:.3f} "
-            f"+ rate {metrics[quantities.RATE.tag]:.3f})"
+            f"+ rate {rate:.3f})"
         )
+    elif RATE in wording.bounded:
+        parts.append(f"rate {told(RATE, from_bits(rate), wording.rate)}")
     else:
-        parts.append(f"rate {metrics[quantities.RATE.tag]:.4f} bits/dim")
-    parts.append(f"mse {metrics[quantities.DISTORTION.tag]:.4f}")
+        parts.append(f"rate {rate:.4f} {BITS}")
+    if DISTORTION in wording.bounded:
+        parts.append(f"distortion {told(DISTORTION, distortion, wording.distortion)}")
+    else:
+        parts.append(f"mse {distortion:.4f}")
     parts += _constraint_parts(metrics)
     parts.append(f"{window.images_per_second:.0f} images/s")
     if window.data_wait_fraction > 0.1:
@@ -47,7 +59,7 @@ def _constraint_parts(metrics):
             )
         )
         of = "" if prefix is None else f" K={prefix:03d}"
-        parts.append(f"gap{of} {gap / target:+.1%} (multiplier {multiplier:.3g})")
+        parts.append(f"gap{of} {relative_gap(gap, target):+.1%} (multiplier {multiplier:.3g})")
     return parts
 
 

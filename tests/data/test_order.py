@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pcvae.data.order import batch_indices, slice_indices
+from pcvae.data.order import batch_indices, chosen_indices, slice_indices
 
 
 def epochs(seed, num_images, count):
@@ -72,6 +72,23 @@ def test_the_order_is_the_same_for_ever():
     # A change here would change every training run that resumes.
     assert batch_indices(0, 0, 8, 1000).tolist() == [998, 162, 670, 664, 185, 322, 431, 318]
     assert batch_indices(1, 200, 4, 1000).tolist() == [401, 678, 446, 744]
+
+
+def test_a_choice_is_by_the_seed_and_not_the_first_ones():
+    chosen = [chosen_indices(seed, 8, 1000) for seed in range(3)]
+    for indices in chosen:
+        assert len(set(indices)) == 8
+        assert (np.diff(indices) > 0).all()
+        assert indices.max() >= 8
+    assert len({tuple(indices) for indices in chosen}) == 3
+    assert np.array_equal(chosen[0], chosen_indices(0, 8, 1000))
+    # Every image is chosen as often as any other.
+    counts = np.bincount(np.concatenate([chosen_indices(s, 3, 10) for s in range(2000)]))
+    assert np.abs(counts - 600).max() < 5 * np.sqrt(2000 * 0.3 * 0.7)
+
+
+def test_all_are_chosen_where_there_are_no_more():
+    assert np.array_equal(chosen_indices(3, 8, 5), np.arange(5))
 
 
 def test_no_images_are_refused():

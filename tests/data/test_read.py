@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae.data import read_images
+from pcvae.data import chosen_indices, read_images
 from pcvae.data.decode import fit_array
 from pcvae.errors import UserError
 
@@ -20,6 +20,19 @@ def test_a_folder_by_name_and_up_to_a_number(folder):
     images = read_images(folder, (8, 8, 3), num_images=2)
     assert images.shape == (2, 8, 8, 3)
     assert [image[0, 0, 0] for image in images] == [1, 0]
+
+
+def test_a_seed_chooses_from_a_folder_and_a_file_and_a_line_says_so(folder, tmp_path, capsys):
+    array = np.arange(30, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
+    np.save(tmp_path / "images.npy", array)
+    images = read_images(tmp_path / "images.npy", (8, 8, 1), 4, seed=1)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], chosen_indices(1, 4, 30))
+    assert capsys.readouterr().err.endswith("images.npy: 4 of 30 images, chosen by seed 1\n")
+    images = read_images(folder, (8, 8, 3), 1, seed=0)
+    assert [1, 0, 2][chosen_indices(0, 1, 3)[0]] == images[0, 0, 0, 0]
+    assert "1 of 3 images, chosen by seed 0" in capsys.readouterr().err
+    assert len(read_images(folder, (8, 8, 3), 3, seed=0)) == 3
+    assert not capsys.readouterr().err  # all of them
 
 
 def test_one_picture(folder):

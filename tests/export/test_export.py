@@ -142,11 +142,13 @@ def answers(folder, staged, label):
         given = {name: array.astype(np.int32) for name, array in condition.items()}
         arrays = {"images": tiny.random_images(), "levels": model.num_levels, **given}
         np.savez(folder / f"{name}.npz", **arrays)
+    (folder / "samples_1.png").write_text("mine")
     result = run_python("-c", STRANGER, cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "sample: uint8 (4, 4, 4, 3)" in result.stdout
     assert result.stdout.endswith("\nFalse False\n")
-    assert (folder / "samples.png").exists()
+    assert (folder / "samples_1.png").read_text() == "mine"  # nothing is overwritten
+    assert (folder / "samples_2.png").read_bytes().startswith(b"\x89PNG")
     return {name: dict(np.load(folder / f"{name}_out.npz")) for name in ("staged", "label")}
 
 

@@ -2,14 +2,21 @@
 
 import pytest
 
-from pcvae.measure import constraint_results
+from pcvae.measure import ConstraintResult, constraint_results
 
 SHAPE = (2, 2, 1)
 RECORD = {"rate_nats_per_level": [0.4, 0.4, 3.2], "distortion_mse": 0.02}
 
 
-def result(quantity="rate_nats_per_dim", target=1.0, num_levels=None, record=RECORD, **arguments):
-    constraint = {"quantity": quantity, "target": target, "num_levels": num_levels}
+def result(
+    quantity="rate_nats_per_dim",
+    target=1.0,
+    num_levels=None,
+    unit=None,
+    record=RECORD,
+    **arguments,
+):
+    constraint = {"quantity": quantity, "target": target, "num_levels": num_levels, "unit": unit}
     (found,) = constraint_results([constraint], record, SHAPE, **arguments)
     return found
 
@@ -35,13 +42,32 @@ def test_statements_say_what_came_what_was_asked_for_and_what_to_try():
     met = result(multipliers=[0.25])
     assert met["multiplier"] == 0.25
     assert met["statement"] == (
-        "constraint met: rate 1, target 1 nats/dim, gap +0 (+0.0%), multiplier 0.25"
+        "constraint met: rate 1 nats/dim (1.443 bits/dim), target 1 nats/dim, gap +0 (+0.0%), "
+        "multiplier 0.25"
     )
     missed = result("distortion_mse", 0.01)["statement"]
-    assert missed.startswith("constraint not met: distortion 0.02, target 0.01 mse, gap +0.01")
+    assert missed.startswith("constraint not met: distortion 0.02 mse (23.01 dB), target 0.01")
     assert "train longer" in missed
     slack = result(target=2.0, num_levels=1)["statement"]
-    assert "constraint met with slack: rate of the first 1 level 0.1, target 2" in slack
+    assert "constraint met with slack: rate of the first 1 level 0.1 nats/dim (" in slack
+
+
+def test_a_target_is_answered_in_the_unit_that_it_was_given_in():
+    rate = result(target=2.0, unit="bits/dim")
+    assert (
+        "rate 1.443 bits/dim (1 nats/dim), target 2.885 bits/dim, gap -1.44 (-50.0%)"
+        in (rate["statement"])
+    )
+    assert rate["target"] == 2.0  # the record keeps the unit of its name
+    psnr = result("distortion_mse", 0.04, unit="dB")
+    assert (
+        "distortion 23.01 dB (0.02 mse), target 20.00 dB, gap +3.01 dB (mse -50.0%)"
+        in (psnr["statement"])
+    )
+    again = ConstraintResult.of_record(psnr)
+    assert again.statement == psnr["statement"]
+    del psnr["unit"]  # as older versions wrote it
+    assert "target 0.04 mse" in ConstraintResult.of_record(psnr).finding
 
 
 def test_what_is_not_finite_is_not_met():

@@ -53,7 +53,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
     assert {found.severity for found in findings} == {"ok"}
     assert not any(found.remedy for found in findings)
     assert health_lines(findings) == ["health: 5 checks, nothing found"]
-    assert health_summary(findings) == "health: 5 checks, nothing found"
+    assert health_summary(findings) == ["health: 5 checks, nothing found"]
 
 
 def test_a_record_alone_is_enough():
@@ -130,11 +130,33 @@ def test_distance_to_the_constraint():
         pytest.approx(25.0),
         "% of the target",
     )
-    assert found.statement.endswith("gap +0.005 (+25.0%)")
+    assert found.statement.endswith("target 0.02 mse, gap +0.005 (+25.0%)")
     assert f"{found.statement}; {found.remedy}" == record["constraints"][0]["statement"]
-    # It has a line of its own elsewhere.
     findings = health_findings(record, RESOLUTIONS, SERIES)
-    assert health_summary(findings) == "health: 5 checks, nothing found"
+    assert health_summary(findings) == [f"health: {found.statement}"]
+    assert health_lines(findings) == [f"health, warning: {found.statement}; try: {found.remedy}"]
+
+
+def test_a_constraint_that_is_met_is_named_first():
+    result = constraint(0.02)
+    findings = health_findings({**RECORD, "constraints": [result]}, RESOLUTIONS, SERIES)
+    said = [result["statement"], "health: 6 checks, nothing found"]
+    assert health_lines(findings) == health_summary(findings) == said
+
+
+def test_images_of_other_data_say_nothing_of_what_was_learnt():
+    """Of a run that was trained on other images nobody can say that it knows its own by heart."""
+    record = {
+        **RECORD,
+        "negative_elbo_bits_per_dim": 9.0,
+        "rate_nats_per_level": [0.0, 1.0, None],
+        "constraints": [constraint(0.5)],
+    }
+    findings = health_findings(record, RESOLUTIONS, SERIES, own_data=False)
+    wrong = [finding.name for finding in findings if finding.severity != "ok"]
+    assert wrong == ["values that are not finite"]
+    own = health_findings(record, RESOLUTIONS, SERIES)
+    assert {"gap to training", "dead levels"} <= {item.name for item in own if item.remedy}
 
 
 @pytest.mark.parametrize(

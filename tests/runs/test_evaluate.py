@@ -35,7 +35,7 @@ def test_two_devices_give_the_numbers_of_one(run_dir, capsys, eagerly):
         "frechet": {"extractor": moments, "num_samples": 7, "split": "train"},
     }
     one = evaluate(**arguments)
-    path = run_dir / "results" / "evaluation.json"
+    path = run_dir / "results" / "evaluation_test_5_images.json"
     assert json.loads(path.read_text()) == one
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("importance-weighted bound") for line in lines)

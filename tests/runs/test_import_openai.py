@@ -60,7 +60,9 @@ def test_the_goldens_own_names_and_an_evaluation_of_the_run(small, tmp_path):
     nats = output.nll + units.sum_per_example(output.rate_per_level)
     expected = np.mean(units.bits_per_dim(nats, (16, 16, 3)))
     assert record["negative_elbo_bits_per_dim"] == pytest.approx(expected, rel=1e-5)
-    assert json.loads((run_dir / "results" / "evaluation.json").read_text()) == record
+    assert (
+        json.loads((run_dir / "results" / "evaluation_train_3_images.json").read_text()) == record
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,17 +25,17 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "a<b>&"
     folder.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
-    np.savez(folder / "images.npz", train=images, validation=images, test=images)
-    for seed, name in enumerate(("one", "two")):
-        write_run(folder / name, folder / "images.npz", seed=seed)
+    for seed, (name, count) in enumerate((("one", 5), ("two", 1))):
+        np.savez(folder / f"{name}.npz", train=images, validation=images, test=images[:count])
+        write_run(folder / name, folder / f"{name}.npz", seed=seed)
     (folder / "one" / "config.gin").write_text("NAME = '<script>alert(1)</script>'\n")
     log = training.ScalarLog(folder / "one" / "summaries", "train")
     for step in range(1, 9):
         tags = {quantities.RATE.tag: 0.1 * step, quantities.SKIPPED_UPDATES.tag: step / 2}
         log.scalars(step, {**tags, quantities.LAGRANGE_MULTIPLIER: 2.0**step})
     log.close()
-    for name, count in (("one", 5), ("two", 1)):
-        runs.evaluate(run_dir=folder / name, num_images=count)
+    for name in ("one", "two"):
+        runs.evaluate(run_dir=folder / name)
     runs.rate_distortion(run_dir=folder / "one")
     return folder
 
@@ -77,13 +77,13 @@ def test_an_evaluation_of_one_image_has_no_errors(folder):
 
 def test_another_output_leaves_the_page_alone(folder, tmp_path):
     before = (folder / "two" / "report.html").read_text()
-    runs.evaluate(run_dir=folder / "two", num_images=3, output=tmp_path / "e.json")
+    runs.evaluate(run_dir=folder / "two", output=tmp_path / "e.json")
     assert (folder / "two" / "report.html").read_text() == before
     assert not (tmp_path / "e.html").exists()
 
 
 def test_a_record_of_an_older_version_is_shown(folder, tmp_path):
-    old = write_run(tmp_path / "old", folder / "images.npz")
+    old = write_run(tmp_path / "old", folder / "one.npz")
     record = json.loads((folder / "one" / "results" / "evaluation.json").read_text())
     for name in ("image_shape", "level_resolutions"):
         del record[name]
@@ -134,7 +134,7 @@ def test_runs_that_cannot_be_compared(folder, names, says, capsys):
 
 
 def test_what_the_page_cannot_be_made_of_is_told_before_the_evaluation(folder, tmp_path):
-    run = write_run(tmp_path / "run", folder / "images.npz")
+    run = write_run(tmp_path / "run", folder / "one.npz")
     (run / "summaries").mkdir()
     log = run / "summaries" / "train.jsonl"
     for line in ('{"step": 1, "rate/total_bits_per_dim": "x"}', '{"step": NaN}', "[1]", "\xff"):
@@ -142,8 +142,8 @@ def test_what_the_page_cannot_be_made_of_is_told_before_the_evaluation(folder, t
         with pytest.raises(UserError, match="line 1 is not a JSON object of numbers with a 'step'"):
             runs.evaluate(run_dir=run)
     log.unlink()
-    with pytest.raises(UserError, match=r"images\.npz: expected a folder"):
-        runs.evaluate(run_dir=run, output=folder / "images.npz" / "e.json")
+    with pytest.raises(UserError, match=r"one\.npz: expected a folder"):
+        runs.evaluate(run_dir=run, output=folder / "one.npz" / "e.json")
     assert not (run / "results").exists()
     (run / "results").mkdir()
     (run / "results" / "evaluation.json").write_text("[")
@@ -155,7 +155,7 @@ def test_what_the_page_cannot_be_made_of_is_told_before_the_evaluation(folder, t
 
 
 def test_a_run_without_an_evaluation_is_named(folder, tmp_path):
-    new = write_run(tmp_path / "new", folder / "images.npz")
+    new = write_run(tmp_path / "new", folder / "one.npz")
     with pytest.raises(UserError, match=r"evaluation\.json: expected the record"):
         runs.compare(run_dirs=[folder / "one", new], output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -173,6 +173,20 @@ def test_what_differs_between_evaluations():
     assert lines == [
         "The runs were evaluated on different image shapes, so that a dimension is not the same "
         "(a: 8x8x3; b: 16x16x3)."
+    ]
+
+
+def test_evaluations_of_different_weights_or_steps_are_told_apart():
+    """An older record that does not say its step is not taken for one of the same."""
+    one = {"weights": "ema", "step": 100, "data": {"spec": "synthetic:16"}}
+    assert differences({"a": one, "b": {**one, "data": {"spec": "synthetic"}}}) == []
+    assert differences({"a": one, "b": {**one, "weights": "raw", "step": 200}}) == [
+        "The runs were evaluated with different kinds of weights (a: ema; b: raw).",
+        "The runs were evaluated after different numbers of steps (a: 100; b: 200).",
+    ]
+    old = {name: one[name] for name in ("weights", "data")}
+    assert differences({"a": one, "old": old}) == [
+        "The runs were evaluated after different numbers of steps (a: 100; old: unknown)."
     ]
 
 

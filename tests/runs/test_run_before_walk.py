@@ -101,10 +101,10 @@ def test_the_quickstart_starts_with_the_same_losses(tmp_path, monkeypatch):
     """Its first 20 steps; Ctrl-C ends it then."""
     run_dir, progress_line = tmp_path / "run", reports.progress_line
 
-    def line(window):
+    def line(window, wording):
         if window.step == 20:
             signal.raise_signal(signal.SIGINT)
-        return progress_line(window)
+        return progress_line(window, wording)
 
     monkeypatch.setattr(reports, "progress_line", line)
     arguments = ["--gin.REPORT_EVERY_STEPS=1", f"--run_dir={run_dir}"]

@@ -34,8 +34,16 @@ def test_small_images_are_enlarged_by_a_whole_factor():
     images = random_images(1, channels=1)
     grid = image_grid(images, min_side=60)
     np.testing.assert_array_equal(grid[2:-2, 2:-2], enlarged(images[0])[..., :1])
-    grid[2:-2, 2:-2] = 255
-    assert (grid == 255).all()
+    grid[2:-2, 2:-2] = grid[0, 0]
+    assert (grid == grid[0, 0]).all()
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_gutter_is_seen_between_white_images_and_between_black_ones(value):
+    grid = image_grid(np.full((3, 8, 8, 1), value, np.uint8), columns=2).astype(int)
+    for gutter in (grid[:2, :134], grid[:, :2], grid[66:68, :134], grid[:68, 66:68]):
+        assert (np.abs(gutter - value) > 60).all()
+    assert (grid[-66:, -66:] == 255).all()  # no image
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -1,10 +1,13 @@
 """Lines and scalars of a run."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from pcvae.training import reports
+from pcvae.training.loop import Window
+from pcvae.wording import wording_of
 
 
 @pytest.mark.parametrize(
@@ -12,6 +15,30 @@ from pcvae.training import reports
 )
 def test_duration(seconds, text):
     assert reports.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "says"),
+    [
+        ("rate_nats_per_dim", None, "rate 0.3466 nats/dim (0.5 bits/dim) | mse 0.0400 |"),
+        ("rate_nats_per_dim", "bits/dim", "rate 0.5 bits/dim (0.3466 nats/dim) | mse 0.0400 |"),
+        ("distortion_mse", None, "rate 0.5000 bits/dim | distortion 0.04 mse (20.00 dB) |"),
+        ("distortion_mse", "dB", "rate 0.5000 bits/dim | distortion 20.00 dB (0.04 mse) |"),
+    ],
+)
+def test_a_line_tells_what_has_a_target_in_the_unit_of_the_target(quantity, unit, says):
+    metrics = {
+        "rate/total_bits_per_dim": 0.5,
+        "distortion/mse": 0.04,
+        "lagrange/multiplier": 2.0,
+        "lagrange/constraint_gap": 0.01,
+        "lagrange/target": 0.1,
+        "update": SimpleNamespace(skipped_total=0),
+    }
+    window = Window(3, 10, metrics, 7.0, 0.0, 9.0)
+    line = reports.progress_line(window, wording_of([{"quantity": quantity, "unit": unit}]))
+    assert says in line
+    assert "| gap +10.0% (multiplier 2) |" in line
 
 
 def test_rates_of_resolutions_are_sums_over_levels():

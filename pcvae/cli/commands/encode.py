@@ -16,9 +16,9 @@ def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-encode."""
     shared_flags.define(values, "run_dir")
     shared_flags.define(values, "images")
-    text = "How many images at most, the first by name or index."
+    text = "How many images at most; --seed chooses them where there are more."
     shared_flags.define(values, "num_images", text, default=64)
-    shared_flags.define(values, "seed")
+    shared_flags.define(values, "seed", shared_flags.SEED_OF_PICTURES)
     shared_flags.define(values, "output", default="latents.npz")
 
 

@@ -9,8 +9,9 @@ Usage:
   pcvae-evaluate --run_dir=runs/quickstart --perceptual=ssim,lpips --lpips_weights=lpips_alex.npz
   pcvae-evaluate --run_dir=runs/cifar10 --frechet --extractor=classify_image_graph_def.pb
 
-Replaces results/evaluation.json in the run directory, whatever it was measured on before; --output
-writes elsewhere. The file says which images were taken.
+Replaces results/evaluation.json in the run directory, the run's result on the whole test split of
+its own data. A quick look at other images (--split, --num_images, --data) goes to a file that names
+them, such as results/evaluation_train_1000_images.json; --output writes elsewhere.
 """
 
 from typing import Any
@@ -78,7 +79,10 @@ def define_flags(values: flags.FlagValues) -> None:
     parsing.define_optional_list("perceptual", DEFAULT_METRICS, text, values)
     text = "The weights of LPIPS, FILE.npz, as pcvae-import-lpips writes it."
     flags.DEFINE_string("lpips_weights", None, text, flag_values=values)
-    text = "FILE.json, replaced if it is there (default: results/evaluation.json of the run)."
+    text = (
+        "FILE.json, replaced if it is there (default: results/evaluation.json of the run; of a "
+        "quick look a file that names its images)."
+    )
     shared_flags.define(values, "output", text)
     shared_flags.define(values, "no_fallback")
 

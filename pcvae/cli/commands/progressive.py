@@ -19,10 +19,10 @@ def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-progressive."""
     shared_flags.define(values, "run_dir")
     shared_flags.define(values, "split")
-    text = "How many images, the first ones of the split."
+    text = "How many images of the split; --seed chooses them."
     shared_flags.define(values, "num_images", text, default=4, upper_bound=32)
     shared_flags.define(values, "num_samples", default=2, upper_bound=32)
-    shared_flags.define(values, "seed")
+    shared_flags.define(values, "seed", shared_flags.SEED_OF_PICTURES)
     text = "Temperature of the samples."
     shared_flags.define(values, "temperature", text, default=1.0)
     shared_flags.define(values, "data", shared_flags.OTHER_IMAGES)

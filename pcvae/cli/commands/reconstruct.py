@@ -28,9 +28,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "the prior's means (default: own where the model has one)."
     )
     flags.DEFINE_enum("decoder", None, ["own", "prior"], text, flag_values=values)
-    text = "How many images at most, the first by name or index."
+    text = "How many images at most; --seed chooses them where there are more."
     shared_flags.define(values, "num_images", text, default=64)
-    shared_flags.define(values, "seed")
+    shared_flags.define(values, "seed", shared_flags.SEED_OF_PICTURES)
     text = (
         "FILE.png or FILE.npz, replaced if it is there (default: "
         "images/reconstructions_COUNT_KLEVELS[_DECODER]_seed_N.png in the run directory)."
