@@ -22,7 +22,8 @@ def progress_of(label: str) -> Callable[[Sequence[T]], Iterator[T]]:
 def with_progress(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """Yields the items and prints how far it is, with the time left, every few seconds.
 
-    Work that ends before the first line is due prints one line only, at its end.
+    The time left is that of the items after the first one, which may have traced a graph. Work that
+    ends before the first line is due prints one line only, at its end.
 
     Args:
         items: an iterable.
@@ -32,14 +33,17 @@ def with_progress(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     Yields:
         The items, one by one.
     """
-    start = last = time.monotonic()
+    start = last = first = time.monotonic()
     done = 0
     for item in items:
         yield item
         done += 1
         now = time.monotonic()
+        if done == 1:
+            first = now
         if now - last >= SECONDS_BETWEEN_LINES and done < total:
             last = now
-            left = (now - start) / done * (total - done)
-            report(f"{label}: {done:,} of {total:,} ({100 * done // total}%), {left:.0f} s left")
+            line = f"{label}: {done:,} of {total:,} ({100 * done // total}%)"
+            left = (now - first) / (done - 1) * (total - done) if done > 1 else None
+            report(line if left is None else f"{line}, {left:.0f} s left")
     report(f"{label}: {done:,} done in {time.monotonic() - start:.1f} s")

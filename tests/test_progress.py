@@ -18,3 +18,14 @@ def test_slow_work_prints_its_share_and_the_time_left(capsys, monkeypatch):
     assert lines[1] == "work: 6 of 10 (60%), 4 s left"
     assert lines[2] == "work: 9 of 10 (90%), 1 s left"
     assert len(lines) == 4
+
+
+def test_the_time_left_is_not_that_of_the_first_item(capsys, monkeypatch):
+    """It may trace a graph: here it takes a hundred seconds, the others two each."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+
+    for item in with_progress(range(10), 10, "work"):
+        now[0] += 2.0 if item else 100.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["work: 1 of 10 (10%)", "work: 3 of 10 (30%), 14 s left"]

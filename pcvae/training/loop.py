@@ -11,6 +11,7 @@ import tensorflow as tf
 from pcvae import quantities
 from pcvae.errors import Interrupted
 from pcvae.signals import Stopped
+from pcvae.training.forecast import Forecast
 from pcvae.training.peers import Peers
 from pcvae.training.stopping import stop_signals
 from pcvae.training.trainers import Trainer
@@ -24,7 +25,8 @@ class Window(NamedTuple):
     metrics: dict  # name -> mean over the window (numpy); of state, such as a multiplier, the last
     images_per_second: float
     data_wait_fraction: float
-    seconds_left: float | None  # at the speed so far; None at the step that traces the graph
+    # At the speed so far, with what is done between steps; None at the step that traces the graph.
+    seconds_left: float | None
 
 
 class Action(NamedTuple):
@@ -35,6 +37,7 @@ class Action(NamedTuple):
     at_end: bool = True  # whether also after the last step, if that is no multiple
     is_whole: bool = False  # whether a signal waits for its end, as it must where files are saved
     was_done: Callable[[int], bool] = lambda step: True  # at a step, before training was stopped
+    tracing: float = 0.0  # how long its first run traces, in times of the training step's tracing
 
     def is_due(self, step: int, last_step: int) -> bool:
         """Says whether it is to be run after a step."""
@@ -74,23 +77,24 @@ def train(
         Interrupted: a signal came.
         TrainingDivergedError: gradients were not finite for too long.
     """
-    clock = _Clock(trainer.steps_taken, num_steps, batch_size)
+    forecast = Forecast(actions, num_steps)
+    clock = _Clock(trainer.steps_taken, num_steps, batch_size, forecast)
     history = []
     with stop_signals() as stop:
         may_interrupt = contextlib.nullcontext if peers else stop.interrupting
 
-        def act(step, actions):
-            for action in actions:
-                if action.is_due(step, num_steps):
-                    with contextlib.nullcontext() if action.is_whole else may_interrupt():
+        def act(step, is_wanted=lambda action: True):
+            for index, action in enumerate(actions):
+                if action.is_due(step, num_steps) and is_wanted(action):
+                    with (
+                        clock.paused(index),
+                        contextlib.nullcontext() if action.is_whole else may_interrupt(),
+                    ):
                         action.run(step)
 
         with contextlib.suppress(Stopped):
             if clock.first_step and not peers:
-                act(
-                    clock.first_step,
-                    [action for action in actions if not action.was_done(clock.first_step)],
-                )
+                act(clock.first_step, lambda action: not action.was_done(clock.first_step))
             for step in range(clock.first_step + 1, num_steps + 1):
                 is_first = step == clock.first_step + 1
                 with clock.waiting():
@@ -106,8 +110,7 @@ def train(
                     history = []
                 if stop.after(step, peers):
                     break
-                with clock.paused():
-                    act(step, actions)
+                act(step)
                 if stop.after(step, peers):
                     break
         if stop.number is not None:
@@ -129,10 +132,11 @@ def _window_metrics(history):
 class _Clock:
     """Measures training alone: no tracing, no evaluation, no writing."""
 
-    def __init__(self, first_step, num_steps, batch_size):
+    def __init__(self, first_step, num_steps, batch_size, forecast):
         self.first_step = first_step
         self._num_steps = num_steps
         self._batch_size = batch_size
+        self._forecast = forecast
         self._start = self._window_start = time.perf_counter()
         self._timed_from = first_step
         self._paused = self._window_paused = self._window_waited = 0.0
@@ -144,32 +148,38 @@ class _Clock:
         self._window_waited += time.perf_counter() - start
 
     @contextlib.contextmanager
-    def paused(self):
+    def paused(self, index):
         start = time.perf_counter()
         yield
         seconds = time.perf_counter() - start
+        self._forecast.took(index, seconds)
         self._paused += seconds
         self._window_paused += seconds
 
     def first_step_done(self, result):
         """Starts the count of time after the step that traced the graph."""
         tf.nest.map_structure(lambda value: value.numpy(), result)
-        self._start = time.perf_counter()
+        now = time.perf_counter()
+        self._forecast.tracing_seconds = now - self._start - self._paused
+        self._start = now
         self._timed_from = self.first_step + 1
         self._paused = 0.0
 
     def window(self, step, metrics, steps_in_window):
         now = time.perf_counter()
         seconds = max(now - self._window_start - self._window_paused, 1e-9)
-        timed = step - self._timed_from
-        per_step = (now - self._start - self._paused) / timed if timed else None
+        timed, left = step - self._timed_from, None
+        if timed:
+            per_step = (now - self._start - self._paused) / timed
+            steps = per_step * (self._num_steps - step)
+            left = steps + self._forecast.seconds_left(step)
         window = Window(
             step=step,
             num_steps=self._num_steps,
             metrics=metrics,
             images_per_second=steps_in_window * self._batch_size / seconds,
             data_wait_fraction=min(1.0, self._window_waited / seconds),
-            seconds_left=per_step and per_step * (self._num_steps - step),
+            seconds_left=left,
         )
         self._window_start = now
         self._window_paused = self._window_waited = 0.0

@@ -51,7 +51,10 @@ def test_windows_average_the_steps_since_the_last_one_and_have_the_last_of_a_sta
 
 
 def test_windows_time_training_alone(monkeypatch):
-    """A batch takes a second, a step two, the first one ten, and what does not count a hundred."""
+    """A batch takes a second, a step two, the first one ten, and an action a hundred.
+
+    What is left are the steps and the actions, each at the time that it has taken.
+    """
     now = [0.0]
 
     def pass_(seconds):
@@ -66,7 +69,7 @@ def test_windows_time_training_alone(monkeypatch):
     trainer = CountingTrainer(on_step=lambda step: pass_(10.0 if step == 1 else 2.0))
     windows, action = [], Action(2, lambda step: pass_(100.0))
     train(trainer, batches(), 7, 4, windows.append, 3, [action])
-    assert [window.seconds_left for window in windows] == [None, 12.0, 3.0, 0.0]
+    assert [window.seconds_left for window in windows] == [None, 12.0 + 300.0, 3.0 + 200.0, 100.0]
     np.testing.assert_allclose(
         [window.images_per_second for window in windows], [4 / 11, *[4 / 3] * 3]
     )
