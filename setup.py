@@ -73,6 +73,8 @@ setup(
             "dill",
             "scikit-learn>=1.5",
             "POT>=0.9.4",
+            # Makes up the input of tests/fuzz.
+            "hypothesis>=6.100",
             "flask>=3.1,<4",
             # Drives the page of pcvae-explore in Chromium, where there is one.
             "websockets>=13",

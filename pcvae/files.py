@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 import uuid
@@ -23,6 +24,7 @@ from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
 
 INFINITY = "Infinity"
+MAX_TEXT_BYTES = 2**30
 _PARTIAL = re.compile(r"\.(?P<place>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)-[0-9a-f]{8}\.part")
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -219,6 +221,42 @@ def flush_tree(folder: str | os.PathLike) -> None:
         for file in files:
             flush(os.path.join(place, file))
         flush(place)
+
+
+def check_plain_file(path: Path, max_bytes: int) -> None:
+    """Checks that a file can be read whole: a device or a pipe may never end.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is something else, or larger.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("no plain file")
+    if status.st_size > max_bytes:
+        raise ValueError(f"a file of {status.st_size:,} bytes")
+
+
+def read_text(
+    path: str | os.PathLike, errors: str = "strict", max_bytes: int = MAX_TEXT_BYTES
+) -> str:
+    """Returns what a file in UTF-8 holds, if it is one that ends.
+
+    Args:
+        path: the file.
+        errors: what becomes of bytes that are not UTF-8, as ``open`` takes it.
+        max_bytes: more than any such file has.
+
+    Raises:
+        UserError: a device, a pipe or a folder is there, or a larger file.
+        OSError: it cannot be read.
+        UnicodeDecodeError: see ``errors``.
+    """
+    try:
+        check_plain_file(Path(path), max_bytes)
+    except ValueError as error:
+        raise UserError(f"{printable(path)}: expected a text file, got {error}") from error
+    return Path(path).read_text(encoding="utf-8", errors=errors)
 
 
 def printable(path: str | os.PathLike) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pcvae import models, training
 from pcvae.errors import UserError
-from pcvae.files import new_file, new_folder, told_when_full, write_json
+from pcvae.files import new_file, new_folder, read_text, told_when_full, write_json
 from tests.models import tiny
 
 
@@ -106,6 +106,13 @@ def test_other_errors_stay_what_they_are(error):
     with pytest.raises(type(error)) as raised, told_when_full("a"):
         raise error
     assert raised.value is error
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path), os.mkdir])
+def test_a_text_that_may_never_end_is_not_read(tmp_path, make):
+    make(tmp_path / "a.txt")
+    with pytest.raises(UserError, match="a.txt: expected a text file, got no plain file"):
+        read_text(tmp_path / "a.txt")
 
 
 def write_folder(folder):

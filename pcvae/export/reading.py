@@ -20,10 +20,10 @@ from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
 from pcvae.export.operations import FILE_OPERATIONS, OBJECTS, OPERATIONS
 from pcvae.export.saved_model import RECORD
-from pcvae.files import plain_path
+from pcvae.files import check_plain_file, plain_path
 from pcvae.models.conditions import make_condition
 from pcvae.models.inputs import checked_temperatures
-from pcvae.models.recorded import check_plain_file, read_record
+from pcvae.models.recorded import read_record
 
 _MAX_GRAPH_BYTES = 2**31  # no message of protocol buffers is larger
 

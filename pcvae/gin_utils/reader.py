@@ -18,6 +18,7 @@ import gin
 from gin import config_parser
 
 from pcvae.errors import UserError
+from pcvae.files import read_text
 from pcvae.gin_utils import kinds, lookup
 from pcvae.gin_utils.kinds import is_macro
 
@@ -80,13 +81,8 @@ class Reader:
         if os.path.realpath(path) in map(os.path.realpath, self._open_files):
             raise UserError(f"{filename} includes itself: {' -> '.join(self._open_files)}")
         self._open_files.append(path)
-        with (
-            _located(filename),
-            open(path, encoding="utf-8") as file,
-            gin.config._parse_scope() as context,
-        ):
-            text = file.read()
-            self._apply(text, context, filename)
+        with _located(filename), gin.config._parse_scope() as context:
+            self._apply(read_text(path), context, filename)
         self._open_files.pop()
 
     def read_flag(self, binding: str, imports: Sequence[str] = ()) -> None:

@@ -9,6 +9,7 @@ from gin import config_parser
 
 from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
+from pcvae.files import read_text
 from pcvae.gin_utils.arguments import WrittenReferences
 
 _CHANGES_SHOWN = 12
@@ -66,7 +67,7 @@ def check_same(run_dir: str | os.PathLike, text: str) -> None:
 def _bindings_in_file(path):
     """Returns the bindings of the record of a run, as name -> value as written."""
     try:
-        return _bindings_in(path.read_text(encoding="utf-8"))
+        return _bindings_in(read_text(path))
     except (SyntaxError, tokenize.TokenError, UnicodeDecodeError) as error:
         why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.args[0]
         raise UserError(

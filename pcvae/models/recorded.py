@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-import stat
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import keras
 
 from pcvae.errors import UserError
+from pcvae.files import check_plain_file
 
 MAX_RECORD_BYTES = 4 * 2**20
 BYTES_PER_WEIGHT = 4
@@ -39,20 +39,6 @@ def read_record(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nesting without end") from error
-
-
-def check_plain_file(path: Path, max_bytes: int) -> None:
-    """Checks that a file can be read whole: a device or a pipe may never end.
-
-    Raises:
-        OSError: there is no such file.
-        ValueError: it is something else, or larger.
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("no plain file")
-    if status.st_size > max_bytes:
-        raise ValueError(f"a file of {status.st_size:,} bytes")
 
 
 def check_config(name: str, config: Any, classes: Mapping[str, type]) -> None:

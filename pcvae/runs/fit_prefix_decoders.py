@@ -16,7 +16,7 @@ import tensorflow as tf
 from pcvae import models, objectives, training
 from pcvae.checks import check_counts
 from pcvae.errors import UserError
-from pcvae.files import write_json
+from pcvae.files import read_text, write_json
 from pcvae.quantities import prefix_distortion_tag
 from pcvae.runs.load import load
 from pcvae.runs.one_writer import check_still_there, one_writer
@@ -142,7 +142,7 @@ def read_fit(run_dir: str | os.PathLike) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        fit = json.loads(path.read_text(encoding="utf-8"))
+        fit = json.loads(read_text(path))
         return {**fit, AFTER: fit[AFTER], BEFORE: fit[BEFORE]}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pcvae import measure, models, show
 from pcvae.errors import UserError
-from pcvae.files import write_json
+from pcvae.files import read_text, write_json
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.training_log import curve_panels, training_series
 
@@ -212,8 +212,4 @@ def _texts(directory):
         directory.run_json,
         directory.model_json,
     )
-    return {
-        path.name: path.read_text(encoding="utf-8", errors="replace")
-        for path in files
-        if path.exists()
-    }
+    return {path.name: read_text(path, errors="replace") for path in files if path.exists()}

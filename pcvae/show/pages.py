@@ -58,10 +58,10 @@ def inline_svg(figure: Figure) -> Markup:
 def picture(path: Path) -> dict[str, str | None]:
     """Returns what a page shows of a PNG file: ``name`` and ``source``, a data URI.
 
-    ``source`` is None for a file too large for a page.
+    ``source`` is None for a file too large for a page, or a device or a pipe, which may never end.
     """
     path = Path(path)
-    if path.stat().st_size > MAX_PICTURE_BYTES:
+    if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
         return {"name": path.name, "source": None}
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return {"name": path.name, "source": f"data:image/png;base64,{data}"}

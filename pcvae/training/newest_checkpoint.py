@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pcvae.errors import UserError
-from pcvae.files import write_json
+from pcvae.files import read_text, write_json
 from pcvae.progress import report
 from pcvae.training.checkpoint_files import (
     DATA,
@@ -145,8 +145,8 @@ def _known(directory):
     They are known by the note, or by data without an index.
     """
     try:  # before looking at what is there: a note comes after its checkpoint
-        with open(f"{directory}.json", encoding="utf-8") as file:
-            noted = [os.path.join(directory, f"{PREFIX}-{int(json.load(file)['newest_step'])}")]
+        note = json.loads(read_text(f"{directory}.json"))
+        noted = [os.path.join(directory, f"{PREFIX}-{int(note['newest_step'])}")]
     except (OSError, ValueError, TypeError, KeyError):
         noted = []
     paths = complete(directory)

@@ -14,7 +14,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from pcvae.checks import is_number_or_none
 from pcvae.errors import UserError
-from pcvae.files import plain_path, told_when_full, write_text
+from pcvae.files import plain_path, read_text, told_when_full, write_text
 
 
 class ScalarLog:
@@ -162,8 +162,7 @@ def read_scalar_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     Raises:
         UserError: a line is not a JSON object of numbers with a step.
     """
-    with open(path, encoding="utf-8", errors="replace") as file:
-        lines = file.read().split("\n")
+    lines = read_text(path, errors="replace").split("\n")
     records = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
         try:
