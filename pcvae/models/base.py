@@ -21,7 +21,7 @@ from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
 from pcvae.models.description import Level, StageDescription, ends
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
-from pcvae.models.weights import copy_weights, made_again, named_weights
+from pcvae.models.weights import copy_weights, is_frozen, made_again, named_weights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
@@ -56,7 +56,6 @@ class HierarchicalModel(KerasLoops, abc.ABC):
         self.image_shape = tuple(map(int, image_shape))
         self.condition = condition
         self.prefix_decoders: list = []
-        self._frozen_names: frozenset = frozenset()
         self._runner = BatchRunner(self)
 
     # What follows for arrays.
@@ -262,18 +261,18 @@ class HierarchicalModel(KerasLoops, abc.ABC):
 
     @property
     def frozen_names(self) -> frozenset[str]:
-        """Names of the weights that are held; see `freeze`."""
-        return self._frozen_names
+        """Names of the weights that are held, by `freeze` or by ``trainable`` of a layer."""
+        return frozenset(name for name, w in self.named_weights.items() if is_frozen(w))
 
     @property
     def trained_weights(self) -> dict:
         """{name: variable} of the weights that training moves."""
-        return {k: v for k, v in self.named_weights.items() if k not in self.frozen_names}
+        return {name: w for name, w in self.named_weights.items() if not is_frozen(w)}
 
     @property
     def frozen_weights(self) -> dict:
         """{name: variable} of the weights that stay as they are; see `freeze`."""
-        return {k: v for k, v in self.named_weights.items() if k in self.frozen_names}
+        return {name: w for name, w in self.named_weights.items() if is_frozen(w)}
 
     def freeze(self, names: Iterable[str]) -> None:
         """Holds weights by name, too: nothing trains them. UserError if there is none of a name."""
@@ -282,7 +281,6 @@ class HierarchicalModel(KerasLoops, abc.ABC):
             raise UserError(f"freeze: {self.name} has no weight {some_names(unknown, 3)}")
         for name in names:
             weights[name].trainable = False
-        self._frozen_names |= names
 
     def twin(self) -> Self:
         """Returns a model of the same configuration, with equal frozen weights and fresh others."""

@@ -101,16 +101,6 @@ class StagedVAE(HierarchicalModel):
         return weights
 
     @property
-    def frozen_names(self) -> frozenset[str]:
-        """Names of the weights that are held, by the whole or by their stages."""
-        held = (
-            f"stage_{index}/{name}"
-            for index, stage in enumerate(self.stages)
-            for name in stage.frozen_names
-        )
-        return super().frozen_names.union(held)
-
-    @property
     def num_frozen_stages(self) -> int:
         """Number of the first stages that are held whole."""
         trained = {int(name.split("/")[0].removeprefix("stage_")) for name in self.trained_weights}
@@ -126,7 +116,7 @@ class StagedVAE(HierarchicalModel):
         frozen = self.num_frozen_stages
         fresh = [stage.twin() for stage in self.stages[frozen:]]
         stages = [*self.stages[:frozen], *fresh]
-        twin = type(self)(stages, self.later_stages_see, self._frozen_names, name=self.name)
+        twin = type(self)(stages, self.later_stages_see, name=self.name)
         copy_weights(self.frozen_weights, twin)
         return twin
 
@@ -277,13 +267,12 @@ class StagedVAE(HierarchicalModel):
 
     def get_config(self) -> dict:
         stages = [{"class": type(s).__name__, "config": s.get_config()} for s in self.stages]
-        config = {
+        return {
             "name": self.name,
             "dtype": self.dtype_policy.name,
             "stages": stages,
             "later_stages_see": self.later_stages_see,
         }
-        return {**config, "frozen": sorted(self._frozen_names)} if self._frozen_names else config
 
     @classmethod
     def from_config(cls, config: dict) -> Self:

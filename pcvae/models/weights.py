@@ -33,6 +33,11 @@ def made_again(model: Any) -> Any:
     return again
 
 
+def is_frozen(weight: keras.Variable) -> bool:
+    """Says whether a weight is held that was made to be trained, unlike a moving average."""
+    return not weight.trainable and weight.value.trainable
+
+
 def copy_weights(weights: dict, model: keras.Model) -> None:
     """Assigns {name: variable} to the weights of a model of these names."""
     targets = model.named_weights

@@ -27,6 +27,7 @@ def later_fn(image_shape, condition, condition_shape):
 def test_the_baseline_has_the_form_and_the_parameters_of_the_composition(see):
     baseline = staged_vae(first_fn, [later_fn], see, tiny.IMAGE_SHAPE)
     first = first_fn(tiny.IMAGE_SHAPE)
+    first_parameters = sum(w.shape.num_elements() for w in first.trained_weights.values())
     composed = staged_on(tiny.IMAGE_SHAPE, first, later_fn, see)
 
     def shapes(weights):
@@ -34,7 +35,6 @@ def test_the_baseline_has_the_form_and_the_parameters_of_the_composition(see):
 
     assert shapes(baseline.trained_weights) == shapes(composed.named_weights)
     # What the two trainings of the composition move is what the one of the baseline moves.
-    first_parameters = sum(w.shape.num_elements() for w in first.trained_weights.values())
     later_parameters = sum(w.shape.num_elements() for w in composed.trained_weights.values())
     assert first_parameters + later_parameters == baseline.count_params()
     assert composed.later_stages_see == baseline.later_stages_see == see

@@ -204,11 +204,14 @@ def held_in_part(way):
         second.freeze(names)
         return StagedVAE([first, second])
     model = StagedVAE([first, second])
-    model.freeze([f"stage_1/{name}" for name in names])
+    if way == "by_the_whole":
+        model.freeze([f"stage_1/{name}" for name in names])
+    else:
+        model.stages[1].encoder.trainable = False
     return model
 
 
-@pytest.mark.parametrize("way", ["inside", "by_the_whole"])
+@pytest.mark.parametrize("way", ["inside", "by_the_whole", "by_keras"])
 def test_weights_held_in_a_stage_are_held_by_the_whole_and_by_what_comes_of_it(way):
     model = held_in_part(way)
     assert model.frozen_names == {n for n in model.named_weights if n.startswith("stage_1/encoder")}
