@@ -25,6 +25,8 @@ from pcvae.errors import UserError
 
 INFINITY = "Infinity"
 MAX_TEXT_BYTES = 2**30
+FREE_SPACE = "free some space there and start again"
+PICTURE_MARK = ("Software", "pcvae")  # an entry of the PNGs that we write
 _PARTIAL = re.compile(r"\.(?P<place>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)-[0-9a-f]{8}\.part")
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -121,9 +123,7 @@ def new_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def told_when_full(
-    path: str | os.PathLike, remedy: str = "free some space there and start again"
-) -> Iterator[None]:
+def told_when_full(path: str | os.PathLike, remedy: str = FREE_SPACE) -> Iterator[None]:
     """Names the file that has no room, where a full disk, a quota or a limit ends the block.
 
     Args:

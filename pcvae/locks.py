@@ -12,11 +12,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pcvae import processes
 from pcvae.errors import UserError
-from pcvae.files import printable, told_when_full
+from pcvae.files import FREE_SPACE, printable, told_when_full
 from pcvae.progress import report
 
 try:
@@ -42,9 +41,7 @@ class Held(UserError):
         runs: whether the one who holds it is known to run.
     """
 
-    def __init__(
-        self, message: str, holder: dict[str, Any] | None = None, runs: bool = True
-    ) -> None:
+    def __init__(self, message: str, holder: dict | None = None, runs: bool = True) -> None:
         """Keeps the record."""
         super().__init__(message)
         self.holder = holder
@@ -105,18 +102,20 @@ def hold(folder: str | os.PathLike, what: str, remedy: str = "") -> Iterator[Loc
     """
     folder = Path(folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    lock = None
     try:
-        with told_when_full(folder / FILE_NAME):
-            lock = _made_lock(folder, what)
-    except OSError as error:
-        raise UserError(
-            f"{printable(folder)}: its lock {FILE_NAME} cannot be made: {error.strerror}"
-            f"{remedy and '; '}{remedy}"
-        ) from error
-    try:
+        try:
+            with told_when_full(folder / FILE_NAME, remedy or FREE_SPACE):
+                lock = _made_lock(folder, what)
+        except OSError as error:
+            raise UserError(
+                f"{printable(folder)}: its lock {FILE_NAME} cannot be made: {error.strerror}"
+                f"{remedy and '; '}{remedy}"
+            ) from error
         yield lock
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()
@@ -126,18 +125,16 @@ def hold(folder: str | os.PathLike, what: str, remedy: str = "") -> Iterator[Loc
 def hold_in_turn(folder: str | os.PathLike, what: str, remedy: str = "") -> Iterator[Lock]:
     """As `hold`, but waits, with a line, while another process that runs holds the lock."""
     with contextlib.ExitStack() as stack:
-        told = None
-        while True:
+        lock, told = None, None
+        while lock is None:
             try:
                 lock = stack.enter_context(hold(folder, what, remedy))
-                break
             except Held as held:
                 if not held.runs:
                     raise
-                if told != held.holder or told is None:
-                    told = held.holder or {}
-                    report(f"{printable(folder)}: waiting for {_described(told)}")
-            time.sleep(_SECONDS_BETWEEN_TRIES)
+                if told != (told := _described(held.holder)):
+                    report(f"{printable(folder)}: waiting for {told}")
+                time.sleep(_SECONDS_BETWEEN_TRIES)
         yield lock
 
 
@@ -172,7 +169,11 @@ def _take(path, name, what):
                 here = {**processes.here(), "file": os.fstat(file).st_ino}
                 record = {**here, "since": _now(), "what": what}
                 os.ftruncate(file, 0)
-                os.pwrite(file, json.dumps(record).encode(), 0)
+                try:
+                    os.pwrite(file, json.dumps(record).encode(), 0)
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    raise
                 return file
         except BaseException:
             os.close(file)
@@ -199,11 +200,11 @@ def _locked(file):
 def _judge(file, locked, path, name, say=True):
     """Raises `Held` unless the lock is free, or what its record names is known to have ended."""
     record, here = _record(file), processes.here()
+    holder = _described(record)
     if record is None:
         if locked is False:
-            raise Held(f"{name} is in use by another process, which has left no name")
+            raise Held(f"{name} is in use by {holder}")
         return
-    holder = _described(record)
     same_kernel = (record.get("boot") or record.get("host")) == (here["boot"] or here["host"])
     same_processes = same_kernel and record.get("processes") == here["processes"]
     alive = processes.started(record.get("pid")) if same_processes else None

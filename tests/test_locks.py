@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -204,3 +205,37 @@ def test_many_at_once_are_one_at_a_time(tmp_path):
     """
     processes = [start(code, tmp_path) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
+
+
+def test_who_waits_says_for_whom_and_gets_its_turn(tmp_path, capsys):
+    process = start(HOLD.replace("60", "1.5"), tmp_path / "run")
+    with locks.hold_in_turn(tmp_path / "run", "evaluation"):
+        process.wait()
+        assert json.loads((tmp_path / "run" / locks.FILE_NAME).read_text())["what"] == "evaluation"
+    said = capsys.readouterr().err
+    assert said.count(f"run: waiting for training (pid {process.pid} on ") == said.count("\n") == 1
+
+
+def test_nobody_waits_for_one_that_may_have_ended(tmp_path):
+    record_left_behind(tmp_path / "run")
+    rewrite(tmp_path / "run", host="elsewhere", boot="another")
+    with (
+        pytest.raises(locks.Held, match="look on elsewhere"),
+        locks.hold_in_turn(tmp_path / "run", "evaluation"),
+    ):
+        pass
+
+
+def test_a_lock_without_room_for_its_record_leaves_nothing(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        message = "run/.lock cannot be written: .*; free some space"
+        with (
+            pytest.raises(UserError, match=message),
+            locks.hold(tmp_path / "run", "training", "free some space"),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "run").exists()

@@ -24,6 +24,7 @@ from pcvae.errors import UserError
 from pcvae.progress import report
 
 ROWS_PER_CHUNK = 256
+DARK = 64
 
 
 class ArrayImages(ImageDataset):
@@ -186,8 +187,9 @@ def _conversion(array, name, max_value=None):
         report(f"{name}: floats in [0, 1] are multiplied by 255 and rounded")
     elif white != 255:
         report(f"{name}: values are multiplied by 255 / {white:g} and rounded")
-    elif high < 64:
-        report(f"{name}: warning: no value is above {high} of 255, so all images are dark")
+    level = int(to_uint8(high, white))
+    if level < DARK:
+        report(f"{name}: warning: no value is above {level} of 255, so all images are dark")
     return functools.partial(to_uint8, white=white)
 
 

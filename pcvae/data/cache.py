@@ -108,9 +108,13 @@ def check_room(folder: Path, num_images: int, image_shape: Sequence[int], name: 
     if needed > free:
         side = "x".join(map(str, image_shape))
         raise UserError(
-            f"{name}: {num_images:,} images of {side} take {needed / 1e9:,.1f} GB prepared, and "
-            f"{printable(place)} has {free / 1e9:,.1f} GB free; take smaller images, {REMEDY}"
+            f"{name}: {num_images:,} images of {side} take {_in_bytes(needed)} prepared, and "
+            f"{printable(place)} has {_in_bytes(free)} free; take smaller images, {REMEDY}"
         )
+
+
+def _in_bytes(count):
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 def cached_splits(

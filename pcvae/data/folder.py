@@ -9,7 +9,7 @@ from pcvae.data.cache import cache_root
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import decode_file, decode_in_threads, explain, range_of_16_bits
 from pcvae.data.deep_pictures import is_deep, white_of_pictures
-from pcvae.data.outputs import is_output
+from pcvae.data.outputs import is_output, is_own_picture
 from pcvae.data.split_names import split_folders
 from pcvae.data.splits import TEST_FRACTION, VALIDATION_FRACTION, split_by_name
 from pcvae.data.values import check_max_value
@@ -24,8 +24,8 @@ class FolderImages(ImageDataset):
     """Every PNG, JPEG and WebP file of a folder and the folders in it.
 
     Pictures are cropped to their centred square and resized (``decode.fit``). Files and folders
-    whose name starts with a dot are left out, and so are what pcvae has written and its cache
-    (``outputs``), with a line; links are followed.
+    whose name starts with a dot are left out, and so is, with a line, what pcvae has written
+    (``outputs``), unless there is nothing else; links are followed.
 
     Folders called ``train``, ``val`` or ``test`` are those splits (``split_names``). Other splits
     come from a hash of each file's path within the folder (``splits``), so adding files never moves
@@ -92,6 +92,11 @@ class FolderImages(ImageDataset):
     def _prepare(self, writers):
         side, _, channels = self.image_shape
         tasks = [(split, name) for split in self.splits for name in self._names[split]]
+        own = {name for _, name in tasks if is_own_picture(self._root / name)}
+        if len(own) < len(tasks):  # else they were asked for
+            tasks = [task for task in tasks if task[1] not in own]
+        else:
+            own = set()
         white = self._white([name for _, name in tasks])
         without_profile: list[str] = []
 
@@ -116,6 +121,8 @@ class FolderImages(ImageDataset):
                 "by --gin.data.from_spec.skip_unreadable=True"
             )
         lines = list(self._lines)
+        if own:
+            lines.append(f"left out {len(own)} pictures that pcvae wrote, such as {min(own)!r}")
         if count:
             lines.append(f"skipped {count} of {len(tasks)} images that cannot be decoded")
         if without_profile:

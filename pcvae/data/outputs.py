@@ -3,16 +3,18 @@
 import os
 from pathlib import Path
 
+from pcvae.files import PICTURE_MARK
+
 _RECORDS = ("run.json", "fit.json", "operative_config.gin", "config.gin", "saved_model.pb")
 _RESULTS = ("sweep.json", "table1.json", "table2.json")
+_BYTES_OF_MARKS = 128
 _PICTURES = "images"  # where a run, a table or a sweep puts its own
 
 
 def is_output(parent: Path, name: str, cache: Path | None) -> bool:
     """Says whether a folder is a run, an export, a table, a comparison or the cache.
 
-    So are the pictures of a run whose directory holds data, too. Single pictures and folders of
-    samples cannot be told from others.
+    So are the pictures of a run whose directory holds data, too.
 
     Args:
         parent: the folder that it is in.
@@ -23,6 +25,18 @@ def is_output(parent: Path, name: str, cache: Path | None) -> bool:
     if cache is not None and os.path.realpath(folder) == os.path.realpath(cache):
         return True
     return _is_written(folder) or (name == _PICTURES and _is_written(parent))
+
+
+def is_own_picture(file: Path) -> bool:
+    """Says whether a picture is one that pcvae has written, by its first bytes.
+
+    Those that another program has saved again cannot be told.
+    """
+    try:
+        with open(file, "rb") as opened:
+            return "\0".join(PICTURE_MARK).encode() in opened.read(_BYTES_OF_MARKS)
+    except OSError:
+        return False
 
 
 def _is_written(folder):

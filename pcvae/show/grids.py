@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from pcvae.files import new_file
+from pcvae.files import PICTURE_MARK, new_file
 
 _GAP = 2  # pixels between images
 _BACKGROUND = 255
@@ -257,8 +257,10 @@ def refit_grid(
 
 def save_png(image: np.ndarray, path: str | os.PathLike) -> None:
     """Writes an array uint8 [height, width, 1 or 3] as a picture, as `files.new_file` does."""
+    marks = PngImagePlugin.PngInfo()
+    marks.add_text(*PICTURE_MARK)
     with new_file(path) as partial:
-        Image.fromarray(_rgb(image)).save(partial)
+        Image.fromarray(_rgb(image)).save(partial, pnginfo=marks)
 
 
 def png_bytes(image: np.ndarray) -> bytes:

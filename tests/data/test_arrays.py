@@ -102,6 +102,12 @@ def test_images_are_cropped_and_resized_on_request(tmp_path):
     assert (dataset.images("train") == (0, 90)).all() and dataset.image_shape == (4, 4, 2)
 
 
+def test_dark_floats_are_warned_of(tmp_path, capsys):
+    images = random_images(30, 4, 4) / np.float32(255 * 255)
+    ArrayImages(save(tmp_path / "a.npy", images)).images("train")
+    assert "no value is above 1 of 255" in capsys.readouterr().err
+
+
 def test_dark_whole_numbers_are_warned_of(tmp_path, capsys):
     images = load_digits().images.astype(np.uint8) + np.uint8(1)
     ArrayImages(save(tmp_path / "a.npz", images)).images("train")

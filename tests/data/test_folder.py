@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pcvae import show
 from pcvae.data import FolderImages
 from pcvae.data.splits import split_by_name
 from pcvae.errors import UserError
@@ -320,3 +321,16 @@ def test_profiles_that_cannot_be_used_are_counted_at_each_start(tmp_path, capsys
         images = all_images(FolderImages(root, image_size=4))
         assert "profiles of 2 pictures cannot be used" in capsys.readouterr().err
         assert np.array_equal(np.sort(images, axis=0), plain)
+
+
+def test_pictures_that_pcvae_wrote_are_no_data_unless_there_are_no_others(tmp_path, capsys):
+    root = make_folder(tmp_path / "pictures", 40)
+    for place in ("samples.png", "drawn/000000.png", "drawn/000001.png"):
+        show.save_png(np.full((8, 8, 3), 200, np.uint8), root / place)
+    for _ in range(2):  # each start says it
+        assert len(all_images(FolderImages(root, image_size=4))) == 40
+        said = capsys.readouterr().err
+        assert "left out 3 pictures that pcvae wrote, such as 'drawn/000000.png'" in said
+    for i in range(30):
+        show.save_png(np.full((8, 8, 3), i, np.uint8), root / "drawn" / f"{i:06d}.png")
+    assert len(all_images(FolderImages(root / "drawn", image_size=4))) == 30
