@@ -197,7 +197,8 @@ def _run(
     resolutions = trainer.model.level_resolutions
 
     def report(window):
-        log.scalars(window.step, reports.training_scalars(window, resolutions))
+        if window.is_due:
+            log.scalars(window.step, reports.training_scalars(window, resolutions))
         distortions = [window.metrics[prefix_distortion_tag(k)] for k in fit["prefixes"]]
         by_prefix = " ".join(f"{distortion:.4f}" for distortion in distortions)
         if chief:

@@ -75,6 +75,7 @@ def train_resumably(
             report.every_steps,
             [in_its_place(action) for action in actions],
             training.peers_of(strategy),
+            checkpoints.unreported,
         )
     except (Interrupted, BrokenPipeError) as error:
         part(strategy)  # whoever ends first

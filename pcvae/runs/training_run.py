@@ -165,7 +165,8 @@ def train(
     resolutions = model.level_resolutions
 
     def report(window):
-        train_log.scalars(window.step, reports.training_scalars(window, resolutions))
+        if window.is_due:
+            train_log.scalars(window.step, reports.training_scalars(window, resolutions))
         _say(chief, [reports.progress_line(window, wording)])
 
     def with_constraints(record):

@@ -27,12 +27,15 @@ from pcvae.training.checkpoint_files import (
     step_of,
 )
 from pcvae.training.newest_checkpoint import note_saved, read_newest
+from pcvae.training.open_window import SUFFIX, read_window, write_window
 
 _NAMES_SHOWN = 5
 
 
 class Checkpoints:
     """Saves and restores the state of a run.
+
+    ``unreported`` is a list of what each step since the last report measured; `train` fills it.
 
     With several workers every one of them has to call ``save`` and ``restore_newest`` at the same
     step: saving is collective. All but the chief write into a temporary folder that goes away.
@@ -65,6 +68,7 @@ class Checkpoints:
         items = [item for group in self._state.values() for item in group.values()]
         if len({id(item) for item in items}) < len(items):
             raise ValueError("a variable may stand in one group and under one path only")
+        self.unreported: list[Any] = []
         self._chief = chief
         self._partial = os.path.join(self._directory, ".partial")
         if chief:  # of one that was killed: one process at a time trains in a run directory
@@ -98,10 +102,12 @@ class Checkpoints:
             os.makedirs(partial)
             with plain_path(partial) as folder:
                 self._checkpoint.write(os.path.join(folder, name))
+            write_window(os.path.join(partial, name + SUFFIX), self.unreported)
             flush_tree(partial)
             # Who reads beside it never meets the old index with new data.
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(self._directory, f"{name}.index"))
+            for suffix in (".index", SUFFIX):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(os.path.join(self._directory, name + suffix))
             for file in sorted(os.listdir(partial)):  # data before index
                 move(os.path.join(partial, file), os.path.join(self._directory, file))
             os.rmdir(partial)
@@ -139,6 +145,7 @@ class Checkpoints:
             with reading(path), plain_path(self._directory) as folder:
                 plain = os.path.join(folder, os.path.basename(path))
                 self._checkpoint.read(plain).assert_consumed()
+            self.unreported[:] = read_window(path + SUFFIX)
         except AssertionError as error:
             raise UserError(
                 f"checkpoint {path} does not fit this run: {_one_line(error)}"
@@ -153,9 +160,10 @@ class Checkpoints:
             # The index goes first: what has no index is no checkpoint.
             if path not in kept:
                 os.remove(f"{path}.index")
-        for file in glob.glob(f"{glob.escape(self._directory)}/{PREFIX}-*.data-*"):
-            if file.rpartition(".data-")[0] not in kept:
-                os.remove(file)
+        for last in (".data-", SUFFIX):
+            for file in glob.glob(f"{glob.escape(self._directory)}/{PREFIX}-*{last}*"):
+                if file.rpartition(last)[0] not in kept:
+                    os.remove(file)
 
     def _check(self, path, found):
         """Compares names and shapes of the variables with the file."""

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from pcvae import quantities
 from pcvae.errors import Interrupted
 from pcvae.signals import Stopped
 from pcvae.training.forecast import Forecast
+from pcvae.training.open_window import window_means
 from pcvae.training.peers import Peers
 from pcvae.training.stopping import stop_signals
 from pcvae.training.trainers import Trainer
@@ -27,6 +26,8 @@ class Window(NamedTuple):
     data_wait_fraction: float
     # At the speed so far, with what is done between steps; None at the step that traces the graph.
     seconds_left: float | None
+    # Whether a run that was never stopped reports it, too, as its log is to have it.
+    is_due: bool = True
 
 
 class Action(NamedTuple):
@@ -53,6 +54,7 @@ def train(
     report_every_steps: int,
     actions: Sequence[Action] = (),
     peers: Peers | None = None,
+    unreported: list[Any] | None = None,
 ) -> None:
     """Runs a trainer up to a number of steps.
 
@@ -68,10 +70,12 @@ def train(
         batches: iterator over distributed batches, from the step where the trainer stands.
         num_steps: steps in all, those of earlier processes included.
         batch_size: global batch size.
-        report: function of a `Window`.
+        report: function of a `Window`, also after the first step of a process.
         report_every_steps: steps between reports.
         actions: `Action`s, run in their order after the report.
         peers: the other workers, if there are any.
+        unreported: what steps since the last report measured, in an earlier process
+            (`Checkpoints.unreported`); it goes on with those of this one.
 
     Raises:
         Interrupted: a signal came.
@@ -79,7 +83,7 @@ def train(
     """
     forecast = Forecast(actions, num_steps)
     clock = _Clock(trainer.steps_taken, num_steps, batch_size, forecast)
-    history = []
+    history = [] if unreported is None else unreported
     with stop_signals() as stop:
         may_interrupt = contextlib.nullcontext if peers else stop.interrupting
 
@@ -103,11 +107,13 @@ def train(
                     history.append(trainer.step(batch))
                 if is_first:
                     clock.first_step_done(history[-1])
-                if step % report_every_steps == 0 or step == num_steps or is_first:
-                    metrics = _window_metrics(history)
-                    report(clock.window(step, metrics, len(history)))
+                is_due = step % report_every_steps == 0 or step in (1, num_steps)
+                if is_due or is_first:
+                    metrics = window_means(history)
+                    if is_due:
+                        history.clear()
+                    report(clock.window(step, metrics, is_due))
                     trainer.update.raise_if_diverged(metrics["update"])
-                    history = []
                 if stop.after(step, peers):
                     break
                 act(step)
@@ -117,23 +123,11 @@ def train(
             raise Interrupted(stop.number)
 
 
-def _window_metrics(history):
-    """Averages the scalars of some steps, and takes the last of what is state of training.
-
-    Reading them waits for the steps.
-    """
-    metrics = tf.nest.map_structure(lambda value: value.numpy(), history[-1])
-    for name in metrics:
-        if name != "update" and not name.startswith(quantities.LAGRANGE_MULTIPLIER):
-            metrics[name] = np.mean([step[name].numpy() for step in history], axis=0)
-    return metrics
-
-
 class _Clock:
     """Measures training alone: no tracing, no evaluation, no writing."""
 
     def __init__(self, first_step, num_steps, batch_size, forecast):
-        self.first_step = first_step
+        self.first_step = self._window_first = first_step
         self._num_steps = num_steps
         self._batch_size = batch_size
         self._forecast = forecast
@@ -165,7 +159,7 @@ class _Clock:
         self._timed_from = self.first_step + 1
         self._paused = 0.0
 
-    def window(self, step, metrics, steps_in_window):
+    def window(self, step, metrics, is_due):
         now = time.perf_counter()
         seconds = max(now - self._window_start - self._window_paused, 1e-9)
         timed, left = step - self._timed_from, None
@@ -177,10 +171,11 @@ class _Clock:
             step=step,
             num_steps=self._num_steps,
             metrics=metrics,
-            images_per_second=steps_in_window * self._batch_size / seconds,
+            images_per_second=(step - self._window_first) * self._batch_size / seconds,
             data_wait_fraction=min(1.0, self._window_waited / seconds),
             seconds_left=left,
+            is_due=is_due,
         )
-        self._window_start = now
+        self._window_start, self._window_first = now, step
         self._window_paused = self._window_waited = 0.0
         return window
