@@ -7,6 +7,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -44,9 +45,7 @@ class Stack(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         block = self._hidden.block
         if not block.built:
-            # Variables without values: those of the levels stand in for them, always.
-            with keras.StatelessScope(initialize_variables=False):
-                block.build(input_shape)
+            _build_without_values(block, input_shape)
         variables = _named_variables(block)
         copies = _FreshCopies(block, self.count, input_shape)
         self._hidden.variables = [variable for _, variable, _ in variables]
@@ -116,7 +115,7 @@ class Stack(keras.layers.Layer):
 
         def one_level(carry, slices):
             mapping = list(zip(variables, slices[:num_weights], strict=True))
-            with keras.StatelessScope(state_mapping=mapping) as scope:
+            with keras.StatelessScope(mapping, initialize_variables=False) as scope:
                 carry, outputs = step(block, carry, *slices[num_weights:])
             values = []
             for index in written:
@@ -186,6 +185,17 @@ class Stack(keras.layers.Layer):
     def from_config(cls, config: dict) -> Self:
         block = keras.saving.deserialize_keras_object(config.pop("block"))
         return cls(block, **config)
+
+
+def _build_without_values(block, input_shape):
+    """Builds a layer whose variables hold nothing: those of the levels stand in for them."""
+    with keras.StatelessScope(initialize_variables=False):
+        block.build(input_shape)
+    # Keras notes them, and would make them at the end of any other such scope: inside a function
+    # that is being traced, which is then traced once more. There is no public way to say no.
+    waiting = global_state.get_global_attribute("uninitialized_variables", [])
+    own = {id(variable) for variable in block.variables}
+    waiting[:] = [variable for variable in waiting if id(variable) not in own]
 
 
 def _named_variables(block):

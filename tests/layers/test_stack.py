@@ -38,6 +38,21 @@ def value_and_gradients(stack, x):
     return tf.function(run, autograph=False)(x)
 
 
+def test_its_first_use_is_traced_once_and_makes_no_variables():
+    """The template has none with values, and leaves Keras none to make in another scope."""
+    stack, traced = make_stack(2), []
+
+    @tf.function(autograph=False)
+    def run(x):
+        traced.append(x)
+        with keras.StatelessScope():
+            pass
+        return stack(x)
+
+    run(inputs())
+    assert len(traced) == 1
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_stack_equals_layers_in_a_row(count):
     stack, x = make_stack(count), inputs()
