@@ -1,5 +1,6 @@
 """Checks of what a user gives, for every room: each returns the value or raises a UserError."""
 
+import importlib.util
 import math
 import numbers
 import operator
@@ -117,6 +118,18 @@ def check_folder(path: Any, name: str) -> str | os.PathLike:
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"{name}={path}: expected a folder that can be written, but {place} cannot")
     return path
+
+
+def check_package(module: str, extra: str, what: str) -> None:
+    """Raises UserError if a module is not installed, which one of this package's extras brings.
+
+    Args:
+        module: such as "flask".
+        extra: such as "explore".
+        what: what takes it, for the error.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise UserError(f"{what} takes {module}: pip install 'pcvae[{extra}]'")
 
 
 def can_be_folder(path: str) -> bool:

@@ -11,7 +11,7 @@ MAX_LINES = 300
 
 EVERYWHERE = (
     *("checks", "errors", "files", "greetings", "kept_docstrings", "locks", "processes"),
-    *("progress", "registration", "signals"),
+    *("progress", "registration", "signals", "sources"),
 )
 # room -> the rooms that its modules may import, beside itself and those that serve all
 ARROWS = {

@@ -18,7 +18,7 @@ from types import ModuleType
 
 from absl import flags
 
-from pcvae.cli import environment, signals, streams
+from pcvae.cli import early, environment, signals, streams
 from pcvae.cli.docstrings import docstring_of
 from pcvae.cli.parsing import parse_arguments, parse_flags
 from pcvae.errors import Interrupted, StepFailed, UserError
@@ -93,10 +93,13 @@ class Command:
             )
             if any(argument in _HELP for argument in argv):
                 print(self.help(values))
-            elif self._takes_arguments:
-                self._run(*parse_arguments(values, argv))
             else:
-                self._run(parse_flags(values, argv))
+                if self._takes_arguments:
+                    arguments = parse_arguments(values, argv)
+                else:
+                    arguments = (parse_flags(values, argv),)
+                early.check_flags(values)
+                self._run(*arguments)
             sys.stdout.flush()
             return 0
         except BrokenPipeError:
@@ -174,12 +177,14 @@ def require_output(output: str, suffixes: Sequence[str] = (".png", ".npz")) -> s
     """Returns the path of an output file, if its suffix says what to write.
 
     Raises:
-        UserError: for another suffix, a suffix without a name, or a directory.
+        UserError: for another suffix, a suffix without a name, a directory, or a place that cannot
+            be written.
     """
     if os.path.splitext(output)[1].lower() not in suffixes:
         raise UserError(f"--output={output}: expected a file name in {' or '.join(suffixes)}")
     if os.path.isdir(output):
         raise UserError(f"--output={output}: this is a directory, expected a file name")
+    early.check_file_place("output", output)
     return output
 
 

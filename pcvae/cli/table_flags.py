@@ -1,11 +1,14 @@
 """What the commands that make the tables of the paper share: flags, seeds, what each run gets."""
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
 
 from absl import flags
 
 from pcvae.checks import check_seed
 from pcvae.cli import shared_flags
+from pcvae.cli.experiments import parse_experiment
 from pcvae.errors import UserError
 
 DATASETS = ("synthetic", "svhn", "celeba64", "lsun64")
@@ -45,6 +48,39 @@ def parse_seeds(texts: Sequence[str]) -> list[int]:
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds: expected different numbers, got {','.join(texts)}")
     return seeds
+
+
+def read_experiment(
+    runs: ModuleType,
+    name: str,
+    arguments: Sequence[str],
+    own: Mapping[str, object],
+    first_stage: str | None = None,
+) -> dict[str, Any]:
+    """Reads the experiment of a run before any run is trained.
+
+    Args:
+        runs: the module ``pcvae.runs``.
+        name: of the experiment, such as ``table1_synthetic_elbo``.
+        arguments: those of `shared_arguments`.
+        own: {macro that the command sets itself: some value of it}.
+        first_stage: what stands for the stage before, of a later stage.
+
+    Returns:
+        A dict with what ``model_fn`` and ``dataset`` of `runs.train` are bound to; of a later
+        stage, whose model is made of the stage before, the dataset alone.
+
+    Raises:
+        UserError: a macro or a binding is unknown, a value does not fit, or the data are missing.
+    """
+    flags_of = [argument.removeprefix("--").partition("=") for argument in arguments]
+    bindings = [text for flag, _, text in flags_of if flag == "gin_bindings"]
+    bindings += [f"data.from_spec.spec = {text!r}" for flag, _, text in flags_of if flag == "data"]
+    bindings += [f"{macro} = {value!r}" for macro, value in own.items()]
+    files = [f"experiments/{name}.gin"]
+    configuration = parse_experiment(runs, files, bindings, [], first_stage)
+    names = ["dataset"] if first_stage else ["model_fn", "dataset"]
+    return configuration.arguments(runs.train, names)
 
 
 def shared_arguments(

@@ -10,14 +10,14 @@ from pcvae.data.lsun import LSUNImages
 from pcvae.data.synthetic import SyntheticImages
 from pcvae.data.tfds_images import TFDSImages
 from pcvae.errors import UserError
+from pcvae.sources import KINDS, kind_and_place
 
-# kind -> (constructor, what follows the colon; in brackets if it may be left out)
-KINDS = {
-    "synthetic": (SyntheticImages, None),
-    "folder": (FolderImages, "PATH"),
-    "arrays": (ArrayImages, "FILE"),
-    "tfds": (TFDSImages, "NAME"),
-    "lsun": (LSUNImages, "PATH"),
+SOURCES = {
+    "synthetic": SyntheticImages,
+    "folder": FolderImages,
+    "arrays": ArrayImages,
+    "tfds": TFDSImages,
+    "lsun": LSUNImages,
 }
 
 
@@ -53,20 +53,10 @@ def from_spec(
         UserError: if the kind is unknown, what follows it is missing, or an option does not apply
             to it.
     """
-    kind, _, rest = str(spec).partition(":")
-    if kind not in KINDS:
-        forms = [f"{kind}:{wanted}" for kind, (_, wanted) in KINDS.items() if wanted]
-        raise UserError(
-            f"unknown dataset {spec!r}; expected synthetic, synthetic:SIZE or one of "
-            f"{', '.join(forms)}"
-        )
-    source, wanted = KINDS[kind]
+    kind, rest = kind_and_place(spec)
+    source, place = SOURCES[kind], (rest,)
     if kind == "synthetic":
         image_size, place = _synthetic_size(spec, rest, image_size), ()
-    elif rest.strip():
-        place = (rest,)
-    else:
-        raise UserError(f"{spec!r} lacks what to read; expected {kind}:{wanted}")
     options = {
         "image_size": image_size,
         "channels": channels,
@@ -90,7 +80,7 @@ def from_spec(
 
 def _lasting_spec(kind, rest, spec):
     """Returns a spec that names the same images from any working directory."""
-    return f"{kind}:{_absolute(rest)}" if KINDS[kind][1] in ("PATH", "FILE") else str(spec)
+    return f"{kind}:{_absolute(rest)}" if KINDS[kind] in ("PATH", "FILE") else str(spec)
 
 
 def _absolute(path):

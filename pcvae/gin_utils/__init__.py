@@ -13,7 +13,7 @@ from pcvae.gin_utils.configuration import (
     parse,
 )
 from pcvae.gin_utils.lookup import nearest
-from pcvae.gin_utils.reader import shipped_gin_folder
+from pcvae.gin_utils.reader import check_files, shipped_gin_folder
 from pcvae.gin_utils.run_directory import check_run_dir
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "UnsetMacroError",
     "UnusedMacroError",
     "binding",
+    "check_files",
     "check_run_dir",
     "nearest",
     "parse",

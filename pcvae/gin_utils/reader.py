@@ -43,6 +43,13 @@ def shipped_gin_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "gin"
 
 
+def check_files(filenames: Sequence[str], search_paths: Sequence[str] = ()) -> None:
+    """Raises UserError unless files are there, and folders to look them up in; reads none."""
+    reader = Reader(search_paths)
+    for filename in filenames:
+        reader.find(filename)
+
+
 class Reader:
     """Reads files and flags in order of precedence: an include, its file, a flag.
 
@@ -76,7 +83,7 @@ class Reader:
         Raises:
             UserError: with file and line, for anything that is wrong in it.
         """
-        path = self._find(filename)
+        path = self.find(filename)
         # By its real path: an include of "../here/this.gin" has another one each time.
         if os.path.realpath(path) in map(os.path.realpath, self._open_files):
             raise UserError(f"{filename} includes itself: {' -> '.join(self._open_files)}")
@@ -127,7 +134,12 @@ class Reader:
                 for reference in gin.config.iterate_references([value]):
                     self.replaced.setdefault(reference_key(reference), place)
 
-    def _find(self, filename):
+    def find(self, filename: str) -> str:
+        """Returns the path of a file, which may be beside the one that includes it.
+
+        Raises:
+            UserError: there is none; which names the nearest one that comes with pcvae.
+        """
         filename = os.path.expanduser(filename)
         beside = [os.path.dirname(path) for path in self._open_files[-1:]]
         folders = [*dict.fromkeys([*beside, *self._folders])]

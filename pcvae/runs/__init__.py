@@ -9,6 +9,7 @@ from pcvae.runs.describe import describe, describe_run
 from pcvae.runs.evaluate import evaluate
 from pcvae.runs.explore import explore
 from pcvae.runs.export import export
+from pcvae.runs.find_extractor import find_extractor
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.frechet import frechet, frechet_record
 from pcvae.runs.import_lpips import import_lpips, read_lpips
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "explore",
     "export",
+    "find_extractor",
     "fit_prefix_decoders",
     "frechet",
     "frechet_record",

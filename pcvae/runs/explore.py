@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from pcvae import models
+from pcvae.checks import check_package
 from pcvae.errors import UserError
 from pcvae.progress import with_progress
 from pcvae.runs.explore_page import make_app
@@ -52,10 +53,8 @@ def import_flask() -> ModuleType:
     Raises:
         UserError: it is not installed.
     """
-    try:
-        return importlib.import_module("flask")
-    except ImportError as error:
-        raise UserError("the page takes Flask: pip install 'pcvae[explore]'") from error
+    check_package("flask", "explore", "the page")
+    return importlib.import_module("flask")
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """Table 1 and figure 1 of the paper, from runs that are finished (section 4)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,11 @@ def measured_rate_nats_per_dim(*, run_dir: str | os.PathLike, prefix: int | str)
             "nats/dim): train longer, or take a longer prefix"
         )
     return rate
+
+
+def check_prefix(model_fn: Callable, image_shape: Sequence[int], prefix: int | str) -> None:
+    """Raises UserError unless a model has a prefix, such as "4x4"; see `models.prefixes_of`."""
+    models.prefixes_of(model_fn(image_shape=image_shape), [prefix])
 
 
 def summarise_table1(

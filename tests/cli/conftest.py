@@ -87,6 +87,9 @@ def stand_in(tmp_path, monkeypatch):
         monkeypatch.setattr(pcvae, name, module, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exp.gin").write_text(EXPERIMENT)
+    (tmp_path / "x").mkdir()  # what flags of tests name: a folder, an extractor, an export, weights
+    for name in ("a.pb", "e", "w.npz"):
+        (tmp_path / name).touch()
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "quickstart.gin").write_text("include 'exp.gin'\n")
     runs.calls = []

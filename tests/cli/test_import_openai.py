@@ -33,7 +33,7 @@ def test_presets_are_the_published_models():
         (["--output=new", "--preset=cifar10"], "--weights is missing"),
         (["--weights=w.npz", "--preset=cifar10"], "--output is missing"),
         (["--weights=w.npz", "--output=new"], "either --preset, of cifar10, "),
-        (["--weights=w", "--output=n", "--preset=cifar10", "--gin_file=exp.gin"], "either"),
+        (["--weights=w.npz", "--output=n", "--preset=cifar10", "--gin_file=exp.gin"], "either"),
         (["--weights=w.npz", "--output=new", "--preset=mnist"], "expected one of cifar10"),
         (["--weights=w.npz", "--output=new", "--gin_file=empty.gin"], "does not bind runs.train"),
     ],

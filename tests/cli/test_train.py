@@ -39,9 +39,11 @@ def test_files_repeat_and_statements_may_be_given_whole(stand_in, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spec", ["synthetic", "folder:/a b/it's", "arrays:digits.npz", 'tfds:"x"\\n']
+    "spec", ["synthetic", "folder:a b/it's", "arrays:digits.npz", 'tfds:"x"\\n']
 )
-def test_data_names_the_dataset(stand_in, spec):
+def test_data_names_the_dataset(stand_in, spec, tmp_path):
+    (tmp_path / "a b" / "it's").mkdir(parents=True)
+    (tmp_path / "digits.npz").touch()
     assert main([f"--data={spec}"]) == 0
     assert _last(stand_in)["dataset"].spec == spec
 
@@ -65,7 +67,7 @@ def test_a_gin_file_that_ignores_the_data_is_told(stand_in, tmp_path, fails):
         "from __gin__ import dynamic_registration\nimport stand_in_runs as runs\n"
         "include 'exp.gin'\nruns.train.dataset = @runs.Model()\n"
     )
-    message = fails(main, "--gin_file=own.gin", "--data=folder:/x")
+    message = fails(main, "--gin_file=own.gin", "--data=folder:x")
     assert "data.from_spec.spec (--gin.data.from_spec.spec: nothing built from_spec)" in message
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from pcvae import data
 from pcvae.data import from_spec
 from pcvae.errors import UserError
+from pcvae.sources import KINDS
 
 
 @pytest.fixture
@@ -122,9 +123,13 @@ def test_options_that_do_not_apply_are_refused(spec, options):
 
 
 def test_every_option_applies_to_some_kind():
-    sources = [source for source, _ in data.spec.KINDS.values()]
+    sources = data.spec.SOURCES.values()
     accepted = {name for source in sources for name in inspect.signature(source).parameters}
     assert set(inspect.signature(from_spec).parameters) - {"spec"} <= accepted
+
+
+def test_every_kind_has_a_source():
+    assert data.spec.SOURCES.keys() == KINDS.keys()
 
 
 def test_importing_the_package_imports_no_reader():

@@ -34,6 +34,10 @@ def run(values: flags.FlagValues, run_dirs: Sequence[str]) -> None:
         )
     for run_dir in run_dirs:
         command.require_run(run_dir, "")
+        if not os.path.exists(os.path.join(run_dir, "results", "evaluation.json")):
+            raise UserError(
+                f"{run_dir}: the run is not evaluated: pcvae-evaluate --run_dir={run_dir}"
+            )
     if len({os.path.realpath(run_dir) for run_dir in run_dirs}) < len(run_dirs):
         raise UserError(f"expected different runs, got one of them twice: {' '.join(run_dirs)}")
     check_folder(values.output, "--output")

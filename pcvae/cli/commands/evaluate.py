@@ -18,11 +18,14 @@ from typing import Any
 
 from absl import flags
 
-from pcvae.cli import command, parsing, shared_flags
+from pcvae.checks import check_choice
+from pcvae.cli import command, early, parsing, shared_flags
 from pcvae.cli.commands.sample import parse_temperature
 from pcvae.errors import UserError
 
 DEFAULT_METRICS = ["ssim", "ms_ssim"]
+LPIPS = "lpips"
+RESIZES = ["bilinear", "bicubic", "lanczos3", "area"]
 # flag -> argument of `runs.frechet_record`
 FRECHET_FLAGS = {
     "extractor": "extractor",
@@ -57,7 +60,7 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     shared_flags.define(values, "extractor", f"{text} Default: synthetic.")
     text = "How images get the size of the extractor: bilinear, bicubic, lanczos3 or area."
-    flags.DEFINE_string("extractor_resize", None, text, flag_values=values)
+    flags.DEFINE_enum("extractor_resize", None, RESIZES, text, flag_values=values)
     text = (
         "The SHA-256 that the extractor must have, of its file or as in a protocol; nothing is "
         "fetched without it."
@@ -90,9 +93,11 @@ def define_flags(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues) -> None:
     """Checks the flags, then evaluates."""
     run_dir = command.require_run(values.run_dir)
+    if values.output is None:
+        early.check_results(run_dir, ["results"])
     if values.output is not None:
         command.require_output(values.output, (".json",))
-    frechet = frechet_arguments(values)
+    frechet, perceptual = frechet_arguments(values), perceptual_arguments(values)
     runs = command.import_runs()
     runs.evaluate(
         run_dir=run_dir,
@@ -104,7 +109,7 @@ def run(values: flags.FlagValues) -> None:
         output=values.output,
         importance_samples=values.importance_samples,
         frechet=frechet,
-        perceptual=perceptual_arguments(values),
+        perceptual=perceptual,
         **shared_flags.fallback_argument(values),
     )
 
@@ -113,7 +118,8 @@ def perceptual_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
     """Returns the arguments of `runs.evaluate`'s ``perceptual`` that flags give, or None.
 
     Raises:
-        UserError: --lpips_weights is given without --perceptual.
+        UserError: --lpips_weights is given without --perceptual, a metric is unknown, or LPIPS is
+            asked for without weights.
     """
     weights = values.lpips_weights
     if values.perceptual is None:
@@ -122,7 +128,11 @@ def perceptual_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
         return None
     metrics = [*values.perceptual]
     if weights and values.perceptual == DEFAULT_METRICS:
-        metrics.append("lpips")
+        metrics.append(LPIPS)
+    for metric in metrics:
+        check_choice("--perceptual", metric, [*DEFAULT_METRICS, LPIPS])
+    if LPIPS in metrics and not weights:
+        raise UserError("--perceptual=lpips needs --lpips_weights=FILE.npz of pcvae-import-lpips")
     return {"metrics": metrics, "lpips_weights": weights}
 
 

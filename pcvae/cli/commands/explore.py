@@ -10,6 +10,7 @@ unless --host says otherwise. It takes Flask: pip install 'pcvae[explore]'.
 
 from absl import flags
 
+from pcvae.checks import check_package
 from pcvae.cli import command, shared_flags
 
 
@@ -25,6 +26,7 @@ def define_flags(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues) -> None:
     """Checks the flags, then serves until a signal comes."""
     run_dir = command.require_run(values.run_dir)
+    check_package("flask", "explore", "the page")
     command.import_runs().explore(run_dir=run_dir, host=values.host, port=values.port)
 
 

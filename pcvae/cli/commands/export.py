@@ -13,6 +13,7 @@ from absl import flags
 
 from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
+from pcvae.files import check_new_folder
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -36,6 +37,7 @@ def run(values: flags.FlagValues) -> None:
     run_dir = command.require_run(values.run_dir)
     if not values.output:
         raise UserError("--output is missing: the directory that is written, new or empty")
+    check_new_folder(values.output)
     runs = command.import_runs()
     runs.export(
         run_dir=run_dir,

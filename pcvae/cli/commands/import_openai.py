@@ -15,6 +15,7 @@ from absl import flags
 from pcvae import gin_utils
 from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
+from pcvae.files import check_new_folder
 
 # name -> the gin files of model and data; FFHQ-256 comes as a folder that only its owner knows.
 PRESETS = {
@@ -45,6 +46,7 @@ def run(values: flags.FlagValues) -> None:
             raise UserError(f"--{name} is missing: {values[name].help}")
     if bool(values.preset) == bool(values.gin_file):
         raise UserError(f"expected either --preset, of {', '.join(PRESETS)}, or --gin_file")
+    check_new_folder(values.output)
     gin_files = PRESETS[values.preset] if values.preset else values.gin_file
     runs = command.import_runs()
     configuration = gin_utils.parse(

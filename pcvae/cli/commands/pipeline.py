@@ -18,6 +18,7 @@ import os
 from absl import flags
 
 from pcvae import gin_utils
+from pcvae.checks import check_folder
 from pcvae.cli import command, shared_flags, step_process
 from pcvae.cli.experiments import FIRST_STAGE, parse_experiment
 from pcvae.errors import UserError
@@ -48,6 +49,7 @@ def run(values: flags.FlagValues) -> None:
     if any(binding.partition("=")[0].strip() == FIRST_STAGE for binding in values.gin_bindings):
         raise UserError(f"--gin.{FIRST_STAGE}: pcvae-pipeline sets it itself")
     places = [os.path.join(values.run_dir, f"stage_{i}") for i in range(1, len(stages) + 1)]
+    check_folder(values.run_dir, "--run_dir")
     runs = command.import_runs()
     bindings = [_bindings(values, runs, stage, i > 0) for i, stage in enumerate(stages)]
     unused = [text for text in values.gin_bindings if not any(text in used for used in bindings)]

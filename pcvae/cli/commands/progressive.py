@@ -12,7 +12,7 @@ resolution go; results/progressive.json, the numbers. A report that is there sho
 
 from absl import flags
 
-from pcvae.cli import command, shared_flags
+from pcvae.cli import command, early, shared_flags
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -31,6 +31,7 @@ def define_flags(values: flags.FlagValues) -> None:
 def run(values: flags.FlagValues) -> None:
     """Checks the flags, then draws."""
     run_dir = command.require_run(values.run_dir)
+    early.check_results(run_dir)
     command.import_runs().progressive(
         run_dir=run_dir,
         split=values.split,

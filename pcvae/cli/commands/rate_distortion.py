@@ -16,7 +16,7 @@ import re
 
 from absl import flags
 
-from pcvae.cli import command, shared_flags
+from pcvae.cli import command, early, shared_flags
 from pcvae.errors import UserError
 
 
@@ -62,6 +62,7 @@ def parse_prefixes(text: str | None) -> list[int | str] | None:
 def run(values: flags.FlagValues) -> None:
     """Checks the flags, then fits and measures."""
     run_dir = command.require_run(values.run_dir)
+    early.check_results(run_dir)
     prefixes = parse_prefixes(values.prefixes)
     if values.refit_from_scratch and not values.refit_steps:
         raise UserError("--refit_from_scratch needs --refit_steps=N")

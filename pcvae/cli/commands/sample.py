@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from pcvae.checks import check_folder
 from pcvae.cli import command, shared_flags
 from pcvae.errors import UserError
 
@@ -139,6 +140,8 @@ def run(values: flags.FlagValues) -> None:
     output = values.output or place
     if not (output.endswith(os.sep) or os.path.isdir(output)):
         command.require_output(output)
+    else:
+        check_folder(output, "--output")
     runs = command.import_runs()
     runs.sample(
         run_dir=run_dir,

@@ -16,6 +16,7 @@ import os
 from absl import flags
 
 from pcvae import gin_utils
+from pcvae.checks import check_folder
 from pcvae.cli import command, shared_flags, step_process
 from pcvae.cli.experiments import parse_experiment
 from pcvae.errors import UserError
@@ -45,14 +46,15 @@ def run(values: flags.FlagValues) -> None:
     repeated = sorted({text for text in texts if texts.count(text) > 1})
     if repeated or "" in texts:
         raise UserError(f"--values: expected different values, got {','.join(texts)}")
+    name = os.path.splitext(os.path.basename(values.gin_file[-1]))[0]
+    folder = values.run_dir or os.path.join("runs", f"sweep-{name}")
+    check_folder(folder, "--run_dir")
     runs = command.import_runs()
     from pcvae import studies  # only now: it takes TensorFlow
 
     for text in texts:
         bindings = [*values.gin_bindings, gin_utils.binding(values.knob, text)]
         parse_experiment(runs, values.gin_file, bindings, values.gin_search_path)
-    name = os.path.splitext(os.path.basename(values.gin_file[-1]))[0]
-    folder = values.run_dir or os.path.join("runs", f"sweep-{name}")
     finished = studies.finished_runs_of_sweep(folder=folder, knob=values.knob)
     for index, text in enumerate(texts, start=1):
         print(f"sweep: run {index} of {len(texts)}: {values.knob} = {text}", flush=True)

@@ -21,8 +21,9 @@ import re
 
 from absl import flags
 
+from pcvae.checks import check_folder
 from pcvae.cli import command, shared_flags, step_process
-from pcvae.cli.table_flags import define_table_flags, parse_seeds, shared_arguments
+from pcvae.cli.table_flags import define_table_flags, parse_seeds, read_experiment, shared_arguments
 from pcvae.errors import UserError
 
 # K, by resolution: 8 times smaller than the image, as in the paper; for 16x16 what there is.
@@ -54,10 +55,17 @@ def run(values: flags.FlagValues) -> None:
     seeds = parse_seeds(values.seeds)
     folder = values.run_dir or os.path.join("runs", f"table1-{values.dataset}")
     prefix = _checked_prefix(values.prefix or PREFIXES[values.dataset])
+    check_folder(folder, "--run_dir")
+    shared = {kind: _shared_arguments(values, kind) for kind in ("elbo", "rate")}
     runs = command.import_runs()
     from pcvae import studies  # only now: it takes TensorFlow
 
-    shared = {kind: _shared_arguments(values, kind) for kind in ("elbo", "rate")}
+    levels = int(prefix) if prefix.isdigit() else prefix
+    of_rate = {"NUM_LATENT_LEVELS": levels, "RATE_TARGET_NATS_PER_DIM": 1.0}
+    for kind, own in (("rate", of_rate), ("elbo", {})):
+        name = f"table1_{values.dataset}_{kind}"
+        read = read_experiment(runs, name, shared[kind], {"SEED": seeds[0], **own})
+    studies.check_prefix(read["model_fn"], read["dataset"].image_shape, levels)
     finished = {}
     for seed in seeds:
         place = os.path.join(folder, f"seed_{seed}")

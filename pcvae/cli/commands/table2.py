@@ -21,8 +21,9 @@ import os
 
 from absl import flags
 
-from pcvae.cli import command, shared_flags, step_process
-from pcvae.cli.table_flags import define_table_flags, parse_seeds, shared_arguments
+from pcvae.checks import check_folder
+from pcvae.cli import command, early, shared_flags, step_process
+from pcvae.cli.table_flags import define_table_flags, parse_seeds, read_experiment, shared_arguments
 from pcvae.errors import UserError
 
 KINDS = ("stage1", "stage2", "baseline")
@@ -57,9 +58,18 @@ def run(values: flags.FlagValues) -> None:
         kind: shared_arguments(values, "table2", OWN_MACROS, constrained=kind == "stage1")
         for kind in KINDS
     }
-    command.import_runs()
+    check_folder(folder, "--run_dir")
+    early.check_extractor(values.extractor)
+    runs = command.import_runs()
     from pcvae import studies  # only now: it takes TensorFlow
 
+    for kind in KINDS:
+        own = {"SEED": seeds[0]}
+        own |= {"DISTORTION_TARGET_MSE": float(targets[0])} if kind == "stage1" else {}
+        before = "the stage before" if kind == "stage2" else None
+        name = f"table2_{values.dataset}_{kind}"
+        read = read_experiment(runs, name, shared[kind], own, before)
+    runs.find_extractor(values.extractor, read["dataset"].image_shape)
     finished = {}
     # The first target of every seed comes first: the table of seeds is there before the sweep.
     order = [(seed, targets[:1]) for seed in seeds]

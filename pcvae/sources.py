@@ -1,0 +1,34 @@
+"""What ``--data`` names: the kinds of sources of images, without what reads them."""
+
+import os
+
+from pcvae.errors import UserError
+
+# kind -> what follows the colon; None where nothing has to
+KINDS = {"synthetic": None, "folder": "PATH", "arrays": "FILE", "tfds": "NAME", "lsun": "PATH"}
+
+
+def kind_and_place(spec: str) -> tuple[str, str]:
+    """Returns the kind of a source and what follows the colon: ``folder:PATH``.
+
+    Raises:
+        UserError: the kind is unknown, or what has to follow it is missing.
+    """
+    kind, _, place = str(spec).partition(":")
+    if kind not in KINDS:
+        forms = [f"{kind}:{wanted}" for kind, wanted in KINDS.items() if wanted]
+        raise UserError(
+            f"unknown dataset {spec!r}; expected synthetic, synthetic:SIZE or one of "
+            f"{', '.join(forms)}"
+        )
+    if KINDS[kind] and not place.strip():
+        raise UserError(f"{spec!r} lacks what to read; expected {kind}:{KINDS[kind]}")
+    return kind, place
+
+
+def check_source(spec: str) -> None:
+    """Raises UserError unless a source is of a known kind, and its file or folder is there."""
+    kind, place = kind_and_place(spec)
+    if KINDS[kind] in ("PATH", "FILE") and not os.path.exists(os.path.expanduser(place)):
+        what = "file" if KINDS[kind] == "FILE" else "folder"
+        raise UserError(f"--data={spec}: there is no such {what}")
