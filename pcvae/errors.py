@@ -1,5 +1,7 @@
 """The error for whatever the user can fix."""
 
+import re
+
 
 class UserError(ValueError):
     """Input that the user can fix: a path, a flag, a binding, an image, a layer string.
@@ -7,6 +9,11 @@ class UserError(ValueError):
     The message is one line. It says what was expected and what came, and names the remedy where
     there is one. The commands print it as ``pcvae: error: ...`` and exit with code 2.
     """
+
+
+def words_of(error: BaseException) -> str:
+    """Returns the message of an error as one line, without the marks of TensorFlow's graphs."""
+    return " ".join(re.sub(r"\{\{\w*node [^}]*\}\}", "", str(error)).split())
 
 
 class StepFailed(Exception):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae import models, training
-from pcvae.errors import UserError
+from pcvae.errors import UserError, words_of
 from pcvae.files import new_file, new_folder, read_text, told_when_full, write_json
 from tests.models import tiny
 
@@ -113,6 +113,36 @@ def test_a_text_that_may_never_end_is_not_read(tmp_path, make):
     make(tmp_path / "a.txt")
     with pytest.raises(UserError, match="a.txt: expected a text file, got no plain file"):
         read_text(tmp_path / "a.txt")
+
+
+def test_what_tensorflow_says_comes_without_the_marks_of_its_graphs():
+    error = tf.errors.UnknownError(None, None, "{{function_node __wrapped__X_/job:a}} /a;\n broken")
+    assert words_of(error) == "/a; broken"
+
+
+@pytest.mark.slow
+def test_a_checkpoint_without_room_is_told_and_the_one_before_stays(tmp_path):
+    """A limit on the size of files stands for a full disk: TensorFlow cannot write, either."""
+    code = (
+        "import resource, signal, sys, tensorflow as tf\n"
+        "from pcvae import training\n"
+        "from pcvae.errors import UserError\n"
+        "value = tf.Variable(tf.zeros(100_000))\n"
+        "checkpoints = training.Checkpoints(sys.argv[1], {'g': {'value': value}})\n"
+        "checkpoints.save(1)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try: checkpoints.save(2)\n"
+        "except UserError as error: print(error)\n"
+        "print(training.newest_step(sys.argv[1]))\n"
+    )
+    root = Path(__file__).parents[1]
+    told = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, check=True
+    )
+    line, newest = told.stdout.splitlines()
+    assert "ckpt-2 could not be written (File too large); free some space" in line
+    assert newest == "1"
 
 
 def write_folder(folder):

@@ -21,7 +21,7 @@ from absl import flags
 from pcvae.cli import early, environment, signals, streams
 from pcvae.cli.docstrings import docstring_of
 from pcvae.cli.parsing import parse_arguments, parse_flags
-from pcvae.errors import Interrupted, StepFailed, UserError
+from pcvae.errors import Interrupted, StepFailed, UserError, words_of
 from pcvae.files import full
 
 _HELP = ("--help", "-help", "-h", "--helpfull")
@@ -217,11 +217,16 @@ def one_line(error: BaseException) -> str:
     """Returns the message of an error as one line, without what gin appends to it."""
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name]
-        remedy = ["free some space and start again"] if full(error) else []
-        return ": ".join([*names, error.strerror, *remedy])
-    message = str(error).partition("\n  In call to configurable")[0]
-    message = re.sub(r"^\[Errno \d+\] ", "", " ".join(message.split()))
-    return message or type(error).__name__
+        return ": ".join([*names, error.strerror]) + _remedy(error)
+    message = words_of(error).partition(" In call to configurable")[0]
+    message = re.sub(r"^\[Errno \d+\] ", "", message)
+    return (message or type(error).__name__) + _remedy(error)
+
+
+def _remedy(error):
+    """Returns what to do about a full disk, where nobody has said it."""
+    is_told = isinstance(error, UserError) or full(error) is None
+    return "" if is_told else "; free some space and start again"
 
 
 def _is_resource_error(error):

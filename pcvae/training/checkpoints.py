@@ -16,8 +16,8 @@ import keras
 import tensorflow as tf
 
 from pcvae.checks import some_names
-from pcvae.errors import UserError
-from pcvae.files import flush_tree, move, plain_path
+from pcvae.errors import UserError, words_of
+from pcvae.files import flush_tree, full, move, plain_path
 from pcvae.training.checkpoint_files import (
     PREFIX,
     check_finite,
@@ -202,4 +202,4 @@ def _unwrap(item):
 
 
 def _one_line(error):
-    return " ".join(str(error).split())[:300]
+    return full(error) or words_of(error)[:300]

@@ -126,8 +126,9 @@ class ScalarLog:
                 self._writer.close()
         finally:
             self._path_of_events.close()
-            self._lines.close()
-            self._lines = None
+            lines, self._lines = self._lines, None
+            with told_when_full(self._path):  # what did not fit is tried again
+                lines.close()
 
     @contextlib.contextmanager
     def _writing(self, step):
