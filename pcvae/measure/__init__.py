@@ -1,6 +1,6 @@
 """Numbers that say how good a hierarchical VAE is."""
 
-from pcvae.measure.constraints import ConstraintResult, constraint_results
+from pcvae.measure.constraints import TRAIN_LONGER, ConstraintResult, constraint_results
 from pcvae.measure.extractor_files import as_extractor, file_sha256
 from pcvae.measure.features import FeatureExtractor, collect_features
 from pcvae.measure.frechet import FeatureStatistics, frechet_distance, kernel_distance, validity
@@ -31,6 +31,7 @@ __all__ = [
     "LPIPS",
     "LikelihoodEvaluation",
     "PerceptualEvaluation",
+    "TRAIN_LONGER",
     "TrainingSeries",
     "as_extractor",
     "collect_features",

@@ -12,22 +12,25 @@ TOLERANCE = 0.03  # largest relative gap of a constraint that counts as met
 
 MET, NOT_MET, SLACK = "met", "not met", "slack"
 
+TRAIN_LONGER = (
+    "train longer (the same command with a larger --gin.TRAIN_STEPS and --allow_config_change goes "
+    "on where the run stands; a cosine that ends at TRAIN_STEPS becomes the longer one, so that "
+    "the learning rate rises again to its place there)"
+)
+
 _WORDS = {MET: "met", NOT_MET: "not met", SLACK: "met with slack"}
+_FASTER = "let the multiplier move faster (MULTIPLIER_LEARNING_RATE)"
 _REMEDIES = {
-    (RATE, NOT_MET): ("train longer, or let the multiplier move faster (MULTIPLIER_LEARNING_RATE)"),
+    (RATE, NOT_MET): f"{TRAIN_LONGER}, or {_FASTER}",
     (RATE, SLACK): (
-        "the model does not use the rate that it may: train longer, let the multiplier move faster "
-        "(MULTIPLIER_LEARNING_RATE), or give the model more latents (LATENT_WIDTH, "
-        "NUM_LATENT_LEVELS)"
+        f"the model does not use the rate that it may: {TRAIN_LONGER}, {_FASTER}, or give the "
+        "model more latents (LATENT_WIDTH, NUM_LATENT_LEVELS)"
     ),
     (DISTORTION, NOT_MET): (
-        "the model cannot do it yet: train longer, let the multiplier move faster "
-        "(MULTIPLIER_LEARNING_RATE), or give the model more latents or width"
+        f"the model cannot do it yet: {TRAIN_LONGER}, {_FASTER}, or give the model more latents or "
+        "width"
     ),
-    (DISTORTION, SLACK): (
-        "the rate could be lower: train longer, or let the multiplier move faster "
-        "(MULTIPLIER_LEARNING_RATE)"
-    ),
+    (DISTORTION, SLACK): f"the rate could be lower: {TRAIN_LONGER}, or {_FASTER}",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcvae.measure.constraints import MET, ConstraintResult
+from pcvae.measure.constraints import MET, TRAIN_LONGER, ConstraintResult
 from pcvae.quantities import DISTORTION, NEGATIVE_ELBO
 
 DEAD_LEVEL_NATS = 0.01  # rate per image below which a level carries nothing
@@ -140,7 +140,7 @@ def _dead_levels(record, resolutions):
         f"{len(rates)}{_named(dead, resolutions)}"
     )
     remedy = (
-        "train longer; a slower start of the rate (KL_WARMUP_STEPS) or a floor "
+        f"{TRAIN_LONGER}; a slower start of the rate (KL_WARMUP_STEPS) or a floor "
         "(FREE_BITS_NATS_PER_LEVEL); or fewer levels at that resolution (the layer string)"
     )
     return _finding("dead levels", bool(dead), len(dead), "levels", statement, remedy)
@@ -211,7 +211,7 @@ def _multiplier_trend(prefix, values):
     number = f"x{factor:.3g}" if math.isfinite(factor) else "not finite"
     statement = f"multiplier{of} {word}: {number} over the last quarter of the run, now {now:.3g}"
     remedy = (
-        "the run has not found its balance: train longer (TRAIN_STEPS), or let the multiplier move "
+        f"the run has not found its balance: {TRAIN_LONGER}, or let the multiplier move "
         "faster (MULTIPLIER_LEARNING_RATE), or start it near where it ends (MULTIPLIER_INITIAL)"
     )
     value = factor if math.isfinite(factor) else None

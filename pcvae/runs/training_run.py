@@ -194,11 +194,11 @@ def train(
     # The record of the evaluation comes last, and says that the pictures were drawn, too.
     actions = [
         # How long they trace is by experience.
-        training.Action(evaluate_every_steps, validate, was_done=eval_log.has, tracing=0.5),
+        training.Action(evaluate_every_steps, validate, was_done=eval_log.has, tracing=0.3),
         training.Action(checkpoint_every_steps, checkpoints.save, is_whole=True),
     ]
     if chief:
-        pictures = training.Action(images_every_steps, draw, was_done=eval_log.has, tracing=1.0)
+        pictures = training.Action(images_every_steps, draw, was_done=eval_log.has, tracing=0.8)
         actions.insert(0, pictures)
     train_resumably(
         trainer,

@@ -27,7 +27,7 @@ def measured_rate_nats_per_dim(*, run_dir: str | os.PathLike, prefix: int | str)
     if rate is None or not rate > 0.0:
         raise UserError(
             f"{run_dir}: the prefix {prefix} carries no rate that could be a target ({rate} "
-            "nats/dim): train longer, or take a longer prefix"
+            f"nats/dim): {measure.TRAIN_LONGER}, or take a longer prefix"
         )
     return rate
 
