@@ -94,7 +94,7 @@ class ImageDataset(abc.ABC):
         It goes through them by ``_counted``, and may return lines that are to be said of them.
         """
 
-    def _files(self) -> tuple[Path, dict[str, Path]]:
+    def _files(self) -> tuple[Path, Mapping[str, str | os.PathLike]]:
         """Returns the place of the source, and by name the files there that it reads."""
         return Path(), {}
 

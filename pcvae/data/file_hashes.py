@@ -39,9 +39,9 @@ class FileHashes:
 
     def __init__(self, index: Path) -> None:
         self._index = Path(index)
-        self._stamps: dict[Path, list[int] | None] = {}
+        self._stamps: dict[str | os.PathLike, list[int] | None] = {}
 
-    def of(self, files: Mapping[str, Path], what: str) -> dict[str, str | None]:
+    def of(self, files: Mapping[str, str | os.PathLike], what: str) -> dict[str, str | None]:
         """Returns the SHA-256 of every file by name: hexadecimal digits, or None if unreadable.
 
         Args:

@@ -87,7 +87,7 @@ class FolderImages(ImageDataset):
 
     def _files(self):
         names = sorted(name for some in self._names.values() for name in some)
-        return self._root, {name: self._root / name for name in names}
+        return self._root, {name: os.path.join(self._root, name) for name in names}
 
     def _prepare(self, writers):
         side, _, channels = self.image_shape

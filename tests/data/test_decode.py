@@ -255,6 +255,9 @@ def test_16_bits_are_scaled_in_every_kind_of_png(channels, white):
 def test_transparency_of_16_bits_is_laid_on_white():
     values = np.full((4, 4, 4), (4095, 0, 0, 0), np.uint16)
     assert (decode_file(png_of_16_bits(values), 4, 3, 4095) == 255).all()
+    values[..., 3] = 32768  # of 65535, whatever is white
+    half = decode_file(png_of_16_bits(values), 4, 3, 4095)[0, 0].astype(int)
+    assert np.abs(half - (255, 127, 127)).max() <= 1
 
 
 @pytest.mark.parametrize("length", [30, 60, 90])
