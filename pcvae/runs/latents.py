@@ -11,6 +11,7 @@ from pcvae.checks import check_integer, check_number, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.export.endpoints import level_names
+from pcvae.progress import progress_of
 from pcvae.runs.load import load
 from pcvae.runs.picture_output import check_picture_size, write_picture_or_arrays
 
@@ -118,8 +119,9 @@ def interpolate(
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     model, starts, ends = _open(run_dir, num_images, seed, first, second)
     amounts = np.linspace(0.0, 1.0, num_steps).tolist()
+    steps = progress_of("interpolating, steps")(amounts)
     results = show.interpolate(
-        model, starts, ends, amounts, path, num_levels, below, seed, temperature
+        model, starts, ends, steps, path, num_levels, below, seed, temperature
     )
     rows = [(f"t = {amount:.2f}", row) for amount, row in zip(amounts, results, strict=True)]
     edited = range(model.num_levels if num_levels is None else num_levels)
@@ -149,7 +151,7 @@ def traverse(
     channels = range(min(width, MAX_ROWS)) if channels is None else channels
     amounts = np.linspace(-reach, reach, num_steps).tolist()
     rows = []
-    for channel in channels:
+    for channel in progress_of("moving channels")(channels):
         moved = show.traverse(model, image, level, channel, amounts, below, seed, temperature)
         rows.append((f"channel {channel}", np.concatenate(moved)))
     again = model.reconstruct(image, seed=seed)

@@ -9,6 +9,7 @@ from pcvae import show
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_json
+from pcvae.progress import progress_of
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.runs.run_directory import RunDirectory
@@ -63,9 +64,17 @@ def progressive(
         raise UserError(f"num_images: the {split} split has {count} images, got {needed}")
     images = dataset.images(split)
     shown = chosen(images, num_images, seed)
-    columns = show.progressive_reconstructions(model, shown, seed)
+    columns = show.progressive_reconstructions(
+        model, shown, seed, progress_of("reconstructing from prefixes")
+    )
     drawn = show.progressive_samples(
-        model, num_samples, REDRAWS, seed, temperature, chosen(images, num_samples, seed)
+        model,
+        num_samples,
+        REDRAWS,
+        seed,
+        temperature,
+        chosen(images, num_samples, seed),
+        progress_of("drawing what prefixes leave open"),
     )
     maps = show.bits_per_pixel_maps(model, shown, seed)
     pictures = {

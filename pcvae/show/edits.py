@@ -10,7 +10,7 @@ What is edited are the first levels, or some of them; ``below`` says where those
   levels say about an image that nobody saw.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -54,7 +54,7 @@ def interpolate(
     model: keras.Model,
     first: np.ndarray,
     second: np.ndarray,
-    amounts: Sequence[float],
+    amounts: Iterable[float],
     path: str = "slerp",
     num_levels: int | None = None,
     below: str = "keep",
@@ -106,7 +106,7 @@ def traverse(
     images: np.ndarray,
     level: int,
     channel: int,
-    amounts: Sequence[float],
+    amounts: Iterable[float],
     below: str = "keep",
     seed: int = 0,
     temperature: float = 0.0,

@@ -16,7 +16,7 @@ NOTHING = 0  # a prefix of no levels: everything is drawn
 
 
 def progressive_reconstructions(
-    model: keras.Model, images: np.ndarray, seed: int = 0
+    model: keras.Model, images: np.ndarray, seed: int = 0, progress: Callable | None = None
 ) -> list[dict[str, Any]]:
     """Reconstructs images from each prefix, by what the model itself decodes it with.
 
@@ -24,6 +24,7 @@ def progressive_reconstructions(
         model: a `VDVAE` or a model with its methods.
         images: uint8 [num_images, height, width, channels].
         seed: integer, of the posterior.
+        progress: None, or a function that wraps the list of prefixes it iterates over.
 
     Returns:
         A list with one dict for each prefix at which a resolution is complete: ``num_levels``,
@@ -34,7 +35,7 @@ def progressive_reconstructions(
     condition = _condition(model, images)
     nats = model.rate_per_level(images, seed=seed, condition=condition).astype(np.float64)
     columns = []
-    for num_levels in model.prefixes:
+    for num_levels in (progress or list)(model.prefixes):
         made = model.reconstruct(images, num_levels, seed=seed, condition=condition)
         columns.append(
             {
@@ -84,6 +85,7 @@ def progressive_samples(
     seed: int = 0,
     temperature: float = 1.0,
     images: np.ndarray | None = None,
+    progress: Callable | None = None,
 ) -> dict[int, np.ndarray]:
     """Fixes the levels of samples from coarse to fine, and draws the rest anew.
 
@@ -98,6 +100,7 @@ def progressive_samples(
         seed: integer.
         temperature: of the prior, one number.
         images: uint8 [num_samples, ...], whose conditions a conditional model is given.
+        progress: None, or a function that wraps the list of prefixes it iterates over.
 
     Returns:
         {K: uint8 [num_samples, redraws, height, width, channels]} for no levels and for each
@@ -116,7 +119,7 @@ def progressive_samples(
     if condition is not None:
         options["condition"] = np.repeat(condition, redraws, axis=0)
     drawn = {}
-    for num_levels in (NOTHING, *model.prefixes):
+    for num_levels in (progress or list)((NOTHING, *model.prefixes)):
         sources = ["given"] * num_levels + ["prior"] * (model.num_levels - num_levels)
         made = model.edit(unseen, repeated, sources, **options)
         drawn[num_levels] = made.reshape(num_samples, redraws, *model.image_shape)
