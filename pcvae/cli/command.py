@@ -23,6 +23,7 @@ from pcvae.cli.docstrings import docstring_of
 from pcvae.cli.parsing import parse_arguments, parse_flags
 from pcvae.errors import Interrupted, StepFailed, UserError, words_of
 from pcvae.files import full
+from pcvae.signals import end_process
 
 _HELP = ("--help", "-help", "-h", "--helpfull")
 
@@ -80,7 +81,7 @@ class Command:
             print(signals.LINE, file=sys.stderr, flush=True)
             code = 128 + received[0]
         if is_process and code > 128:
-            signals.leave(code)
+            end_process(code)
         return streams.exit_code(code)
 
     def _main(self, argv):

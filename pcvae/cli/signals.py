@@ -6,9 +6,16 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
-from pcvae.signals import Stopped, is_repetition, stop_numbers
+from pcvae.signals import (
+    LATE_SECONDS,
+    Stopped,
+    end_process,
+    is_repetition,
+    numbers_in_a_pipe,
+    stop_numbers,
+)
 
 LINE = "pcvae: interrupted"
 
@@ -40,9 +47,10 @@ def raised(received: list[int], is_process: bool = False) -> Iterator[None]:
         elif received:  # else who raised it looks for himself
             _end(received[0], sys.__stderr__.fileno())
 
+    in_time = _ended_late(stop) if is_process else contextlib.nullcontext()
     previous_hook, sys.unraisablehook = sys.unraisablehook, hook
     try:
-        with handled_by(stop, signal.SIG_DFL if is_process else None):
+        with handled_by(stop, signal.SIG_DFL if is_process else None), in_time:
             yield
     finally:
         sys.unraisablehook = previous_hook
@@ -69,12 +77,24 @@ def handled_by(handler: Any, afterwards: Any = None) -> Iterator[None]:
             signal.signal(number, before if afterwards is None else afterwards)
 
 
-def leave(code: int) -> NoReturn:
-    """Ends the process without taking apart what TensorFlow has made, which may take long."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+@contextlib.contextmanager
+def _ended_late(handler):
+    """Ends the process where a signal is for a handler that does not come to its end in time."""
+    is_over = threading.Event()
+
+    def watch(pipe):
+        with open(pipe, "rb", buffering=0) as file:
+            while byte := file.read(1):
+                number = byte[0]
+                if signal.getsignal(number) is handler and not is_over.wait(LATE_SECONDS):
+                    end_process(128 + number, LINE)
+
+    with numbers_in_a_pipe() as pipe:
+        threading.Thread(target=watch, args=(pipe,), daemon=True).start()
+        try:
+            yield
+        finally:
+            is_over.set()
 
 
 def _end(number, standard_error):

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import data, training
-from pcvae.errors import Interrupted
+from pcvae.errors import Interrupted, UserError
 from pcvae.runs.one_writer import check_still_there
 from pcvae.runs.run_directory import RunDirectory
-from pcvae.runs.watched_workers import part
+from pcvae.signals import end_process
 
 
 def train_resumably(
@@ -65,6 +65,28 @@ def train_resumably(
             images, batch_size, seed, first_step=start, input_context=context, given=given
         )
 
+    def saved(number, steps_taken=True):
+        """Saves what was not saved yet; returns the error that says so."""
+        step = trainer.steps_taken if steps_taken else start
+        if step == 0:
+            message = f"interrupted before the first step{what}; the same command starts anew"
+            return Interrupted(number, message)
+        check_still_there(directory)
+        if step > start:
+            checkpoints.save(step)
+        message = f"interrupted after step {step}{what}; checkpoint saved; the same command goes on"
+        return Interrupted(number, f"{message} from there")
+
+    def end_late(number, steps_taken):
+        try:
+            line = saved(number, steps_taken)
+        except UserError as error:
+            end_process(2, f"pcvae: error: {error}")
+        for log in logs:
+            log.flush()
+        end_process(128 + number, f"pcvae: {line}")
+
+    peers = training.peers_of(strategy)
     try:
         training.train(
             trainer,
@@ -74,24 +96,15 @@ def train_resumably(
             report.run,
             report.every_steps,
             [in_its_place(action) for action in actions],
-            training.peers_of(strategy),
+            peers,
             checkpoints.unreported,
+            end_late,
         )
     except (Interrupted, BrokenPipeError) as error:
-        part(strategy)  # whoever ends first
-        check_still_there(directory)
+        if peers and peers.last_step is not None:
+            peers.leave()  # all end here, in any order
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE
-        step = trainer.steps_taken
-        if step == 0:
-            message = f"interrupted before the first step{what}; the same command starts anew"
-            raise Interrupted(number, message) from error
-        if step > start:
-            checkpoints.save(step)
-        raise Interrupted(
-            number,
-            f"interrupted after step {step}{what}; checkpoint saved; the same command goes on from "
-            "there",
-        ) from error
+        raise saved(number) from error
     finally:
         for log in logs:
             log.close()

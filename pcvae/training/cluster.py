@@ -63,6 +63,10 @@ def _cluster(config: Any) -> Cluster:
     jobs = {} if config.get("cluster") is None else config["cluster"]
     if not isinstance(jobs, dict):
         raise _Fault("'cluster' is no JSON object of jobs")
+    if config.get("task") and not jobs:
+        raise _Fault("'cluster' is missing")
+    if config.get("rpc_layer") not in (None, "grpc"):
+        raise _Fault(f"'rpc_layer' is {config['rpc_layer']!r}, not 'grpc'")
     addresses = {job: _addresses(job, tasks) for job, tasks in jobs.items()}
     if len(addresses.get("chief", ())) > 1:
         raise _Fault("there is more than one chief")
@@ -87,9 +91,16 @@ def _addresses(job: str, tasks: Any) -> list[str]:
         raise _Fault(f"{job!r} in 'cluster' is no list of addresses")
     for address in tasks:
         match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
-        if match is None or not 0 < int(match[2]) < 2**16:
+        if match is None or not 0 < int(match[2]) < 2**16 or not _is_host(match[1]):
             raise _Fault(f"{address!r} of {job!r} in 'cluster' is no address host:port")
     return tasks
+
+
+def _is_host(name: str) -> bool:
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _own_address(task: Any, addresses: Mapping[str, list[str]]) -> str:

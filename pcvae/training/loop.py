@@ -55,6 +55,7 @@ def train(
     actions: Sequence[Action] = (),
     peers: Peers | None = None,
     unreported: list[Any] | None = None,
+    end_late: Callable[[int, bool], None] | None = None,
 ) -> None:
     """Runs a trainer up to a number of steps.
 
@@ -76,6 +77,7 @@ def train(
         peers: the other workers, if there are any.
         unreported: what steps since the last report measured, in an earlier process
             (`Checkpoints.unreported`); it goes on with those of this one.
+        end_late: see `stopping.Stop`.
 
     Raises:
         Interrupted: a signal came.
@@ -84,7 +86,7 @@ def train(
     forecast = Forecast(actions, num_steps)
     clock = _Clock(trainer.steps_taken, num_steps, batch_size, forecast)
     history = [] if unreported is None else unreported
-    with stop_signals() as stop:
+    with stop_signals(end_late) as stop:
         may_interrupt = contextlib.nullcontext if peers else stop.interrupting
 
         def act(step, is_wanted=lambda action: True):
@@ -103,7 +105,7 @@ def train(
                 is_first = step == clock.first_step + 1
                 with clock.waiting():
                     batch = next(batches)
-                with may_interrupt() if is_first else contextlib.nullcontext():
+                with stop.interrupting(False) if is_first else contextlib.nullcontext():
                     history.append(trainer.step(batch))
                 if is_first:
                     clock.first_step_done(history[-1])

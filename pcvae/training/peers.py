@@ -11,7 +11,6 @@ import json
 import os
 import selectors
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +19,12 @@ import tensorflow as tf
 
 from pcvae.errors import UserError
 from pcvae.progress import report
+from pcvae.signals import end_process
 from pcvae.training.cluster import Cluster
 
 # All ours.
 PATIENCE_SECONDS = 600.0  # for workers that are not there yet: a cluster starts its machines
-_FIRST_LINE_SECONDS, _NEXT_LINE_SECONDS = 3.0, 60.0
+_FIRST_LINE_SECONDS, _NEXT_LINE_SECONDS = 1.0, 60.0
 _TRY_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
 _GRACE_SECONDS = 1.0  # for a worker that has an error of its own to tell, as all of them may have
@@ -141,7 +141,7 @@ class Peers:
                 listener = socket.create_server(("", port))
         except OSError as error:
             raise UserError(
-                f"the port of {self._names([self._own])} cannot be taken ({error.strerror}): is "
+                f"the port of {self._names([self._own])} cannot be taken ({_reason(error)}): is "
                 "another process there, such as one of this run? End it, or give another port in "
                 "TF_CONFIG"
             ) from error
@@ -216,15 +216,11 @@ class Peers:
                 break
         if not self._needed:
             return
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-        line = (
+        end_process(
+            2,
             f"pcvae: error: {self._names([index])} is lost: its process has ended, or its machine "
-            f"does not answer; {self._remedy()}\n"
+            f"does not answer; {self._remedy()}",
         )
-        with contextlib.suppress(OSError):
-            os.write(sys.__stderr__.fileno(), line.encode())
-        os._exit(2)
 
     def _names(self, indices):
         return ", ".join(
@@ -234,6 +230,10 @@ class Peers:
 
 def _start_again():
     return "start the same command on all machines again"
+
+
+def _reason(error):
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _has_ended(peer):

@@ -3,19 +3,29 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 
-from pcvae.signals import Stopped, is_repetition, stop_numbers
+from pcvae.signals import LATE_SECONDS, Stopped, is_repetition, numbers_in_a_pipe, stop_numbers
 from pcvae.training.peers import Peers
 
 
 class Stop:
-    """Whether training is to end."""
+    """Whether training is to end.
 
-    def __init__(self) -> None:
+    Args:
+        end_late: called from another thread with the number of the signal, and whether steps were
+            taken, where the main thread is in a call that does not end. That waits meanwhile.
+    """
+
+    def __init__(self, end_late: Callable[[int, bool], None] | None = None) -> None:
         """Begins without a wish to end."""
         self.number: int | None = None  # of the first signal
+        self._end_late = end_late
         self._interrupts = False
+        self._steps_taken = False
+        self._ends_late = False
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
 
     def note(self, number: int) -> None:
         """Notes a signal; raises `Stopped` inside the block of `interrupting`."""
@@ -24,15 +34,23 @@ class Stop:
             raise Stopped
 
     @contextlib.contextmanager
-    def interrupting(self) -> Iterator[None]:
-        """Raises `Stopped` where a signal interrupts the block, or has come before it."""
+    def interrupting(self, steps_taken: bool = True) -> Iterator[None]:
+        """Raises `Stopped` where a signal interrupts the block, or has come before it.
+
+        Args:
+            steps_taken: whether there is something to save, and the block leaves it alone.
+        """
+        self._steps_taken = steps_taken
         self._interrupts = True
         try:
             if self.number is not None:
                 raise Stopped
             yield
         finally:
-            self._interrupts = False
+            with self._lock:
+                self._interrupts = False
+            while self._ends_late:
+                threading.Event().wait(1.0)  # for the end, without touching what is saved
 
     def after(self, step: int, peers: Peers | None = None) -> bool:
         """Says whether training ends after a step.
@@ -48,11 +66,39 @@ class Stop:
             peers.stop_after(step + 1)
         return peers.last_step is not None and step >= peers.last_step
 
+    def watch(self, pipe: int, numbers: Container[int]) -> None:
+        """Ends late what a signal has not ended.
+
+        Args:
+            pipe: descriptor from which the numbers of signals come, until it is closed.
+            numbers: those that count.
+        """
+        # Open to the end: a signal that finds no reader would be told as an error.
+        with open(pipe, "rb", buffering=0) as file:
+            while (byte := file.read(1)) and byte[0] not in numbers:
+                pass
+            while byte and not self._is_over.wait(LATE_SECONDS):
+                with self._lock:
+                    self._ends_late = self._interrupts
+                if self._ends_late and self._end_late:
+                    self._end_late(byte[0], self._steps_taken)
+                    self._ends_late = False
+                    self._is_over.wait()
+
+    def end(self) -> None:
+        """Ends the watch."""
+        self._is_over.set()
+
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Notes the signals that ask for an end; a second one acts as it would without this."""
-    stop = Stop()
+def stop_signals(end_late: Callable[[int, bool], None] | None = None) -> Iterator[Stop]:
+    """Notes the signals that ask for an end; a second one acts as it would without this.
+
+    Args:
+        end_late: see `Stop`. Not called where Python's own handler of SIGINT was, as in a notebook,
+            whose process goes on.
+    """
+    stop = Stop(end_late)
     received = []
 
     def note(number, _frame):
@@ -68,8 +114,15 @@ def stop_signals() -> Iterator[Stop]:
         yield stop  # only the main thread may set handlers
         return
     previous = {number: signal.signal(number, note) for number in stop_numbers()}
+    ending = {n for n, handler in previous.items() if handler is not signal.default_int_handler}
     try:
-        yield stop
+        if end_late is None:
+            yield stop
+            return
+        with numbers_in_a_pipe() as pipe:
+            threading.Thread(target=stop.watch, args=(pipe, ending), daemon=True).start()
+            yield stop
     finally:
+        stop.end()
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -167,10 +167,8 @@ sys.exit(command.Command("toy", "Toy.", lambda values: None, run).main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_signal_at_any_moment_is_one_line_and_its_code(moment, number):
-    code = MOMENT.format(textwrap.indent(MOMENTS[moment], "    "))
+def _check_interrupted(moment, number):
+    code = MOMENT.format(textwrap.indent(moment, "    "))
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -179,6 +177,18 @@ def test_a_signal_at_any_moment_is_one_line_and_its_code(moment, number):
     _, err = process.communicate(timeout=30)
     assert err == b"pcvae: interrupted\n"
     assert process.returncode == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_at_any_moment_is_one_line_and_its_code(moment, number):
+    _check_interrupted(MOMENTS[moment], number)
+
+
+def test_a_signal_does_not_wait_for_a_call_that_takes_long():
+    """Of hours, and such as no handler gets into."""
+    call = 'import hashlib; hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)'
+    _check_interrupted(f'print("ready", flush=True)\n{call}', signal.SIGTERM)
 
 
 def test_the_handlers_of_the_caller_come_back():

@@ -1,6 +1,9 @@
 """The loop: when things happen, what windows say, and how a signal ends it."""
 
+import hashlib
+import os
 import signal
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae.errors import Interrupted
-from pcvae.training import Action, loop, train
+from pcvae.training import Action, loop, stopping, train
 from pcvae.training.stopping import stop_signals
 from pcvae.training.update import UpdateReport
 
@@ -147,6 +150,47 @@ def test_a_signal_ends_the_tracing_of_the_first_step():
     with pytest.raises(Interrupted):
         run(trainer, 6)
     assert trainer.steps_taken == 0
+
+
+def run_in_a_long_call(monkeypatch, is_whole):
+    """Runs actions of which the second step's are a call that no handler gets into.
+
+    Returns what `end_late` got, and whether the call was over by then.
+    """
+    monkeypatch.setattr(stopping, "LATE_SECONDS", 0.01)
+    seen, calls_over = [], []
+
+    def call(step):
+        if step == 2:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000)  # about a second
+        calls_over.append(step)
+
+    def end_late(number, steps_taken):
+        seen.append((number, steps_taken, list(calls_over)))
+
+    with pytest.raises(Interrupted):
+        train(
+            CountingTrainer(),
+            iter(range(9)),
+            4,
+            1,
+            lambda window: None,
+            1,
+            [Action(1, call, is_whole=is_whole)],
+            end_late=end_late,
+        )
+    return seen
+
+
+def test_a_call_that_takes_long_is_not_waited_for_unless_it_is_of_a_whole_action(monkeypatch):
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert run_in_a_long_call(monkeypatch, is_whole=False) == [(signal.SIGTERM, True, [1])]
+        assert run_in_a_long_call(monkeypatch, is_whole=True) == []
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 @pytest.mark.parametrize("at", [4, 6])

@@ -1,0 +1,89 @@
+"""Workers that meet, in threads of one process; that a lost one ends the others needs processes."""
+
+import json
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pcvae.errors import UserError
+from pcvae.training.cluster import Cluster
+from pcvae.training.peers import Peers
+from pcvae.training.stopping import Stop
+
+
+def free_addresses(count):
+    sockets = [socket.create_server(("", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return tuple(f"localhost:{port}" for port in ports)
+
+
+def meet(*clusters):
+    """Starts a worker for each (workers, index); returns their `Peers`, or errors."""
+
+    def start(workers, index):
+        try:
+            return Peers(Cluster(workers, workers[index]), 20.0)
+        except UserError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda cluster: start(*cluster), clusters))
+
+
+def greet(address, hello):
+    """Connects to a worker, and says something; returns the connection."""
+    host, port = address.split(":")
+    while True:
+        try:
+            connection = socket.create_connection((host, int(port)))
+        except ConnectionRefusedError:
+            continue
+        connection.sendall(hello.encode() + b"\n")
+        return connection
+
+
+def test_a_wish_to_stop_is_known_to_all_as_soon_as_it_is_said():
+    workers = free_addresses(3)
+    peers = meet(*((workers, index) for index in range(3)))
+    stops = [Stop() for _ in peers]
+    assert [stop.after(5, peer) for stop, peer in zip(stops, peers, strict=True)] == [False] * 3
+    stops[1].number = signal.SIGINT
+    assert not stops[1].after(6, peers[1])  # another one may have begun step 7
+    assert [peer.last_step for peer in peers] == [7, 7, 7]
+    for step, ends in ((6, False), (7, True)):
+        assert [s.after(step, peer) for s, peer in zip(stops, peers, strict=True)] == [ends] * 3
+    assert [stop.number for stop in stops] == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
+
+
+def test_who_does_not_come_or_goes_away_is_named(capsys):
+    workers = free_addresses(3)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(Peers, Cluster(workers, workers[0]), 2.5)
+        hello = json.dumps({"workers": workers, "index": 1})
+        with greet(workers[0], hello) as connection:
+            assert b'"index": 0' in connection.recv(1000)
+        greet(workers[0], "GET / HTTP/1.1").close()
+        missing = f"worker 1 ({workers[1]}), worker 2 ({workers[2]})"
+        with pytest.raises(UserError) as error:
+            waiting.result()
+    assert f"in vain for {missing}: start the same command there" in str(error.value)
+    assert f"worker 0 is waiting for {missing}, up to 2.5 s" in capsys.readouterr().err
+
+
+def test_workers_with_different_clusters_say_so():
+    first, second, third = free_addresses(3)
+    errors = meet(((first, second), 0), ((first, second, third), 1))
+    assert f"{first}, {second}, {third} in that of worker 1, {first}, {second} here" in errors[0]
+    assert f"{first}, {second} in that of worker 0, {first}, {second}, {third} here" in errors[1]
+
+
+def test_a_port_that_is_taken_is_one_line():
+    workers = free_addresses(2)
+    with socket.create_server(("", int(workers[1].split(":")[1]))):
+        (error,) = meet((workers, 1))
+    assert error.startswith(f"the port of worker 1 ({workers[1]}) cannot be taken (Address ")
+    assert "\n" not in error
