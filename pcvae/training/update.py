@@ -203,9 +203,10 @@ class GradientUpdate:
         count = int(report.nonfinite_in_a_row)
         if count >= self.max_consecutive_nonfinite:
             raise TrainingDivergedError(
-                f"training diverged: the gradients of the last {count} updates are not finite; go"
-                " back to an older checkpoint with a lower learning rate, a smaller clip_norm or a"
-                " longer KL warm-up"
+                f"training diverged: the gradients of the last {count} updates are not finite; go "
+                "back to an older checkpoint with a lower learning rate (LEARNING_RATE), a smaller "
+                "CLIP_NORM or a slower start of the rate (KL_WARMUP_STEPS), and "
+                "--allow_config_change"
             )
 
     def _aggregate(self, gradients):
