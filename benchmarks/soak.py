@@ -2,7 +2,7 @@
 
 python benchmarks/soak.py [--minutes 60] [--bound_mib_per_hour 20]
 
-Trains a small VDVAE on drawn pictures, with an evaluation each 50 steps and a checkpoint each 25, and
+Trains a small VDVAE on drawn pictures, with an evaluation each 50 steps and a save each 25, and
 measures after each checkpoint. The first fifth of the measurements, while pools are filled, is left
 out. Exits with 1 if memory grows by more than the bound, beyond three standard errors of its slope,
 or if files or open files become more.

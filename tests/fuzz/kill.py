@@ -26,10 +26,8 @@ from tests.cli.tiny_steps import write_pictures
 ROOT = Path(__file__).parents[2]
 OP_BY_OP = ROOT / "tests" / "cli" / "op_by_op"
 TIMES = "throughput/"
-FIT = (
-    "from pcvae import runs; runs.fit_prefix_decoders(run_dir={run_dir!r}, steps=24, "
-    "report_every_steps=5, checkpoint_every_steps=7)"
-)
+FIT_ARGUMENTS = {"steps": 24, "report_every_steps": 5, "checkpoint_every_steps": 7}
+FIT = "from pcvae import runs; runs.fit_prefix_decoders(run_dir={run_dir!r}, **{arguments})"
 TINY = {
     "BATCH_SIZE": 4,
     "WIDTH": 8,
@@ -57,7 +55,7 @@ def training(experiment, *arguments):
 
 def fit(run_dir):
     """Returns the command of a fit of decoders to a run's prefixes."""
-    return [sys.executable, "-c", FIT.format(run_dir=str(run_dir))]
+    return [sys.executable, "-c", FIT.format(run_dir=str(run_dir), arguments=FIT_ARGUMENTS)]
 
 
 def start(command, environment):
@@ -74,10 +72,11 @@ def start(command, environment):
 
 
 def finish(process, said=b""):
-    """Waits for a good end of a process."""
-    said += process.stdout.read()
+    """Waits for a good end of a process; returns how many lines it said until then."""
+    rest = process.stdout.read()
     if process.wait():
-        raise SystemExit(f"a run ended with {process.returncode}:\n{said.decode()}")
+        raise SystemExit(f"a run ended with {process.returncode}:\n{(said + rest).decode()}")
+    return max(1, rest.count(b"\n"))
 
 
 def state(run_dir):
@@ -109,7 +108,7 @@ def differences(one, other):
     return sorted(n for n in names if not np.array_equal(one.get(n), other.get(n)))
 
 
-def check(make_run, command, kills, seed, environment, expected, seconds):
+def check(make_run, command, kills, seed, environment, expected, seconds, lines):
     """Runs a command with kills until there were enough; returns the names of what differs.
 
     Args:
@@ -120,6 +119,7 @@ def check(make_run, command, kills, seed, environment, expected, seconds):
         environment: of the processes.
         expected: the state that a run without kills ends with.
         seconds: what that took, from its first line about a step.
+        lines: how many lines it said from there.
     """
     moments, wrong, done = random.Random(seed), [], 0
     run_dir = make_run()
@@ -135,7 +135,9 @@ def check(make_run, command, kills, seed, environment, expected, seconds):
             time.sleep(moments.uniform(0.0, 5.0))
         else:
             process, _ = start(command(run_dir), environment)
-            time.sleep(moments.uniform(0.0, seconds))
+            for _ in range(moments.randrange(max(1, lines // 3))):
+                process.stdout.readline()
+            time.sleep(moments.uniform(0.0, seconds / lines))
         if process.poll() is None:
             process.kill()
             done += 1
@@ -189,7 +191,7 @@ def main():
             whole = make_run(kind)
             process, said = start(commands[kind](whole), environment)
             begun = time.monotonic()
-            finish(process, said)
+            lines = finish(process, said)
             seconds, expected = time.monotonic() - begun, state(whole)
             wrong = check(
                 lambda kind=kind: make_run(kind),
@@ -199,6 +201,7 @@ def main():
                 environment,
                 expected,
                 seconds,
+                lines,
             )
             failed |= bool(wrong)
             verdict = f"differs in {', '.join(wrong[:5])}" if wrong else "bit by bit equal"
