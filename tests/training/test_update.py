@@ -200,7 +200,8 @@ def test_divergence_is_raised_after_n_nonfinite_gradients_in_a_row():
     run = Run(max_consecutive_nonfinite=3)
     for norm in (1.0, NAN, NAN, 1.0, NAN, INF):
         run.update.raise_if_diverged(run.step(norm))
-    with pytest.raises(TrainingDivergedError, match="lower learning rate.*CLIP_NORM.*KL_WARMUP_STEPS"):
+    remedies = "lower learning rate.*CLIP_NORM.*KL_WARMUP_STEPS"
+    with pytest.raises(TrainingDivergedError, match=remedies):
         run.update.raise_if_diverged(run.step(NAN))
 
 
