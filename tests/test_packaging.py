@@ -143,6 +143,7 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "kept_docstrings",
         "locks",
         "processes",
+        "sources",
         "progress",
         "registration",
         "signals",

@@ -29,7 +29,7 @@ def check_flags(values: flags.FlagValues) -> None:
         if name in given and not os.path.exists(given[name]):
             raise UserError(f"--{name}={given[name]}: there is no such file or folder")
     for name in _TORCH:
-        if name in given and not given[name].lower().endswith(".npz"):
+        if name in given and given[name].lower().endswith((".th", ".pth", ".pt")):
             check_package("torch", "import", f"--{name}={given[name]}: a file of PyTorch")
     if "condition" in given:
         _check_condition(given["condition"])

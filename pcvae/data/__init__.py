@@ -8,7 +8,7 @@ from pcvae.data.lsun import LSUNImages
 from pcvae.data.order import batch_indices, chosen_indices
 from pcvae.data.pipeline import training_batches
 from pcvae.data.read import read_images, read_upload
-from pcvae.data.spec import from_spec
+from pcvae.data.spec import from_spec, lasting_spec
 from pcvae.data.synthetic import DRAWING_VERSION, SyntheticImages, draw_picture
 from pcvae.data.tfds_images import TFDSImages
 
@@ -26,6 +26,7 @@ __all__ = [
     "content_hash",
     "draw_picture",
     "from_spec",
+    "lasting_spec",
     "read_images",
     "read_upload",
     "training_batches",

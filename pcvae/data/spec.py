@@ -72,15 +72,16 @@ def from_spec(
         if name not in accepted:
             raise UserError(f"the option {name} does not apply to {kind!r} datasets")
     dataset = source(*place, **options)
-    dataset.origin = {"spec": _lasting_spec(kind, rest, spec), **options}
+    dataset.origin = {"spec": lasting_spec(spec), **options}
     for name in {"data_dir", "cache_dir"} & options.keys():
         dataset.origin[name] = _absolute(options[name])
     return dataset
 
 
-def _lasting_spec(kind, rest, spec):
+def lasting_spec(spec: str) -> str:
     """Returns a spec that names the same images from any working directory."""
-    return f"{kind}:{_absolute(rest)}" if KINDS[kind] in ("PATH", "FILE") else str(spec)
+    kind, _, place = str(spec).partition(":")
+    return f"{kind}:{_absolute(place)}" if KINDS.get(kind) in ("PATH", "FILE") else str(spec)
 
 
 def _absolute(path):

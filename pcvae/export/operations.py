@@ -6,7 +6,7 @@ Abs AddN AddV2 All Any ArgMax Assert AssignVariableOp AvgPool BatchMatMulV2 Bias
 BroadcastArgs BroadcastTo Cast Ceil ConcatV2 Const Conv2D Cos Cumsum DisableCopyOnRead Equal Erf
 Erfc Exp ExpandDims Expm1 Fill Floor FloorDiv FloorMod GatherNd GatherV2 Greater GreaterEqual
 Identity IdentityN If IsFinite Less LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot
-LogicalOr MatMul Max Maximum Mean Min Minimum Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike
+LogicalOr MatMul Max Maximum Mean Min Minimum Mul MulNoNan Ndtri Neg NoOp NotEqual OneHot OnesLike
 Pack Pad PadV2 PartitionedCall Placeholder Pow Prod Range ReadVariableOp RealDiv Relu Reshape
 ReverseV2 RightShift Rint Round Rsqrt Select SelectV2 Shape ShardedFilename Sigmoid Sign Sin
 Slice Softmax Softplus Split SplitV Sqrt Square Squeeze StatefulPartitionedCall StatelessIf

@@ -64,7 +64,10 @@ def checked_images(images: Any, image_shape: Sequence[int]) -> np.ndarray:
     """
     images = checked_batch(np.asarray(images), image_shape)
     if not len(images):
-        raise UserError("images: expected one or more, got none")
+        shape = ", ".join(map(str, image_shape))
+        raise UserError(
+            f"images: expected one or more, uint8 [batch, {shape}], got uint8 [0, {shape}]"
+        )
     return images
 
 
@@ -88,7 +91,7 @@ def checked_latents(latents: Sequence, latent_shapes: Sequence[tuple]) -> list[n
         got = f"arrays of shapes {shapes}" if is_list else type(latents).__name__
         raise UserError(
             "latents: expected a list of arrays [num_images, ...], one or more images and the "
-            f"first 1 to {len(expected)} of the levels, whose shapes are {expected}, got {got}"
+            f"first 1 to {len(expected)} of the levels {expected}, got {got}"
         )
     for level, array in enumerate(arrays):
         if not np.isfinite(array).all():

@@ -35,7 +35,8 @@ def made_again(model: Any) -> Any:
 
 def is_frozen(weight: keras.Variable) -> bool:
     """Says whether a weight is held that was made to be trained, unlike a moving average."""
-    return not weight.trainable and weight.value.trainable
+    made = weight._value  # itself: what `value` returns may have been cast
+    return not weight.trainable and (made is None or made.trainable)
 
 
 def copy_weights(weights: dict, model: keras.Model) -> None:

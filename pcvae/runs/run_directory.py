@@ -176,9 +176,8 @@ class RunDirectory:
 def images_of(origin: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of the origin of a dataset that says which images it holds."""
     found = {name: item for name, item in origin.items() if name not in ("image_size", "cache_dir")}
-    if str(found.get("spec")).startswith("synthetic:"):  # with the size
-        found["spec"] = "synthetic"
-    return found
+    spec = data.lasting_spec(found.get("spec"))
+    return {**found, "spec": "synthetic" if spec.startswith("synthetic:") else spec}  # the size
 
 
 def with_infinite_psnr(content: Any) -> Any:

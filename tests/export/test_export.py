@@ -17,8 +17,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 from pcvae import models
 from pcvae.errors import UserError
 from pcvae.export import export_model, load_export
+from pcvae.export.endpoints import Endpoints
+from pcvae.export.operations import OPERATIONS
 from pcvae.export.reading import functions_of
 from pcvae.files import plain_path
+from pcvae.layers.heads import HEADS
 from tests.models import tiny
 
 pytestmark = pytest.mark.slow
@@ -108,7 +111,7 @@ def label(folder):
 @pytest.fixture(scope="module")
 def staged(folder):
     first = tiny.first_stage()
-    model = models.StagedVAE([first, tiny.next_stage([first])])
+    model = models.StagedVAE([first, tiny.next_stage([first], head="gaussian")])
     export_model(model, folder / "staged")
     return model
 
@@ -199,6 +202,16 @@ def test_the_error_of_other_options_is_measured_and_written_down(half, half_expo
         exported.sample(3)
     with pytest.raises(UserError, match="temperature: .*got 1e\\+39"):
         exported.sample(2, temperature=1e39)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_operations_of_every_head_are_known(head):
+    model = tiny.vdvae(head=head, bit_depth=1 if head == "bernoulli" else 8)
+    endpoints = Endpoints(model)
+    for function in (endpoints.sample, endpoints.reconstruct, endpoints.rates):
+        graph = function.get_concrete_function().graph.as_graph_def()
+        nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+        assert {node.op for node in nodes} <= OPERATIONS
 
 
 def test_stablehlo_is_the_model_too(half, half_export):

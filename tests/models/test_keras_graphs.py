@@ -25,7 +25,6 @@ def numbers_of(model, count, batch_size):
 @pytest.mark.parametrize(
     ("count", "options"),
     [
-        (COUNT, {"steps_per_execution": 2}),
         (3, {"jit_compile": True}),
         (COUNT, {"replicas": 2, "steps_per_execution": 2}),
     ],

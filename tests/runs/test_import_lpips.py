@@ -56,6 +56,7 @@ def test_the_converted_file_gives_the_distances_of_the_reference(files, capsys):
     ],
 )
 def test_what_cannot_be_converted_leaves_nothing(files, capsys, changes, says):
+    (files / "a.zip").touch()
     before = sorted(files.iterdir())
     assert convert(files, **changes) == 2
     error = capsys.readouterr().err
@@ -84,7 +85,7 @@ def test_an_evaluation_holds_the_distances_and_their_protocol(files, tmp_path, c
 
 def test_flags_that_do_not_go_together(files, tmp_path, capsys):
     run_dir = write_run(tmp_path / "run", "none.npz")
-    assert evaluate.main([f"--run_dir={run_dir}", "--lpips_weights=x.npz"]) == 2
+    assert evaluate.main([f"--run_dir={run_dir}", f"--lpips_weights={files}/vgg.npz"]) == 2
     assert "it needs --perceptual" in capsys.readouterr().err
     with pytest.raises(UserError, match="expected a file in .npz"):
         runs.read_lpips("alex.pth")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -133,8 +134,7 @@ def test_runs_that_are_none():
 
 def test_the_command_says_so_and_makes_nothing(run_dir, tmp_path, capsys):
     (run_dir / "results" / "evaluation.json").write_text(json.dumps({**RECORD, "split": 7}))
-    (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "model.json").write_text("{}")
+    shutil.copytree(run_dir, tmp_path / "two")
     output = tmp_path / "comparison"
     assert command.main([str(run_dir), str(tmp_path / "two"), f"--output={output}"]) == 2
     error = capsys.readouterr().err

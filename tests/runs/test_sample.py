@@ -93,7 +93,7 @@ def test_what_is_there_stays_until_the_new_one_is_whole(tmp_path, monkeypatch, n
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=f"{name} cannot be written: No space"):
         write_picture_or_arrays(output, lambda: np.ones((9, 9, 3), np.uint8), images=np.arange(9))
     assert output.read_bytes() == kept
     assert list(tmp_path.iterdir()) == [output]
