@@ -18,7 +18,7 @@ from pcvae.training.summaries import read_scalar_lines
 
 # Two processes are compared below; that a graph gives the same bits again is TensorFlow's promise,
 # and tests/runs/test_training_run.py looks at one.
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly", "few_pictures")]
 
 TARGETS = [0.01, 0.02, 0.03]
 STEPS = 8

@@ -11,7 +11,7 @@ from pcvae.errors import UserError
 from pcvae.runs.one_writer import check_still_there, one_writer
 from tests.models import tiny
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "few_pictures")
 
 
 def train(run_dir, **changes):
