@@ -132,6 +132,7 @@ def test_every_kind_has_a_source():
     assert data.spec.SOURCES.keys() == KINDS.keys()
 
 
+@pytest.mark.slow
 def test_importing_the_package_imports_no_reader():
     program = (
         "import sys, pcvae.data; "

@@ -91,6 +91,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @cases(0.4)
 @given(
     reader=st.sampled_from(sorted(READERS)),

@@ -10,6 +10,8 @@ from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.models import VDVAE, Prior
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model():

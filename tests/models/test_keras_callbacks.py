@@ -7,7 +7,7 @@ import pytest
 from pcvae.errors import UserError
 from tests.models import tiny
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
 
 @pytest.fixture

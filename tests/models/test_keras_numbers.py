@@ -13,7 +13,7 @@ from pcvae.measure import LikelihoodEvaluation
 from tests.models import tiny
 
 # What is computed is no promise of the graph; that graphs give the same is in test_keras_graphs.
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
 COUNT = 7  # no multiple of a batch
 LABELS = {"condition": "label", "num_classes": 3}
@@ -72,9 +72,7 @@ def case_of(name):
     return make, None if condition is None else condition()
 
 
-@pytest.fixture(
-    params=["vdvae", *(pytest.param(n, marks=pytest.mark.slow) for n in MODELS if n != "vdvae")]
-)
+@pytest.fixture(params=MODELS)
 def case(request):
     return case_of(request.param)
 
@@ -84,7 +82,8 @@ def case(request):
     ("name", "batch_size"),
     [
         ("vdvae", 6),
-        *(pytest.param(name, 8, marks=pytest.mark.slow) for name in ("vdvae", "staged")),
+        ("vdvae", 8),
+        ("staged", 8),
     ],
 )
 def test_two_replicas_move_the_weights_as_one_does(name, batch_size):
@@ -114,16 +113,11 @@ def test_micro_batches_on_two_replicas_are_refused():
     ("name", "replicas", "batch_size"),
     [
         ("vdvae", 1, 3),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (
-                ("vdvae", 2, 3),
-                ("vdvae", 2, 8),
-                ("labels", 2, 8),
-                ("staged", 1, 3),
-                ("staged", 2, 3),
-            )
-        ),
+        ("vdvae", 2, 3),
+        ("vdvae", 2, 8),
+        ("labels", 2, 8),
+        ("staged", 1, 3),
+        ("staged", 2, 3),
     ],
 )
 def test_evaluate_and_predict_give_one_number(name, replicas, batch_size):
@@ -185,7 +179,7 @@ def test_images_of_weight_zero_move_nothing(case):
         np.testing.assert_array_equal(after[name], weight)
 
 
-@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("replicas", [1, 2])
 def test_a_weight_of_two_moves_twice_as_far_and_two_halves_are_one_whole(replicas):
     weights = np.array([2.0, 0.0, 0.0, 0.0], np.float32)
     weighted, _ = fitted(compiled(tiny.vdvae, replicas), 4, batch_size=4, sample_weight=weights)

@@ -78,6 +78,7 @@ def test_only_the_chief_holds_the_lock(tmp_path, monkeypatch):
     assert held == [True, False]
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_gone_does_not_start_anew_in_silence(tmp_path, capsys):
     train(tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
