@@ -13,6 +13,8 @@ import keras
 import pytest
 import tensorflow as tf
 
+from tests.op_by_op import op_by_op
+
 # Before TensorFlow initialises: four devices, so that mirrored training runs without a GPU.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
@@ -36,14 +38,11 @@ def _fresh_state():
 
 
 def _run_eagerly():
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(before)
+    with op_by_op():
+        yield
 
 
-# Compiled graphs op by op: for tests whose promise is not the graph, without tracing. The second
-# one also holds for what a module makes once for all its tests.
+# The second one also holds for what a module makes once for all its tests.
 eagerly = pytest.fixture(_run_eagerly, name="eagerly")
 module_eagerly = pytest.fixture(_run_eagerly, scope="module", name="module_eagerly")
 

@@ -262,7 +262,7 @@ class HierarchicalModel(KerasLoops, abc.ABC):
     @property
     def frozen_names(self) -> frozenset[str]:
         """Names of the weights that are held, by `freeze` or by ``trainable`` of a layer."""
-        return frozenset(name for name, w in self.named_weights.items() if is_frozen(w))
+        return frozenset(self.frozen_weights)
 
     @property
     def trained_weights(self) -> dict:

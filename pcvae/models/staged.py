@@ -191,12 +191,12 @@ class StagedVAE(HierarchicalModel):
         """
         if self.later_stages_see == FEATURES:
             keep = (*keep, LATENT) if LATENT not in keep else keep
-        outputs, seen = [], None
+        outputs, seen, num_frozen = [], None, self.num_frozen_stages
         for index, stage in enumerate(self.stages[:-1]):
             here, own = self._noise(noise, index), plan.at(self._slice(index))
             trace = stage.trace(own, here, images, seen, num_images, keep)
             image = stage.head.mean(stage.head(trace.features))
-            if index < self.num_frozen_stages:
+            if index < num_frozen:
                 trace, image = without_gradient(trace, image)
             outputs.append((trace, image))
             seen = self._seen(outputs)

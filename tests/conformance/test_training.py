@@ -1,7 +1,5 @@
 """One step of training: it moves what is to be trained, on one replica as on two."""
 
-import contextlib
-
 import keras
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from pcvae.errors import UserError
 from pcvae.models.weights import copy_weights
 from tests.conformance.models import ENTRIES
 from tests.models import tiny
+from tests.op_by_op import op_by_op
 
 pytestmark = pytest.mark.slow
 
@@ -50,13 +49,6 @@ def frozen_model(name):
     model = ENTRIES[name].make()
     model.freeze(list(model.named_weights)[::2])
     return model
-
-
-@contextlib.contextmanager
-def op_by_op(wanted=True):
-    tf.config.run_functions_eagerly(wanted)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def values(weights):

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from pcvae import models
 from pcvae.errors import UserError
@@ -209,8 +210,9 @@ def test_the_operations_of_every_head_are_known(head):
     model = tiny.vdvae(head=head, bit_depth=1 if head == "bernoulli" else 8)
     endpoints = Endpoints(model)
     for function in (endpoints.sample, endpoints.reconstruct, endpoints.rates):
-        graph = function.get_concrete_function().graph.as_graph_def()
-        nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+        graph_def = function.get_concrete_function().graph.as_graph_def()
+        functions = functions_of(MetaGraphDef(graph_def=graph_def))
+        nodes = [*graph_def.node, *(node for inner in functions for node in inner.node_def)]
         assert {node.op for node in nodes} <= OPERATIONS
 
 

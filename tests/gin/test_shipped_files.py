@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from pcvae import gin_utils, runs
 from pcvae.cli.commands import describe, train
 from pcvae.data.synthetic import draw_image
 from pcvae.layers.levels import parse_decoder_blocks, parse_encoder_blocks
+from tests.op_by_op import op_by_op
 
 SHIPPED = gin_utils.shipped_gin_folder()
 FILES = sorted(str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.gin"))
@@ -133,10 +133,9 @@ def _short_run(name, data, run_dir):
 def first_stage(synthetic_file, few_pictures, tmp_path_factory):
     """A trained first stage, as small as those that are put on it."""
     run_dir = tmp_path_factory.mktemp("first") / "stage"
-    tf.config.run_functions_eagerly(True)
     argv, _ = _short_run("experiments/table2_synthetic_stage1.gin", synthetic_file, run_dir)
-    assert train.main(argv) == 0
-    tf.config.run_functions_eagerly(False)
+    with op_by_op():
+        assert train.main(argv) == 0
     return run_dir
 
 

@@ -4,10 +4,10 @@ import functools
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.models import tiny
 from tests.models.test_keras_numbers import COUNT, assert_same, compiled, fitted
+from tests.op_by_op import op_by_op
 
 # A head of few operations: XLA compiles each graph for each size of a batch.
 make = functools.partial(tiny.vdvae, head="gaussian")
@@ -31,9 +31,8 @@ def numbers_of(model, count, batch_size):
     ids=str,
 )
 def test_how_steps_are_run_changes_nothing(count, options):
-    tf.config.run_functions_eagerly(True)
-    expected, expected_loss, expected_rates = numbers_of(compiled(make), count, 2)
-    tf.config.run_functions_eagerly(False)
+    with op_by_op():
+        expected, expected_loss, expected_rates = numbers_of(compiled(make), count, 2)
     done, loss, rates = numbers_of(compiled(make, **options), count, count)
     assert_same(expected, done)
     assert loss == pytest.approx(expected_loss, rel=1e-6)

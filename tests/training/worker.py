@@ -84,11 +84,11 @@ def _main(folder, start, steps):
     print("done", worker, is_chief(STRATEGY), flush=True)
     if start == 0:
         return
+    from tests.op_by_op import op_by_op
     from tests.training import few_steps
 
-    tf.config.run_functions_eagerly(True)
-    state = few_steps.train_each(STRATEGY)
-    tf.config.run_functions_eagerly(False)
+    with op_by_op():
+        state = few_steps.train_each(STRATEGY)
     if is_chief(STRATEGY):
         np.savez(folder / "few_steps.npz", **state)
 
