@@ -147,6 +147,26 @@ def existing_part(path: str) -> str:
     return path
 
 
+def check_bytes(what: str, wanted: int, purpose: str, remedy: str = "") -> None:
+    """Checks that so many bytes fit into the memory of this machine.
+
+    Args:
+        what: what takes them, for the error.
+        wanted: their number.
+        purpose: what they are for.
+        remedy: what the user can do, in words.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if wanted > there:
+        raise UserError(
+            f"{what} takes {wanted / 2**30:,.0f} GiB for {purpose}, this machine has "
+            f"{there / 2**30:,.0f} GiB{remedy}"
+        )
+
+
 def is_number_or_none(value: Any) -> bool:
     """Says whether a JSON value is a number that can be drawn, or None, which is no finite one."""
     if value is None:

@@ -103,18 +103,19 @@ def is_plain_path(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def new_file(path: str | os.PathLike) -> Iterator[Path]:
+def new_file(path: str | os.PathLike, remedy: str = FREE_SPACE) -> Iterator[Path]:
     """Gives a path of the same suffix beside a path, which gets its name when the block ends well.
 
     What is there is replaced; the folder is made. An error or a signal leave nothing behind.
 
     Args:
         path: where the file will be.
+        remedy: what the user can do where there is no room; see `told_when_full`.
     """
     path = Path(path)
     partial = _partial(path)
     try:
-        with told_when_full(path):
+        with told_when_full(path, remedy):
             yield partial
             flush(partial)
             move(partial, path)
@@ -160,14 +161,14 @@ def _partial(path):
     """
     with told_when_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent.resolve())
+    sweep(path.parent.resolve())
     place, pid, started = _own_mark()
     return path.with_name(f".{place}-{pid}-{started}-{uuid.uuid4().hex[:8]}.part{path.suffix}")
 
 
 @functools.cache
-def _sweep(folder):
-    """Removes temporary files and folders whose process has ended; once in a process."""
+def sweep(folder: Path) -> None:
+    """Removes temporary files whose process has ended from an absolute path; once in a process."""
     own_place, *_ = _own_mark()
     for path in folder.glob(".*.part*"):
         mark = _PARTIAL.match(path.name)
@@ -260,8 +261,10 @@ def read_text(
 
 
 def printable(path: str | os.PathLike) -> str:
-    """Returns a path as text that can be encoded: bytes that are not UTF-8 stand as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Returns a path as one line: bytes that are not UTF-8, and ends of lines, stand as escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(escaped)
 
 
 def write_text(text: str, path: str | os.PathLike) -> None:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 def report(line: str) -> None:
     """Prints one line for the person who waits (standard error, so that results stay clean)."""
-    print(line, file=sys.stderr, flush=True)
+    print("\\n".join(line.splitlines()), file=sys.stderr, flush=True)
 
 
 def progress_of(label: str) -> Callable[[Sequence[T]], Iterator[T]]:

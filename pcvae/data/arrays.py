@@ -9,7 +9,7 @@ import numpy as np
 
 from pcvae.data.dataset import SPLITS, ImageDataset, check_image_size
 from pcvae.data.decode import fit_array
-from pcvae.data.numpy_files import load_array, read_headers
+from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.data.split_names import split_keys
 from pcvae.data.splits import held_out_count, split_by_name
 from pcvae.data.values import (
@@ -83,10 +83,10 @@ class ArrayImages(ImageDataset):
         return self._path, {"": self._path}
 
     def _prepare(self, writers):
-        arrays, convert = {}, {}
-        for key in set(self._keys.values()):
-            arrays[key] = load_array(self._path, key)
-            convert[key] = _conversion(arrays[key], self.name, self._max_value)
+        arrays = load_arrays(self._path, set(self._keys.values()))
+        convert = {
+            key: _conversion(array, self.name, self._max_value) for key, array in arrays.items()
+        }
         rows = self._rows({key: len(array) for key, array in arrays.items()})
         images = (
             (split, convert[key](image), f"{key}[{index}]")
@@ -226,7 +226,7 @@ def read_array_images(
             f"{str(path)!r}: expected images of {wanted} channels, [num_images, height, width, "
             f"{wanted}], got {list(headers[key][0])}"
         )
-    array = load_array(path, key)
+    array = load_arrays(path, [key])[key]
     convert = _conversion(array, str(path))
     images = [convert(row).reshape(height, width, channels) for row in array[chosen(len(array))]]
     if (height, width) != (side, side):

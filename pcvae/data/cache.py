@@ -30,7 +30,7 @@ from pcvae.checks import can_be_folder, existing_part
 from pcvae.data.file_hashes import FileHashes
 from pcvae.data.split_writer import SplitWriter, explained_errors, shared_images
 from pcvae.errors import UserError
-from pcvae.files import printable, write_json
+from pcvae.files import printable, sweep, write_json
 from pcvae.progress import report
 
 # Raised when prepared images, their record or their meaning change: 2 has a record, colour
@@ -147,7 +147,7 @@ def cached_splits(
             if fault:
                 report(f"{name}: {fault}: all are prepared anew")
             if fault is not None:
-                _sweep(cached.folder)
+                _sweep_others(cached.folder)
                 cached.fill(prepare, name)
                 fault = cached.fault()
             if fault is not None:
@@ -211,14 +211,14 @@ class _Cached:
             write_json({"sha256": hashes, "lines": lines or []}, self.folder / RECORD)
 
 
-def _sweep(folder):
-    """Removes what killed processes have left of unfinished files, here and in other sources."""
+def _sweep_others(folder):
+    """Removes what killed processes have left in other sources; writing sweeps the own folder."""
     for lock in folder.parent.glob(f"*/{locks.FILE_NAME}"):
-        with contextlib.suppress(UserError, OSError), contextlib.ExitStack() as stack:
-            if lock.parent != folder:
-                stack.enter_context(locks.hold(lock.parent, "the sweeping of unfinished files"))
-            for part in lock.parent.glob(".*.part*"):
-                part.unlink()
+        if lock.parent == folder:
+            continue
+        held = locks.hold(lock.parent, "the sweeping of unfinished files")  # goes at its end
+        with contextlib.suppress(UserError, OSError), held:
+            sweep(lock.parent.resolve())
 
 
 def _open(path, image_shape):

@@ -12,6 +12,7 @@ from pcvae.checks import check_integer
 from pcvae.data.cache import cache_root, cached_splits, check_room, content_hash
 from pcvae.data.file_hashes import FileHashes
 from pcvae.errors import UserError
+from pcvae.files import printable
 from pcvae.progress import with_progress
 
 SPLITS = ("train", "validation", "test")
@@ -54,7 +55,7 @@ class ImageDataset(abc.ABC):
             cache_dir: where prepared images are kept; by default the environment variable
                 PCVAE_CACHE_DIR, or ~/.cache/pcvae.
         """
-        self.name = name
+        self.name = printable(name)
         self.image_shape = tuple(image_shape)
         self._content = content
         self._cache_root = cache_root(cache_dir)

@@ -1,16 +1,21 @@
 """NumPy's files, without pickles: headers and arrays of ``.npy`` and ``.npz``."""
 
+import io
+import math
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from pcvae.checks import check_bytes
 from pcvae.errors import UserError
+from pcvae.files import printable
 
 ZIP_MAGIC = b"PK\x03\x04"
 NPY_MAGIC = b"\x93NUMPY"
 PICKLE_MAGIC = b"\x80"
+MAX_HEADER_BYTES = 2**17  # more than NumPy writes or takes; a packed one could be of any length
 
 
 def read_headers(path: Path) -> dict[str, tuple]:
@@ -53,28 +58,8 @@ def read_headers(path: Path) -> dict[str, tuple]:
     return headers
 
 
-def load_array(path: Path, name: str) -> np.ndarray:
-    """Loads one array: a memory map from an ``.npy``, an array in memory from an ``.npz``.
-
-    Args:
-        path: a ``pathlib.Path`` that ``read_headers`` accepted.
-        name: a name that ``read_headers`` gave.
-
-    Raises:
-        UserError: if the values cannot be read.
-    """
-    try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not name:
-            return loaded
-        with loaded:
-            return loaded[name]
-    except Exception as error:  # as above
-        raise _unreadable(path, error) from error
-
-
 def load_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Loads several arrays of an ``.npz`` into memory.
+    """Loads arrays: a memory map from an ``.npy``, arrays in memory from an ``.npz``.
 
     Args:
         path: a ``pathlib.Path`` that ``read_headers`` accepted.
@@ -84,10 +69,18 @@ def load_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         A dict from each name to its array.
 
     Raises:
-        UserError: if values cannot be read.
+        UserError: if values cannot be read, or do not fit into memory; a packed file may be much
+            smaller than what it holds.
     """
+    headers, names = read_headers(path), list(names)
+    sizes = [math.prod(headers[name][0]) * headers[name][1].itemsize for name in names if name]
+    remedy = "; write each as an .npy, which is read from the disk piece by piece"
+    check_bytes(printable(path), sum(sizes), "its arrays", remedy)
     try:
-        with np.load(path, allow_pickle=False) as loaded:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return dict.fromkeys(names, loaded)
+        with loaded:
             return {name: loaded[name] for name in names}
     except Exception as error:  # as above
         raise _unreadable(path, error) from error
@@ -110,6 +103,7 @@ def _what_else(path):
 
 
 def _read_header(file):
+    file = io.BytesIO(file.read(MAX_HEADER_BYTES))
     version = np.lib.format.read_magic(file)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,

@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import os
-import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pcvae.errors import UserError
-from pcvae.files import move, printable
+from pcvae.files import FREE_SPACE, new_file, printable
 
 
 class SplitWriter:
@@ -27,7 +25,7 @@ class SplitWriter:
         count: the number of images so far.
     """
 
-    def __init__(self, path: Path, image_shape: Sequence[int], remedy: str = "") -> None:
+    def __init__(self, path: Path, image_shape: Sequence[int], remedy: str = FREE_SPACE) -> None:
         self.count = 0
         self._path = Path(path)
         self._image_shape = tuple(image_shape)
@@ -37,11 +35,11 @@ class SplitWriter:
         self._names: list[Any] = []
 
     def __enter__(self):
-        with explained_errors(self._path, self._remedy):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._part = self._path.with_name(f".{self._path.stem}-{uuid.uuid4().hex[:8]}.part")
-            self._file = open(self._part, "xb")
+        with explained_errors(self._path, self._remedy), contextlib.ExitStack() as stack:
+            part = stack.enter_context(new_file(self._path, self._remedy))
+            self._file = stack.enter_context(part.open("xb"))
             self._write_header()
+            self._unfinished = stack.pop_all()
         return self
 
     def write(self, image: np.ndarray, name: Any = None) -> None:
@@ -70,20 +68,15 @@ class SplitWriter:
         return [self._names[i] for i in np.flatnonzero(found)]
 
     def __exit__(self, error_type, error, traceback):
-        try:
-            if error_type is None:
-                with explained_errors(self._path, self._remedy):
-                    # NumPy pads the header for a first axis of any length: it fits its old place.
-                    self._file.seek(0)
-                    self._write_header()
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    self._file.close()
-                    move(self._part, self._path)
-        finally:
-            with contextlib.suppress(OSError):
+        if error_type is not None:
+            with contextlib.suppress(OSError):  # what ends the block is told, and not that
                 self._file.close()
-            self._part.unlink(missing_ok=True)
+            self._unfinished.__exit__(error_type, error, traceback)
+            return
+        with explained_errors(self._path, self._remedy), self._unfinished:
+            # NumPy pads the header for a first axis of any length: it fits its old place.
+            self._file.seek(0)
+            self._write_header()
 
     def _write_header(self):
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._image_shape)}

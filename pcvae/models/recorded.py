@@ -7,7 +7,6 @@ hold only numbers, strings and lists, as arguments of registered classes.
 import inspect
 import json
 import math
-import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 import keras
 
+from pcvae.checks import check_bytes
 from pcvae.errors import UserError
 from pcvae.files import check_plain_file
 
@@ -109,26 +109,6 @@ def check_memory(shapes: Mapping[str, Any]) -> None:
         UserError: they do not.
     """
     check_bytes("the model", BYTES_PER_WEIGHT * sum(map(math.prod, shapes.values())), "its weights")
-
-
-def check_bytes(what: str, wanted: int, purpose: str, remedy: str = "") -> None:
-    """Checks that so many bytes fit into the memory of this machine.
-
-    Args:
-        what: what takes them, for the error.
-        wanted: their number.
-        purpose: what they are for.
-        remedy: what the user can do, in words.
-
-    Raises:
-        UserError: they do not fit.
-    """
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if wanted > there:
-        raise UserError(
-            f"{what} takes {wanted / 2**30:,.0f} GiB for {purpose}, this machine has "
-            f"{there / 2**30:,.0f} GiB{remedy}"
-        )
 
 
 def _argument_names(model_class):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from pcvae.checks import check_bytes
 from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
 from pcvae.layers.cells import VDVAECell
@@ -20,7 +21,7 @@ from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition, make_condition
 from pcvae.models.description import Level, LevelRow, StageDescription
 from pcvae.models.readouts import make_readout
-from pcvae.models.recorded import BYTES_PER_WEIGHT, check_bytes
+from pcvae.models.recorded import BYTES_PER_WEIGHT
 from pcvae.models.registry import register
 from pcvae.outputs import Trace
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from pcvae import data, models, show
-from pcvae.checks import check_integer, check_seed
+from pcvae.checks import check_bytes, check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
-from pcvae.models.recorded import check_bytes
 from pcvae.progress import with_progress
 from pcvae.runs.load import load_run
 from pcvae.runs.picture_output import PictureFolder, check_picture_size, write_picture_or_arrays

@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 
 from pcvae import data, measure, models, quantities, training
-from pcvae.checks import check_counts, check_folder, check_seed
+from pcvae.checks import check_bytes, check_counts, check_folder, check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_json
-from pcvae.models.recorded import BYTES_PER_WEIGHT, check_bytes
+from pcvae.models.recorded import BYTES_PER_WEIGHT
 from pcvae.runs.evaluate import evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
 from pcvae.runs.one_writer import check_still_there, one_writer

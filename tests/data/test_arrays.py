@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import random
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -296,3 +297,42 @@ def test_a_file_of_equal_size_and_time_is_noticed(tmp_path, suffix):
         members = split_by_name([str(i) for i in range(30)], "test")
         train = ArrayImages(tmp_path / f"a{suffix}").images("train")
         assert np.array_equal(train[..., 0], images[members["train"]])
+
+
+def packed(path, shape, dtype, content):
+    """Writes an .npz of one array whose bytes are all zero, a piece at a time."""
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as file,
+    ):
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(content))
+
+
+@pytest.mark.parametrize("read", [lambda data: data.images("train"), None])
+def test_a_packed_array_beyond_the_memory_is_refused_before_it_is_read(tmp_path, read):
+    path = tmp_path / "small.npz"
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    packed(path, (there // 4096 + 1, 32, 32, 1), np.float32, 2**20)
+    assert path.stat().st_size < 5000
+    with pytest.raises(UserError, match=r"small.npz takes \S+ GiB for its arrays.* \.npy") as error:
+        if read:
+            read(ArrayImages(path))
+        else:
+            read_images(path, (32, 32, 1))
+    assert "\n" not in str(error.value)
+
+
+def test_a_packed_header_without_end_is_not_read(tmp_path):
+    path = tmp_path / "header.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        start = np.lib.format.MAGIC_PREFIX + bytes((2, 0)) + (2**27).to_bytes(4, "little")
+        archive.writestr("images.npy", start + b" " * 2**27)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="header.npz"):
+            ArrayImages(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,19 +161,16 @@ def test_changed_files_are_named_and_prepared_again(tmp_path, case, old, monkeyp
 
 
 def test_what_a_killed_process_has_left_is_swept_and_what_a_live_one_writes_is_not(tmp_path):
-    program = "import sys, time\nfrom pcvae import locks\n"
-    program += "with locks.hold(sys.argv[1], 'preparation'):\n print(flush=True); time.sleep(60)"
+    program = "import sys, time\nfrom pcvae import locks\nfrom pcvae.files import new_file\n"
+    program += "with locks.hold(sys.argv[1], '-'), new_file(sys.argv[1] + '/train.npy') as part:\n"
+    program += " part.write_text('half'); print(part, flush=True); time.sleep(60)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     fillers, parts = {}, {}
     for name in ("killed", "live", "again"):
         command = [sys.executable, "-c", program, str(tmp_path / name)]
         fillers[name] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-        assert fillers[name].stdout.readline()
-        with SplitWriter(tmp_path / name / "train.npy", SHAPE) as writer:
-            writer.write(image(1))
-            (found,) = (tmp_path / name).glob(".*.part")
-            parts[name] = found.with_name(".train-1.part")
-            shutil.copy(found, parts[name])
+        parts[name] = Path(fillers[name].stdout.readline().decode().strip())
+        assert parts[name].exists()
     for name in ("killed", "again"):
         fillers[name].kill()
         fillers[name].wait()
@@ -180,6 +178,7 @@ def test_what_a_killed_process_has_left_is_swept_and_what_a_live_one_writes_is_n
         cached_splits(tmp_path / "again", SPLITS, SHAPE, prepare_two)
         assert [part.exists() for part in parts.values()] == [False, True, False]
         assert names_in(tmp_path / "again") == ["record.json", "test.npy", "train.npy"]
+        assert os.listdir(tmp_path / "killed") == []
     finally:
         fillers["live"].kill()
         fillers["live"].wait()

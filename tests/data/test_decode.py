@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -200,6 +201,58 @@ def test_transparency_survives_a_profile():
     palette = Image.new("P", (4, 4), 0)
     palette.putpalette([200, 0, 0, 0, 0, 200])
     assert (decoded(palette, transparency=0, icc_profile=EXCHANGED) == 255).all()
+
+
+def icc(space, kind, pcs, **tags):
+    """Returns a profile of version 2: a header, the table of its tags, and those."""
+    table, parts, place = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
+    for name, tag in tags.items():
+        tag += bytes(-len(tag) % 4)
+        table += name.encode() + struct.pack(">II", place + len(parts), len(tag))
+        parts += tag
+    white = struct.pack(">3i", 63190, 65536, 54061)  # D50, of 65536
+    size = struct.pack(">I", place + len(parts))
+    header = size + bytes(4) + bytes((2, 64, 0, 0)) + kind + space + pcs + bytes(12) + b"acsp"
+    return header.ljust(68, b"\0") + white.ljust(60, b"\0") + table + parts
+
+
+WHITE_POINT = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+
+
+@pytest.mark.parametrize(("mode", "format"), [("L", "PNG"), ("L", "JPEG"), ("1", "PNG")])
+@pytest.mark.parametrize("power", [1.0, 1.8])
+def test_a_profile_of_greys_becomes_the_curve_of_srgb(mode, format, power):
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(256 * power))
+    profile = icc(b"GRAY", b"mntr", b"XYZ ", wtpt=WHITE_POINT, kTRC=curve)
+    ramp = Image.fromarray(np.arange(0, 256, 17, dtype=np.uint8).repeat(16).reshape(16, 16))
+    file, told = file_of(ramp.convert(mode), format, icc_profile=profile), []
+    found = decode_file(file, 16, 1, on_ignored_profile=lambda: told.append(1))[..., 0]
+    file.seek(0)
+    with Image.open(file) as stored:
+        light = (np.asarray(stored.convert("L")) / 255.0) ** power
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert not told
+    assert np.abs(found - 255 * srgb).max() <= 2
+
+
+def test_a_profile_of_inks_says_what_they_look_like():
+    # Paper is white, the first ink looks as sRGB's red does, whatever it is called; the others
+    # are black. Lab of 8 bits, at the corners of no ink and all ink; the last ink varies fastest.
+    lab = {0b0000: (100.0, 0.0, 0.0), 0b1000: (54.29, 80.81, 69.89)}
+    corners = [lab.get(corner, (0.0, 0.0, 0.0)) for corner in range(16)]
+    values = [(round(light * 2.55), round(a + 128), round(b + 128)) for light, a, b in corners]
+    identity = struct.pack(">9i", *(65536 * int(i % 4 == 0) for i in range(9)))
+    straight = bytes(range(256))
+    table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + identity + 4 * straight
+    table += bytes(sum(values, ())) + 3 * straight
+    profile = icc(b"CMYK", b"prtr", b"Lab ", wtpt=WHITE_POINT, A2B0=table)
+    inks = {(0, 0, 0, 0): (255, 255, 255), (255, 0, 0, 0): (255, 0, 0), (0, 0, 0, 255): (0, 0, 0)}
+    told = []
+    for ink, looks in inks.items():
+        file = file_of(Image.new("CMYK", (16, 16), ink), "JPEG", icc_profile=profile)
+        pixel = decode_file(file, 4, 3, on_ignored_profile=lambda: told.append(1))[1, 1]
+        assert not told
+        assert np.abs(pixel.astype(int) - looks).max() <= 4, ink
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import os
 import random
+import re
 import shutil
 
 import numpy as np
@@ -334,3 +335,15 @@ def test_pictures_that_pcvae_wrote_are_no_data_unless_there_are_no_others(tmp_pa
     for i in range(30):
         show.save_png(np.full((8, 8, 3), i, np.uint8), root / "drawn" / f"{i:06d}.png")
     assert len(all_images(FolderImages(root / "drawn", image_size=4))) == 30
+
+
+def test_an_end_of_line_in_the_path_breaks_no_line(tmp_path, capsys):
+    folder = tmp_path / "two\nlines"
+    folder.mkdir()
+    for index in range(30):
+        Image.new("RGB", (4, 4), (8 * index, 0, 0)).save(folder / f"{index}.png")
+    images = FolderImages(folder, 4)
+    assert len(images.images("train")) + len(images.images("test")) > 20
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and all(re.match(r"folder:.*/two\\nlines: ", line) for line in lines)
+    assert images.name == f"folder:{tmp_path}/two\\nlines"
