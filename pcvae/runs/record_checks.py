@@ -29,6 +29,8 @@ def fault_of_run(record: Any) -> str | None:
     if missing:
         return f"one without {', '.join(missing)}"
     free_bits = record.get("free_bits_nats_per_level", 0.0)
+    if not _is_origin(record["data"]):
+        return f"{_shown(record['data'])} (expected under data the arguments of data.from_spec)"
     if not _is_count(record["batch_size"]):
         return f"batch_size {_shown(record['batch_size'])}"
     if not is_number_or_none(free_bits) or free_bits is None or free_bits < 0.0:
@@ -46,6 +48,8 @@ def fault_of_evaluation(record: Any) -> str | None:
     missing = [name for name in needed if name not in record]
     if missing:
         return f"one without {', '.join(missing)}"
+    if not _is_origin(record.get("data")):
+        return f"data {_shown(record['data'])}"
     rates = record["rate_nats_per_level"]
     if not isinstance(rates, list) or not rates:
         return f"rate_nats_per_level {_shown(rates)}"
@@ -78,6 +82,11 @@ def fault_of_curve(rows: Any) -> str | None:
         if not isinstance(row.get("label", ""), str):
             return f"a row with label {_shown(row['label'])}"
     return None
+
+
+def _is_origin(value):
+    """Says whether a value is what says where images come from, or None."""
+    return value is None or (isinstance(value, dict) and isinstance(value.get("spec"), str))
 
 
 def _fits(name, value, num_levels):

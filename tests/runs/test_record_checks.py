@@ -47,6 +47,12 @@ def refused(run_dir, text, name="evaluation", read=RunDirectory.evaluation):
     return str(error.value)
 
 
+@pytest.mark.parametrize("value", ["x", [], {}, {"spec": 1}])
+def test_where_images_come_from_is_a_spec(run_dir, value):
+    assert f"got data {value!r}" in refused(run_dir, json.dumps({**RECORD, "data": value}))
+    assert "data.from_spec" in fault_of_run({"data": value, "batch_size": 4})
+
+
 def test_a_record_is_read_as_it_is(run_dir):
     (run_dir / "results" / "evaluation.json").write_text(json.dumps(RECORD))
     assert RunDirectory(run_dir).evaluation() == RECORD
