@@ -23,7 +23,8 @@ from pcvae.signals import end_process
 from pcvae.training.cluster import Cluster
 
 # All ours.
-PATIENCE_SECONDS = 600.0  # for workers that are not there yet: a cluster starts its machines
+PATIENCE = "PCVAE_WORKER_TIMEOUT_SECONDS"  # variable: how long workers are awaited
+PATIENCE_SECONDS = 120.0  # where it is not set
 _FIRST_LINE_SECONDS, _NEXT_LINE_SECONDS = 1.0, 60.0
 _TRY_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
@@ -38,21 +39,22 @@ _BYE, _STOP, _NOTED = "bye", "stop", "noted"
 class Peers:
     """The connections of one worker to all others."""
 
-    def __init__(self, cluster: Cluster, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, cluster: Cluster, patience_seconds: float | None = None) -> None:
         """Meets the others, which takes until the last of them is there.
 
         Args:
             cluster: who takes part.
-            patience_seconds: how long they are awaited.
+            patience_seconds: how long they are awaited; None for what the environment variable
+                PCVAE_WORKER_TIMEOUT_SECONDS says, or 120.
 
         Raises:
-            UserError: the own address cannot be taken; a worker did not come in time; or it has
-                another cluster in its TF_CONFIG.
+            UserError: the own address cannot be taken; a worker did not come in time; it has
+                another cluster in its TF_CONFIG; or the variable holds no seconds.
         """
         self._cluster = cluster
         self._own = cluster.workers.index(cluster.own)
         self._sockets: dict[int, socket.socket] = {}
-        self._meet(patience_seconds)
+        self._meet(_patience_seconds() if patience_seconds is None else patience_seconds)
         self._watched = threading.Event()
         self._over = threading.Event()  # the block of `watched` was left
         self._needed = True
@@ -116,13 +118,14 @@ class Peers:
                 if now - start >= patience_seconds:
                     raise UserError(
                         f"waited {patience_seconds:g} s in vain for {self._names(missing)}: start "
-                        "the same command there, with the same 'cluster' in TF_CONFIG"
+                        "the same command there, with the same 'cluster' in TF_CONFIG; "
+                        f"{PATIENCE} sets how long"
                     )
                 if now >= next_line:
                     next_line = now + _NEXT_LINE_SECONDS
                     report(
                         f"{self._cluster.name(self._own)} is waiting for {self._names(missing)}, "
-                        f"up to {patience_seconds:g} s: start the same command there"
+                        f"up to {patience_seconds:g} s ({PATIENCE}): start the same command there"
                     )
                 for index in (index for index in missing if index < self._own):
                     with contextlib.suppress(OSError):  # not there yet
@@ -226,6 +229,14 @@ class Peers:
         return ", ".join(
             f"{self._cluster.name(index)} ({self._cluster.workers[index]})" for index in indices
         )
+
+
+def _patience_seconds():
+    text = os.environ.get(PATIENCE) or str(PATIENCE_SECONDS)
+    with contextlib.suppress(ValueError):
+        if 0.0 < (seconds := float(text)) < float("inf"):
+            return seconds
+    raise UserError(f"{PATIENCE}: expected seconds above 0, got {text!r}")
 
 
 def _start_again():

@@ -9,7 +9,7 @@ import pytest
 
 from pcvae.errors import UserError
 from pcvae.training.cluster import Cluster
-from pcvae.training.peers import Peers
+from pcvae.training.peers import PATIENCE, Peers
 from pcvae.training.stopping import Stop
 
 
@@ -71,7 +71,19 @@ def test_who_does_not_come_or_goes_away_is_named(capsys):
         with pytest.raises(UserError) as error:
             waiting.result()
     assert f"in vain for {missing}: start the same command there" in str(error.value)
-    assert f"worker 0 is waiting for {missing}, up to 2.5 s" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"worker 0 is waiting for {missing}, up to 2.5 s ({PATIENCE}): start the same" in said
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
+def test_the_time_that_workers_are_awaited_is_seconds_of_the_environment(monkeypatch, text):
+    workers = free_addresses(2)
+    monkeypatch.setenv(PATIENCE, text)
+    with pytest.raises(UserError, match=f"^{PATIENCE}: expected seconds above 0, got {text!r}$"):
+        Peers(Cluster(workers, workers[0]))
+    monkeypatch.setenv(PATIENCE, "0.2")
+    with pytest.raises(UserError, match="^waited 0.2 s in vain for worker 1"):
+        Peers(Cluster(workers, workers[0]))
 
 
 def test_workers_with_different_clusters_say_so():
