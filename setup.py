@@ -64,14 +64,14 @@ setup(
         "import": ["torch>=2.6"],
         # Serves the page of pcvae-explore.
         "explore": ["flask>=3.1,<4"],
-        # POT and scikit-learn are second opinions on Frechet and kernel distances.
+        # POT is a second opinion on Frechet distances. No scikit-learn, for tests start processes:
+        # where it is installed, Keras imports it in each.
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
             "basedpyright>=1.30",
             "dill",
-            "scikit-learn>=1.5",
             "POT>=0.9.4",
             # Makes up the input of tests/fuzz.
             "hypothesis>=6.100",

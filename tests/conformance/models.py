@@ -9,6 +9,9 @@ import numpy as np
 from pcvae import models
 from tests.models import tiny
 
+# A likelihood of few operations, for entries whose promise is not the head.
+GAUSSIAN = {"head": "gaussian"}
+
 
 class Entry(NamedTuple):
     """A tiny model, and the condition that it is given for some images, if any."""
@@ -35,14 +38,14 @@ def _labels(count):
 
 def _staged(see, num_frozen=0):
     first = tiny.first_stage()
-    model = models.StagedVAE([first, tiny.next_stage([first], see)], see)
+    model = models.StagedVAE([first, tiny.next_stage([first], see, **GAUSSIAN)], see)
     model.freeze_stages(num_frozen)
     return model
 
 
 def _frozen_prefix():
     fine = {"encoder_blocks": tiny.ENCODER_WITH_A_FINE_BLOCK}
-    model = tiny.vdvae(unshared_prefix=1, **fine)
+    model = tiny.vdvae(unshared_prefix=1, **fine, **GAUSSIAN)
     model.freeze(model.weights_of_prefix(1))
     return model
 
@@ -52,18 +55,18 @@ LABEL = {"kind": "label", "num_classes": 3}
 ENTRIES = {
     "vdvae": Entry(tiny.vdvae),
     "linear": Entry(tiny.first_stage),
-    "gaussian": Entry(functools.partial(tiny.vdvae, head="gaussian", decoder_blocks="1x2,4m1")),
-    "readouts": Entry(functools.partial(tiny.vdvae, prefix_decoders=(1,))),
+    "gaussian": Entry(functools.partial(tiny.vdvae, decoder_blocks="1x2,4m1", **GAUSSIAN)),
+    "readouts": Entry(functools.partial(tiny.vdvae, prefix_decoders=(1,), **GAUSSIAN)),
     "frozen_prefix": Entry(_frozen_prefix),
     "super_resolution": Entry(
-        functools.partial(tiny.conditional, condition_shape=(2, 2, 3)), _small_images
+        functools.partial(tiny.conditional, condition_shape=(2, 2, 3), **GAUSSIAN), _small_images
     ),
     "features": Entry(
         functools.partial(tiny.conditional, condition="features", condition_shape=(4, 4, 5)),
         _features,
     ),
     "ladder": Entry(lambda: tiny.random_weights(models.LadderVAE(**tiny.ARGUMENTS))),
-    "label": Entry(functools.partial(tiny.vdvae, condition=LABEL), _labels),
+    "label": Entry(functools.partial(tiny.vdvae, condition=LABEL, **GAUSSIAN), _labels),
     "staged": Entry(functools.partial(_staged, "reconstruction")),
     "staged_by_features": Entry(functools.partial(_staged, "features", num_frozen=1)),
 }

@@ -7,7 +7,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from pcvae.data import ArrayImages, read_images
 from pcvae.data.splits import split_by_name
@@ -18,6 +17,11 @@ SPLITS = ("train", "validation", "test")
 
 def random_images(count, *shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+def shades(count=40):
+    """Pictures of 8x8 with the 17 shades 0 to 16 of scanned digits, as floats."""
+    return np.random.default_rng(0).integers(0, 17, (count, 8, 8)).astype(float)
 
 
 def save(path, *arrays, **named):
@@ -110,14 +114,14 @@ def test_dark_floats_are_warned_of(tmp_path, capsys):
 
 
 def test_dark_whole_numbers_are_warned_of(tmp_path, capsys):
-    images = load_digits().images.astype(np.uint8) + np.uint8(1)
+    images = shades().astype(np.uint8) + np.uint8(1)
     ArrayImages(save(tmp_path / "a.npz", images)).images("train")
     assert "no value is above 17 of 255" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("high", "factor"), [(16, 15), (1, 255), (9, 28), (0, None)])
 def test_whole_numbers_on_another_scale_are_refused_with_the_remedy(tmp_path, high, factor):
-    images = np.minimum(load_digits().images.astype(np.int64), high)
+    images = np.minimum(shades().astype(np.int64), high)
     path = save(tmp_path / "a.npy", images)
     remedy = "scale them to 0..255 .*" + (rf"images \* {factor}$" if factor else "")
     with pytest.raises(UserError, match=f"0 to {high}, .* another scale; {remedy}") as raised:
@@ -154,7 +158,7 @@ def not_a_number(images):
 
 
 BAD_ARRAYS = {
-    "digits of scikit-learn": (lambda: load_digits().images, "0 to 16; .*save as uint8"),
+    "17 shades": (lambda: shades(9), "0 to 16; .*save as uint8"),
     "floats to 255": (lambda: random_images(9, 4, 4) * 1.0, "floats in"),
     "floats in [-1, 1]": (lambda: np.linspace(-1, 1, 144).reshape(9, 4, 4), "from -1 to 1"),
     "not a number": (lambda: not_a_number(np.zeros((9, 4, 4))), "holds NaN; expected whole"),

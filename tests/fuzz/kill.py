@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def start(command, environment):
     said = b""
     for line in process.stdout:
         said += line
-        if b"step" in line:
+        if re.search(rb"\bstep \d", line):
             break
     return process, said
 

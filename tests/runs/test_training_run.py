@@ -322,27 +322,6 @@ def test_another_model_in_the_same_directory_is_refused_and_nothing_lost(
     assert (run_dir / "model.json").read_text() == model_json
 
 
-def test_two_replicas_give_the_run_of_one(finished, arrays, tmp_path, eagerly):
-    straight, record = finished
-    strategy = training.make_strategy("mirrored", ("CPU:0", "CPU:1"))
-    mirrored = train(tmp_path, arrays, 6, strategy=strategy)
-    for name, value in record.items():
-        if isinstance(value, float):
-            assert mirrored[name] == pytest.approx(value, rel=1e-3), name
-    for group in ("model", "ema", "optimizer", "update"):
-        expected, found = (
-            training.read_group(run / "checkpoints", group) for run in (straight, tmp_path)
-        )
-        assert found.keys() == expected.keys()
-        for name in expected:
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
-    expected, found = (
-        read_scalar_lines(run / "summaries" / "train.jsonl")[0] for run in (straight, tmp_path)
-    )
-    for name in ("loss", "distortion/mse", "rate/total_bits_per_dim", "rate/level_000_nats"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-6)
-
-
 def test_a_batch_that_no_memory_holds_is_refused_before_anything_is_made(arrays, tmp_path):
     with pytest.raises(UserError, match="batch_size=1000000000 takes .* GiB.*smaller"):
         train(tmp_path / "run", arrays, 2, batch_size=10**9)
