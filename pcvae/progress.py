@@ -1,6 +1,8 @@
 """How far long work is: plain lines with a rate and a time left, few of them."""
 
+import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -47,3 +49,29 @@ def with_progress(items: Iterable[T], total: int, label: str) -> Iterator[T]:
             left = (now - first) / (done - 1) * (total - done) if done > 1 else None
             report(line if left is None else f"{line}, {left:.0f} s left")
     report(f"{label}: {done:,} done in {time.monotonic() - start:.1f} s")
+
+
+@contextlib.contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """Prints, ever more rarely, that a block goes on: for one long call. Also a decorator.
+
+    A block that ends before the first line is due, such as one with an error, prints nothing.
+
+    Args:
+        label: what is being done, for example ``"encoding images"``.
+    """
+    start, over = time.monotonic(), threading.Event()
+
+    def tell():
+        seconds = SECONDS_BETWEEN_LINES
+        while not over.wait(seconds):
+            seconds *= 2
+            report(f"{label}: {time.monotonic() - start:.0f} s so far")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

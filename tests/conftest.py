@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # One thread for an operation, here and in processes that tests start: operations are small, and two
@@ -19,6 +20,8 @@ from tests.op_by_op import op_by_op
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
+# Tests hang up processes, which take over from this one that `nohup` has hang-ups ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Tracing makes many objects that stay: looking through them at each thousand takes a tenth of it.
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)

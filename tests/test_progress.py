@@ -1,4 +1,5 @@
 import re
+import threading
 
 from pcvae import progress
 from pcvae.progress import with_progress
@@ -29,3 +30,20 @@ def test_the_time_left_is_not_that_of_the_first_item(capsys, monkeypatch):
         now[0] += 2.0 if item else 100.0
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["work: 1 of 10 (10%)", "work: 3 of 10 (30%), 14 s left"]
+
+
+def test_one_long_call_says_that_it_goes_on_and_a_short_one_nothing(capsys, monkeypatch):
+    said = threading.Event()
+
+    def report(line):
+        print(line)
+        said.set()
+
+    monkeypatch.setattr(progress, "report", report)
+    with progress.waiting("drawing"):
+        pass
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
+    with progress.waiting("drawing"):
+        assert said.wait(60)
+    assert capsys.readouterr().out.startswith("drawing: 0 s so far\n")

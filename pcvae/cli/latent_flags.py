@@ -43,6 +43,7 @@ def edit_arguments(values: flags.FlagValues, what: str) -> dict[str, Any]:
     place = os.path.join(run_dir, "images", f"{what}.png")
     return {
         "run_dir": run_dir,
+        **shared_flags.fallback_argument(values),
         "output": command.require_output(values.output or place),
         "below": values.below,
         "temperature": values.temperature,

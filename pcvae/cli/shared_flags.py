@@ -87,6 +87,12 @@ def define(values: flags.FlagValues, name: str, help: str | None = None, **own: 
     define_by(name, flag_values=values, **{"default": None, **arguments, **own})
 
 
+def define_run(values: flags.FlagValues) -> None:
+    """Defines the flags of a command that loads the model of a run."""
+    for name in ("run_dir", "no_fallback"):
+        define(values, name)
+
+
 def fallback_argument(values: flags.FlagValues) -> dict[str, bool]:
     """Returns the argument ``fallback`` of a root function that --no_fallback sets, or {}."""
     return {"fallback": False} if values.no_fallback else {}

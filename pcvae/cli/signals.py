@@ -38,6 +38,8 @@ def raised(received: list[int], is_process: bool = False) -> Iterator[None]:
         if received:
             _end(number, sys.__stderr__.fileno())
         received.append(number)
+        if is_process:
+            _say_the_last_line()
         raise Stopped
 
     def hook(unraisable):
@@ -95,6 +97,18 @@ def _ended_late(handler):
             yield
         finally:
             is_over.set()
+
+
+def _say_the_last_line():
+    """Says the one line of a signal now, and nothing after it on standard error.
+
+    On its way to the end of the work `Stopped` passes other people's code, which tells of it.
+    """
+    with contextlib.suppress(OSError):  # the terminal may be what has gone
+        os.write(2, f"{LINE}\n".encode())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _end(number, standard_error):

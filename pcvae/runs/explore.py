@@ -16,13 +16,20 @@ from pcvae.runs.explore_page import make_app
 from pcvae.runs.load import load
 
 
-def explore(*, run_dir: str | os.PathLike, host: str = "127.0.0.1", port: int = 7860) -> None:
+def explore(
+    *,
+    run_dir: str | os.PathLike,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    fallback: bool = True,
+) -> None:
     """Serves the page until a signal ends it.
 
     Args:
         run_dir: a directory that `train` left.
         host: the address to listen at; by default this machine alone reaches it.
         port: the port; 0 takes a free one.
+        fallback: whether an older checkpoint will do; see `load`.
 
     Raises:
         UserError: Flask is missing, the port is taken, the run is damaged, or its model needs a
@@ -30,7 +37,7 @@ def explore(*, run_dir: str | os.PathLike, host: str = "127.0.0.1", port: int = 
     """
     flask = import_flask()
     with listening_socket(host, port) as listener:
-        model = load(run_dir)
+        model = load(run_dir, fallback)
         app = make_app(flask, model, str(run_dir), trusted_hosts(host))
         trace(model)
         serving = importlib.import_module("werkzeug.serving")

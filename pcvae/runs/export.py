@@ -17,6 +17,7 @@ def export(
     batch_size: int | None = None,
     xla: bool = False,
     stablehlo_num_samples: int | None = None,
+    fallback: bool = True,
 ) -> dict[str, Any]:
     """Writes the model of a run, with averaged (EMA) weights, as a SavedModel.
 
@@ -27,6 +28,7 @@ def export(
         batch_size: the one batch size of the endpoints, or None for any.
         xla: whether sampling is compiled by XLA.
         stablehlo_num_samples: images of a StableHLO file of `sample`, or None.
+        fallback: whether an older checkpoint will do; see `load`.
 
     Returns:
         The record that is written to ``export.json``.
@@ -35,7 +37,7 @@ def export(
         UserError: the run is damaged, the output is not empty, or an option does not fit.
     """
     check_new_folder(output)
-    model = load(run_dir)
+    model = load(run_dir, fallback)
     start = time.monotonic()
     print(f"tracing the endpoints of {model.num_levels} levels; this takes a while", flush=True)
     record = export_model(

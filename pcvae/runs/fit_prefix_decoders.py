@@ -41,6 +41,7 @@ def fit_prefix_decoders(
     spec: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
     from_scratch: bool = False,
+    fallback: bool = True,
     report_every_steps: int = 100,
     checkpoint_every_steps: int = 500,
 ) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def fit_prefix_decoders(
             for that of the run.
         strategy: a `tf.distribute.Strategy`; by default one device.
         from_scratch: whether a fit that is there is removed first.
+        fallback: whether an older checkpoint will do; see `load`.
         report_every_steps: steps between lines of progress and scalars.
         checkpoint_every_steps: steps between checkpoints.
 
@@ -87,7 +89,7 @@ def fit_prefix_decoders(
     strategy = strategy or training.make_strategy("one_device")
     chief = training.is_chief(strategy)
     with strategy.scope():
-        frozen = load(run_dir)
+        frozen = load(run_dir, fallback)
         keras.utils.set_random_seed(seed)
         decoders, averaged = (models.PrefixDecoders.for_model(frozen, prefixes) for _ in range(2))
         optimizer = training.AdamW(

@@ -25,6 +25,7 @@ def frechet(
     run_dir: str | os.PathLike,
     spec: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    fallback: bool = True,
     **options: Any,
 ) -> dict[str, Any]:
     """Measures the averaged weights of a run; see `frechet_record`.
@@ -33,6 +34,7 @@ def frechet(
         run_dir: a directory that `train` left.
         spec: another dataset, as `data.from_spec` takes it, or None.
         strategy: a `tf.distribute.Strategy`; by default one device.
+        fallback: whether an older checkpoint will do; see `load`.
         **options: those of `frechet_record`.
 
     Returns:
@@ -40,7 +42,7 @@ def frechet(
     """
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
-        model = load(run_dir)
+        model = load(run_dir, fallback)
         dataset = RunDirectory(run_dir).dataset(model.image_shape, spec)
         return frechet_record(model, dataset, **options)
 

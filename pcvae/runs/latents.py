@@ -11,7 +11,7 @@ from pcvae.checks import check_integer, check_number, some_names
 from pcvae.data.numpy_files import load_arrays, read_headers
 from pcvae.errors import UserError
 from pcvae.export.endpoints import level_names
-from pcvae.progress import progress_of
+from pcvae.progress import progress_of, waiting
 from pcvae.runs.load import load
 from pcvae.runs.picture_output import check_picture_size, write_picture_or_arrays
 
@@ -19,6 +19,7 @@ MAX_ROWS = 16
 MAX_REACH = 1e6  # standard deviations; beyond it float32 runs out somewhere in a decoder
 
 
+@waiting("encoding images")
 def encode(
     *,
     run_dir: str | os.PathLike,
@@ -26,6 +27,7 @@ def encode(
     output: str | os.PathLike,
     seed: int = 0,
     num_images: int = 64,
+    fallback: bool = True,
 ) -> None:
     """Writes the latents of images: an ``.npz`` of ``level_000`` and so on, coarsest first.
 
@@ -35,16 +37,18 @@ def encode(
         output: the ``.npz`` file.
         seed: integer, of the posterior, and of the choice of images.
         num_images: how many images at most; the seed chooses them where there are more.
+        fallback: whether an older checkpoint will do; see `load`.
 
     Raises:
         UserError: the run is damaged, or the images cannot be read.
     """
-    model, originals = _open(run_dir, num_images, seed, images)
+    model, originals = _open(run_dir, fallback, num_images, seed, images)
     latents = model.encode(originals, seed=seed)
     arrays = dict(zip(level_names(model), latents, strict=True))
     write_picture_or_arrays(output, None, **arrays)
 
 
+@waiting("decoding latents")
 def decode(
     *,
     run_dir: str | os.PathLike,
@@ -52,6 +56,7 @@ def decode(
     output: str | os.PathLike,
     seed: int = 0,
     temperature: float = 0.0,
+    fallback: bool = True,
 ) -> None:
     """Writes what a file of latents decodes to: a grid (``.png``) or an ``.npz``.
 
@@ -61,11 +66,12 @@ def decode(
         output: the file.
         seed: integer, of levels that are missing.
         temperature: of the prior that gives them; 0 takes its means.
+        fallback: whether an older checkpoint will do; see `load`.
 
     Raises:
         UserError: the run is damaged, or the latents do not fit it.
     """
-    model = load(run_dir)
+    model = load(run_dir, fallback)
     arrays = read_latents(latents, model)
     check_picture_size(output, len(arrays[0]))
     images = model.decode(arrays, seed=seed, temperature=temperature)
@@ -114,10 +120,11 @@ def interpolate(
     seed: int = 0,
     temperature: float = 0.0,
     num_images: int = 8,
+    fallback: bool = True,
 ) -> None:
     """Draws paths from images to others, one per column; see `show.interpolate`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
-    model, starts, ends = _open(run_dir, num_images, seed, first, second)
+    model, starts, ends = _open(run_dir, fallback, num_images, seed, first, second)
     amounts = np.linspace(0.0, 1.0, num_steps).tolist()
     steps = progress_of("interpolating, steps")(amounts)
     results = show.interpolate(
@@ -141,11 +148,12 @@ def traverse(
     below: str = "keep",
     seed: int = 0,
     temperature: float = 0.0,
+    fallback: bool = True,
 ) -> None:
     """Draws moves of one image along channels of a level, one per row; see `show.traverse`."""
     num_steps = check_integer("num_steps", num_steps, 2, MAX_ROWS)
     reach = check_number("reach", reach, 0.0, MAX_REACH)
-    model, image = _open(run_dir, 1, seed, images)
+    model, image = _open(run_dir, fallback, 1, seed, images)
     level = check_integer("level", level, 0, model.num_levels - 1)
     width = model.latent_shapes[level][-1]
     channels = range(min(width, MAX_ROWS)) if channels is None else channels
@@ -162,6 +170,7 @@ def traverse(
     _write(output, shown, np.stack([row for _, row in rows]))
 
 
+@waiting("swapping levels")
 def swap(
     *,
     run_dir: str | os.PathLike,
@@ -173,18 +182,19 @@ def swap(
     seed: int = 0,
     temperature: float = 0.0,
     num_images: int = 8,
+    fallback: bool = True,
 ) -> None:
     """Draws images with some levels of others, one per column; see `show.swap`."""
-    model, own, other = _open(run_dir, num_images, seed, first, second)
+    model, own, other = _open(run_dir, fallback, num_images, seed, first, second)
     results = show.swap(model, own, other, levels, below, seed, temperature)
     what = f"levels {_ranges(levels)}\nof second{_below(model, levels, below)}"
     _write(output, [("first", own), ("second", other), (what, results)], results)
 
 
-def _open(run_dir, num_images, seed, *places):
+def _open(run_dir, fallback, num_images, seed, *places):
     """Returns the model of a run and images, as many from each place; the seed chooses them."""
     num_images = check_integer("num_images", num_images, 1)
-    model = load(run_dir)
+    model = load(run_dir, fallback)
     images = [data.read_images(place, model.image_shape, num_images, seed) for place in places]
     counts = [len(part) for part in images]
     if len(set(counts)) > 1:

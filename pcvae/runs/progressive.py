@@ -28,6 +28,7 @@ def progressive(
     seed: int = 0,
     temperature: float = 1.0,
     spec: str | None = None,
+    fallback: bool = True,
 ) -> list[dict[str, Any]]:
     """Draws the progressive view of a run with its averaged weights.
 
@@ -43,6 +44,7 @@ def progressive(
         seed: integer, of the posterior, of the samples and of the choice of images.
         temperature: of the samples.
         spec: another dataset, as `data.from_spec` takes it, or None.
+        fallback: whether an older checkpoint will do; see `load`.
 
     Returns:
         What ``progressive.json`` holds: a list with one dict for each prefix: ``num_levels``,
@@ -56,7 +58,7 @@ def progressive(
     check_integer("num_images", num_images, 1, MAX_SHOWN)
     check_integer("num_samples", num_samples, 1, MAX_SHOWN)
     check_report_files(directory)
-    model = load(run_dir)
+    model = load(run_dir, fallback)
     dataset = directory.dataset(model.image_shape, spec)
     count = dataset.num_images(split)
     needed = max(num_images, num_samples) if model.condition else num_images

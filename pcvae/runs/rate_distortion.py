@@ -35,6 +35,7 @@ def rate_distortion(
     spec: str | None = None,
     per_image: str | os.PathLike | None = None,
     batch_size: int | None = None,
+    fallback: bool = True,
     strategy: tf.distribute.Strategy | None = None,
 ) -> list[dict[str, Any]]:
     """Measures rate and distortion of every prefix of a run with its averaged weights.
@@ -52,6 +53,7 @@ def rate_distortion(
         spec: another dataset, as `data.from_spec` takes it, or None.
         per_image: a file ``.npz`` for the values of each image, or None.
         batch_size: images at once, of the measurement and of the fit; None for that of training.
+        fallback: whether an older checkpoint will do; see `load`.
         strategy: a `tf.distribute.Strategy`; by default one device.
 
     Returns:
@@ -67,7 +69,7 @@ def rate_distortion(
     check_report_files(directory, "rate_distortion")
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
-        model = load(run_dir)
+        model = load(run_dir, fallback)
     dataset = directory.dataset(model.image_shape, spec)
     images = dataset.images(split)
     if num_images is not None and num_images > len(images):
@@ -83,6 +85,7 @@ def rate_distortion(
             spec=spec,
             strategy=strategy,
             from_scratch=refit_from_scratch,
+            fallback=fallback,
         )
     with strategy.scope():
         decoders = load_prefix_decoders(run_dir, model)

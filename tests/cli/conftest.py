@@ -57,7 +57,7 @@ for _function in (train, describe, describe_run, Model):
     setattr(runs, _function.__name__, _function)
 _RECORDED = (
     "evaluate sample reconstruct rate_distortion import_openai export encode decode interpolate "
-    "traverse swap train_extractor"
+    "traverse swap train_extractor progressive explore"
 )
 for _name in _RECORDED.split():
     setattr(runs, _name, _recorder(_name))

@@ -150,6 +150,13 @@ class Last:
         wait()
 Last()
 wait()""",
+    "in code that tells of what passes it": """
+import traceback
+try:
+    wait()
+except BaseException:
+    traceback.print_exc()
+    raise""",
     "in the import of TensorFlow": """
 sys.modules.pop("pcvae.runs", None)
 command.importlib.import_module = lambda name: wait()

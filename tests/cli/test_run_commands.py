@@ -4,7 +4,22 @@ import os
 
 import pytest
 
-from pcvae.cli.commands import evaluate, reconstruct, sample, train, train_extractor
+from pcvae.cli.commands import (
+    decode,
+    encode,
+    evaluate,
+    explore,
+    export,
+    interpolate,
+    progressive,
+    rate_distortion,
+    reconstruct,
+    sample,
+    swap,
+    train,
+    train_extractor,
+    traverse,
+)
 from pcvae.cli.commands.sample import parse_temperature
 from pcvae.errors import UserError
 
@@ -156,6 +171,31 @@ def test_a_tilde_is_the_home_folder_in_every_path(stand_in, run_dir, tmp_path, m
     assert (tmp_path / "new" / "config.gin").exists()
     missing = fails(train.main, "--gin_search_path=~/nowhere", "--run_dir=~/new")
     assert f"--gin_search_path={tmp_path}/nowhere" in missing
+
+
+@pytest.mark.parametrize(
+    ("main", "argv"),
+    [
+        (evaluate.main, []),
+        (sample.main, []),
+        (reconstruct.main, ["--images=exp.gin"]),
+        (encode.main, ["--images=exp.gin"]),
+        (decode.main, ["--latents=exp.gin"]),
+        (interpolate.main, ["--first=exp.gin", "--second=exp.gin"]),
+        (swap.main, ["--first=exp.gin", "--second=exp.gin", "--levels=0"]),
+        (traverse.main, ["--images=exp.gin", "--level=0"]),
+        (export.main, ["--output=exported"]),
+        (rate_distortion.main, []),
+        (progressive.main, []),
+        (explore.main, []),
+    ],
+)
+def test_every_command_that_loads_a_run_can_refuse_an_older_checkpoint(
+    stand_in, run_dir, main, argv
+):
+    for own in ([], ["--no_fallback"]):
+        assert main([f"--run_dir={run_dir}", *argv, *own]) == 0
+    assert [call.get("fallback", True) for call in stand_in.calls] == [True, False]
 
 
 @pytest.mark.parametrize("main", [evaluate.main, sample.main, reconstruct.main])

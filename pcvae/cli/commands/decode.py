@@ -14,7 +14,7 @@ from pcvae.cli import command, shared_flags
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-decode."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = "An .npz of level_000, level_001, ..., coarsest first."
     flags.DEFINE_string("latents", None, text, flag_values=values)
     text = "Temperature of levels that are missing; 0 takes the prior's means."
@@ -32,6 +32,7 @@ def run(values: flags.FlagValues) -> None:
     runs = command.import_runs()
     runs.decode(
         run_dir=run_dir,
+        **shared_flags.fallback_argument(values),
         latents=latents,
         temperature=values.temperature,
         seed=values.seed,

@@ -14,7 +14,7 @@ from pcvae.cli import command, shared_flags
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-encode."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     shared_flags.define(values, "images")
     text = "How many images at most; --seed chooses them where there are more."
     shared_flags.define(values, "num_images", text, default=64)
@@ -30,6 +30,7 @@ def run(values: flags.FlagValues) -> None:
     runs = command.import_runs()
     runs.encode(
         run_dir=run_dir,
+        **shared_flags.fallback_argument(values),
         images=images,
         num_images=values.num_images,
         seed=values.seed,

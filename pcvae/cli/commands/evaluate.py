@@ -40,7 +40,7 @@ FRECHET_FLAGS = {
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-evaluate."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     shared_flags.define(values, "split")
     shared_flags.define(values, "num_images")
     shared_flags.define(values, "seed")
@@ -87,7 +87,6 @@ def define_flags(values: flags.FlagValues) -> None:
         "quick look a file that names its images)."
     )
     shared_flags.define(values, "output", text)
-    shared_flags.define(values, "no_fallback")
 
 
 def run(values: flags.FlagValues) -> None:

@@ -16,7 +16,7 @@ from pcvae.cli import command, shared_flags
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-explore."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = "The address to listen at. Others than the default let other machines use the page."
     flags.DEFINE_string("host", "127.0.0.1", text, flag_values=values)
     text = "The port to listen at; 0 takes a free one."
@@ -27,7 +27,12 @@ def run(values: flags.FlagValues) -> None:
     """Checks the flags, then serves until a signal comes."""
     run_dir = command.require_run(values.run_dir)
     check_package("flask", "explore", "the page")
-    command.import_runs().explore(run_dir=run_dir, host=values.host, port=values.port)
+    command.import_runs().explore(
+        run_dir=run_dir,
+        host=values.host,
+        port=values.port,
+        **shared_flags.fallback_argument(values),
+    )
 
 
 main = command.Command("explore", __doc__, define_flags, run).main

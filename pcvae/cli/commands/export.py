@@ -18,7 +18,7 @@ from pcvae.files import check_new_folder
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-export."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = "The directory that is written, new or empty."
     shared_flags.define(values, "output", text)
     text = "How weights are held; for the 16-bit types the error is measured and written down."
@@ -41,6 +41,7 @@ def run(values: flags.FlagValues) -> None:
     runs = command.import_runs()
     runs.export(
         run_dir=run_dir,
+        **shared_flags.fallback_argument(values),
         output=values.output,
         weights_dtype=values.weights_dtype,
         batch_size=values.batch_size,

@@ -15,7 +15,7 @@ from pcvae.cli import command, latent_flags, shared_flags
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-interpolate."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     latent_flags.define_pairs(values)
     text = "How many points of the way, ends included."
     shared_flags.define(values, "num_steps", text)

@@ -17,7 +17,7 @@ from pcvae.cli import command, early, shared_flags
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-progressive."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     shared_flags.define(values, "split")
     text = "How many images of the split; --seed chooses them."
     shared_flags.define(values, "num_images", text, default=4, upper_bound=32)
@@ -34,6 +34,7 @@ def run(values: flags.FlagValues) -> None:
     early.check_results(run_dir)
     command.import_runs().progressive(
         run_dir=run_dir,
+        **shared_flags.fallback_argument(values),
         split=values.split,
         num_images=values.num_images,
         num_samples=values.num_samples,

@@ -22,7 +22,7 @@ from pcvae.errors import UserError
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-rate-distortion."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = "Steps of the fit of the decoders; 0 fits none and uses those that are there."
     shared_flags.define(values, "refit_steps", text, default=0, lower_bound=0)
     text = (
@@ -72,6 +72,7 @@ def run(values: flags.FlagValues) -> None:
     runs = command.import_runs()
     runs.rate_distortion(
         run_dir=run_dir,
+        **shared_flags.fallback_argument(values),
         refit_steps=values.refit_steps,
         prefixes=prefixes,
         refit_learning_rate=values.refit_learning_rate,

@@ -18,7 +18,7 @@ from pcvae.cli import command, shared_flags
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-reconstruct."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = "A folder of pictures, one picture, or a file of arrays."
     shared_flags.define(values, "images", text)
     text = "How many levels come from the image, coarsest first (default: all)."
@@ -51,6 +51,7 @@ def run(values: flags.FlagValues) -> None:
     runs = command.import_runs()
     runs.reconstruct(
         run_dir=run_dir,
+        **shared_flags.fallback_argument(values),
         images=images,
         num_levels=values.num_levels,
         decoder=values.decoder,

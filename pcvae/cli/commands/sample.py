@@ -26,7 +26,7 @@ from pcvae.errors import UserError
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-sample."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = "A directory of pcvae-export, instead of a run."
     flags.DEFINE_string("export", None, text, flag_values=values)
     text = "How many images."
@@ -60,7 +60,6 @@ def define_flags(values: flags.FlagValues) -> None:
         "replaced (default: images/samples_COUNT_tTEMPERATURE_seed_N.png in the run directory)."
     )
     shared_flags.define(values, "output", text)
-    shared_flags.define(values, "no_fallback")
 
 
 def parse_temperature(text: str) -> tuple[float | tuple[float, ...], float | None]:

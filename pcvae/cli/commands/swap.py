@@ -15,7 +15,7 @@ from pcvae.errors import UserError
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-swap."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     latent_flags.define_pairs(values)
     text = "Which levels the first images get from the second ones, such as 0-3,7; coarsest 0."
     flags.DEFINE_string("levels", None, text, flag_values=values)

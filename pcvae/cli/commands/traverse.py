@@ -16,7 +16,7 @@ from pcvae.errors import UserError
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-traverse."""
-    shared_flags.define(values, "run_dir")
+    shared_flags.define_run(values)
     text = f"{shared_flags.IMAGES}; --seed chooses one of them."
     shared_flags.define(values, "images", text)
     text = "Index of the level, coarsest 0; pcvae-describe lists them."
