@@ -26,7 +26,7 @@ def model():
 
 @pytest.fixture(autouse=True)
 def _loaded_once(model, monkeypatch):
-    monkeypatch.setattr(latents, "load", lambda run_dir: model)
+    monkeypatch.setattr(latents, "load", lambda run_dir, fallback: model)
 
 
 @pytest.fixture

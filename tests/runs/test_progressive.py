@@ -27,7 +27,7 @@ def test_pictures_numbers_and_the_report(run_dir, capsys, monkeypatch):
     # Loaded once: its graphs are traced once.
     model = runs.load(run_dir)
     module = sys.modules["pcvae.runs.progressive"]  # pcvae.runs.progressive is the function
-    monkeypatch.setattr(module, "load", lambda run_dir: model)
+    monkeypatch.setattr(module, "load", lambda run_dir, fallback: model)
     assert progressive.main([f"--run_dir={run_dir}", "--num_images=2", "--num_samples=1"]) == 0
     written = capsys.readouterr().out
     page = (run_dir / "report.html").read_text()
