@@ -104,14 +104,17 @@ def _say_the_last_line():
 
     On its way to the end of the work `Stopped` passes other people's code, which tells of it.
     """
-    with contextlib.suppress(OSError):  # the terminal may be what has gone
-        os.write(2, f"{LINE}\n".encode())
+    _say(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
 
 
 def _end(number, standard_error):
+    _say(standard_error)
+    os._exit(128 + number)
+
+
+def _say(standard_error):
     with contextlib.suppress(OSError):  # the terminal may be what has gone
         os.write(standard_error, f"{LINE}\n".encode())
-    os._exit(128 + number)

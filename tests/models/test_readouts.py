@@ -23,6 +23,7 @@ from pcvae.models import (
 from pcvae.objectives import PrefixDistortion, mse
 from pcvae.outputs import VDVAEOutput
 from tests.models import tiny
+from tests.op_by_op import op_by_op
 from tests.training.small_steps import ARGUMENTS, BATCH_SIZE, distributed
 
 pytestmark = pytest.mark.slow
@@ -112,15 +113,14 @@ def test_no_gradient_reaches_the_frozen_model():
 @pytest.fixture(scope="module")
 def trained():
     """Three steps of two decoders fitted together: the trainer, its model's weights before."""
-    tf.config.run_functions_eagerly(True)
-    strategy = training.make_strategy("one_device")
-    with strategy.scope():
-        model = make_model()
-        trainer = make_trainer(model, (1, 3))
-    before = [weight.numpy() for weight in model.weights]
-    for _ in range(3):
-        trainer.step(distributed(strategy, random_images()))
-    tf.config.run_functions_eagerly(False)
+    with op_by_op():
+        strategy = training.make_strategy("one_device")
+        with strategy.scope():
+            model = make_model()
+            trainer = make_trainer(model, (1, 3))
+        before = [weight.numpy() for weight in model.weights]
+        for _ in range(3):
+            trainer.step(distributed(strategy, random_images()))
     return trainer, model, before
 
 
