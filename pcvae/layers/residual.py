@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
+from pcvae.layers.gelu_convolutions import gelu_convolutions
 
 
 def fan_in_uniform(scale: float = 1.0) -> keras.initializers.Initializer:
@@ -61,11 +62,6 @@ def convolution(
     )
     layer.build((None, None, None, in_width))
     return layer
-
-
-def gelu(x: tf.Tensor) -> tf.Tensor:
-    """The exact Gaussian error linear unit (not its tanh approximation), as published."""
-    return tf.nn.gelu(x, approximate=False)
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -126,9 +122,10 @@ class BottleneckBlock(keras.layers.Layer):
         return {"c1": self.c1, "c2": self.c2, "c3": self.c3, "c4": self.c4}
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        hidden = x
-        for convolve in self.convolutions.values():
-            hidden = convolve(gelu(hidden))
+        layers = self.convolutions.values()
+        kernels = [tf.convert_to_tensor(layer.kernel) for layer in layers]
+        biases = [tf.convert_to_tensor(layer.bias) for layer in layers]
+        hidden = gelu_convolutions(x, kernels, biases)
         return x + hidden if self.residual else hidden
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
