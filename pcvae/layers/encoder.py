@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
+from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.levels import parse_encoder_blocks, width_function, widths_notation
 from pcvae.layers.residual import BottleneckBlock, convolution
 from pcvae.layers.stack import Stack
@@ -88,6 +89,8 @@ class Encoder(keras.layers.Layer):
         self.stacks = []
         for group in self.groups:
             width = self.width_at(group.resolution)
+            # A function for one call alone would be traced for nothing.
+            alone = sum(g.num_blocks for g in self.groups if g.resolution == group.resolution) == 1
             block = BottleneckBlock(
                 width,
                 int(width * self.bottleneck),
@@ -101,7 +104,7 @@ class Encoder(keras.layers.Layer):
             stack = Stack(
                 block,
                 group.num_blocks,
-                unroll=self.unroll,
+                unroll=self.unroll or alone,
                 name=f"blocks_{group.first_block:03d}",
             )
             stack.build((None, group.resolution, group.resolution, width))
@@ -118,9 +121,9 @@ class Encoder(keras.layers.Layer):
         x = self.in_conv(x)
         if self.condition_channels:
             x += self.condition_conv(condition)
-        activations = {self.image_size: x}
+        activations, functions = {self.image_size: x}, LevelFunctions()
         for group, stack in zip(self.groups, self.stacks, strict=True):
-            x = stack(x)
+            x = stack(x, functions=functions)
             if group.pool:
                 x = tf.nn.avg_pool2d(x, group.pool, group.pool, "VALID")
             resolution = group.resolution // (group.pool or 1)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager import record
+
+from pcvae.layers.tracing import may_be_differentiated, may_be_fused
 
 _ROOT_HALF = math.sqrt(0.5)
 # Beyond these the distribution function is 0 or 1 up to one rounding of 1.
@@ -36,7 +37,7 @@ def convolution(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """
     if not _is_pointwise(kernel):
         return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias)
-    return _like(tf.nn.bias_add(tf.matmul(_flat(x), kernel[0, 0]), bias), x)
+    return _like(tf.nn.bias_add(tf.matmul(_flat(x), _matrix(kernel)), bias), x)
 
 
 def gelu_convolutions(
@@ -53,7 +54,7 @@ def gelu_convolutions(
         [batch, height, width, channels of the last kernel].
     """
     # What is not differentiated, such as an export, has no gradient and no XLA in its graph.
-    if not record.could_possibly_record():
+    if not (may_be_differentiated() and may_be_fused()):
         return _chain(gelu, x, kernels, biases)[-1]
     end: Any = _chain_with_gradient(x, *kernels, *biases)
     return end
@@ -70,7 +71,7 @@ def _chain(activation, x, kernels, biases):
 @tf.custom_gradient
 def _chain_with_gradient(x, *weights):
     kernels, biases = weights[: len(weights) // 2], weights[len(weights) // 2 :]
-    *entering, end = _chain(_compiled_gelu, x, kernels, biases)
+    *entering, end = _chain(_fused_gelu, x, kernels, biases)
 
     def gradient(upstream):
         of_kernels, of_biases = [], []
@@ -78,6 +79,7 @@ def _chain_with_gradient(x, *weights):
             of_biases.insert(0, tf.raw_ops.BiasAddGrad(out_backprop=upstream))
             of_gelu = _gradient_of_input(kernel, upstream, before)
             after, downstream = _gelu_and_gradient(before, of_gelu)
+            after, downstream = _shaped(after, before), _shaped(downstream, before)
             of_kernels.insert(0, _gradient_of_kernel(kernel, upstream, after))
             upstream = downstream
         return upstream, *of_kernels, *of_biases
@@ -85,9 +87,19 @@ def _chain_with_gradient(x, *weights):
     return end, gradient
 
 
+def _fused_gelu(x):
+    return _shaped(_compiled_gelu(x), x)
+
+
+def _shaped(tensor, x):
+    """Says that a tensor has the shape of x, which a trace for all shapes does not know."""
+    tensor.set_shape(x.shape)
+    return tensor
+
+
 def _gradient_of_input(kernel, upstream, x):
     if _is_pointwise(kernel):
-        return _like(tf.matmul(_flat(upstream), kernel[0, 0], transpose_b=True), x)
+        return _like(tf.matmul(_flat(upstream), _matrix(kernel), transpose_b=True), x)
     return tf.raw_ops.Conv2DBackpropInput(
         input_sizes=tf.shape(x),
         filter=kernel,
@@ -99,7 +111,8 @@ def _gradient_of_input(kernel, upstream, x):
 
 def _gradient_of_kernel(kernel, upstream, x):
     if _is_pointwise(kernel):
-        return tf.matmul(_flat(x), _flat(upstream), transpose_a=True)[None, None]
+        matrix = tf.matmul(_flat(x), _flat(upstream), transpose_a=True)
+        return tf.reshape(matrix, kernel.shape)
     return tf.raw_ops.Conv2DBackpropFilter(
         input=x,
         filter_sizes=kernel.shape,
@@ -122,7 +135,8 @@ def _exactly(x):
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
 
 
-_fused = functools.partial(tf.function, jit_compile=True, autograph=False)
+# One trace does for all shapes; XLA compiles it for each when it is run.
+_fused = functools.partial(tf.function, jit_compile=True, autograph=False, reduce_retracing=True)
 
 
 @_fused
@@ -145,11 +159,16 @@ def _is_pointwise(kernel):
     return kernel.shape[0] == kernel.shape[1] == 1
 
 
+def _matrix(kernel):
+    return tf.squeeze(kernel, axis=(0, 1))
+
+
 def _flat(x):
     return tf.reshape(x, (-1, x.shape[-1]))
 
 
 def _like(flat, x):
     """Brings pixels back into the form of a tensor [batch, height, width, any channels]."""
-    dynamic = tf.shape(x)[:-1] if None in x.shape[:-1] else x.shape[:-1]
-    return tf.reshape(flat, tf.concat([dynamic, [flat.shape[-1]]], axis=0))
+    if None in x.shape[:-1]:
+        return tf.reshape(flat, tf.concat([tf.shape(x)[:-1], flat.shape[-1:]], axis=0))
+    return tf.reshape(flat, (*x.shape[:-1], flat.shape[-1]))

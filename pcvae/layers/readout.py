@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.layers.cells import DeterministicLevel
+from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.heads import make_head
 from pcvae.layers.top_down_pass import TopDownPass, batch_size_of
 
@@ -97,15 +98,14 @@ class Readout(TopDownPass):
         if len(latents) < self.num_levels:
             raise ValueError(f"expected {self.num_levels} latents or more, got {len(latents)}")
 
-        def step(level, features, latent):
-            return level(features, latent), ()
+        functions = LevelFunctions()
 
         def run(group, stack, features):
             if not self.has_latents(group):
-                return stack(features)
+                return stack(features, functions=functions)
             last = group.first_level + group.num_levels
             given = tf.stack(latents[group.first_level : last])
-            return stack.scan(step, features, (given,))[0]
+            return stack.scan(_with_latent, features, (given,), functions=functions)[0]
 
         features = self._pass(batch_size_of(latents[0]), run)
         return self.head.mean(self.head(features))
@@ -115,3 +115,8 @@ class Readout(TopDownPass):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "channels": self.channels}
+
+
+def _with_latent(level, features, latent):
+    """The step of a level that is given its latent."""
+    return level(features, latent), ()

@@ -1,4 +1,4 @@
-"""Depth as a loop: n equal layers held as one, each weight once with a leading level axis."""
+"""Depth without nodes: n equal layers held as one, each weight once with a leading level axis."""
 
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -9,15 +9,20 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
+from pcvae.layers.depth import LevelFunctions, kind_of_level, looped, written_out
+from pcvae.layers.tracing import is_compiled_by_xla, may_be_differentiated, may_be_fused
+
 
 @keras.saving.register_keras_serializable(package="pcvae")
 class Stack(keras.layers.Layer):
-    """`count` layers of one shape, applied one after the other by a loop in the graph.
+    """`count` layers of one shape, applied one after the other.
 
     The stack builds one template of the layer and holds each of its variables once, with the levels
-    on a leading axis. Graph nodes, variables, and the work of the optimizer and of the moving
-    average therefore depend on the number of stacks and not on depth. Each level starts from its
-    own draw of the template's initializers.
+    on a leading axis. A level is traced once: a graph that is differentiated calls it, and its
+    gradient, for each level; any other graph, and one that XLA compiles, has a loop. Tracing,
+    variables, and the work of the optimizer and of the moving average therefore depend on the
+    number of stacks and not on depth, but for two calls a level. Each level starts from its own
+    draw of the template's initializers.
 
     ``Stack(block, n)(x)`` equals n blocks in a row, also in what a block writes into variables that
     are not trained (the moving statistics of a batch normalisation). `scan` does the same with any
@@ -26,8 +31,8 @@ class Stack(keras.layers.Layer):
     Args:
         block: the template, any layer that maps a shape to itself. It owns no weights of the stack.
         count: number of layers.
-        unroll: whether to write the layers out one by one instead of looping. The values and
-            gradients are the same; the graph grows with `count`.
+        unroll: whether to write the layers out one by one. The values and gradients are the same;
+            the graph grows with `count`.
     """
 
     def __init__(
@@ -78,9 +83,9 @@ class Stack(keras.layers.Layer):
         """Number of parameters of one level."""
         return sum(int(np.prod(variable.shape)) for variable in self._hidden.variables)
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        x, _ = self.scan(lambda block, x: (block(x), ()), x)
-        return x
+    def call(self, x: tf.Tensor, functions: LevelFunctions | None = None) -> tf.Tensor:
+        """Applies the layers in a row; `functions` as for `scan`."""
+        return self.scan(_apply, x, functions=functions)[0]
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return input_shape
@@ -91,87 +96,44 @@ class Stack(keras.layers.Layer):
         carry: tf.Tensor,
         per_level: Sequence = (),
         output_specs: Sequence[tf.TensorSpec] = (),
+        shared: Sequence = (),
+        functions: LevelFunctions | None = None,
     ) -> tuple[tf.Tensor, tuple]:
         """Applies a step with each level's weights in turn.
 
         Args:
-            step: function (block, carry, *slices) -> (carry, outputs). `block` is the template
-                holding the weights of the level; the new carry has the shape and dtype of the
-                old; `outputs` is a tuple of tensors.
+            step: function (block, carry, *slices, *shared) -> (carry, outputs). `block` is the
+                template holding the weights of the level; the new carry has the shape and dtype of
+                the old; `outputs` is a tuple of tensors.
             carry: a tensor.
             per_level: tensors [count, ...], of which each step gets its slice.
             output_specs: a `tf.TensorSpec` for each output of one step.
+            shared: tensors, or None, that every step gets as they are.
+            functions: what stacks of one graph share, so that equal levels with an equal step are
+                traced once for all of them.
 
         Returns:
             The last carry and a tuple of stacked outputs, each [count, ...].
         """
-        block, variables = self._hidden.block, self._hidden.variables
         weights = [tf.convert_to_tensor(weight.value) for weight in self._stacked]
-        num_weights = len(weights)
         inputs = [*weights, *(tf.convert_to_tensor(values) for values in per_level)]
-        # A block may write what is not trained; its new values leave the loop beside the outputs.
-        written = [index for index, v in enumerate(variables) if not v.trainable]
-        moved = set()
-
-        def one_level(carry, slices):
-            mapping = list(zip(variables, slices[:num_weights], strict=True))
-            with keras.StatelessScope(mapping, initialize_variables=False) as scope:
-                carry, outputs = step(block, carry, *slices[num_weights:])
-            values = []
-            for index in written:
-                value = scope.get_current_value(variables[index])
-                if value is not slices[index]:
-                    moved.add(index)
-                values.append(value)
-            return carry, (*outputs, *values)
-
-        specs = [
-            *output_specs,
-            *(tf.TensorSpec(variables[i].shape, variables[i].dtype) for i in written),
-        ]
-        if self.unroll or self.count == 1:
-            carry, outputs = self._unrolled(one_level, carry, inputs)
+        level = _Level(self._hidden.block, self._hidden.variables, step)
+        if self.unroll or tf.executing_eagerly():
+            carry, outputs = written_out(level, carry, inputs, shared)
+        elif may_be_differentiated() and may_be_fused() and not is_compiled_by_xla():
+            kind = kind_of_level(self._hidden.block, step, carry, inputs, shared)
+            function, level = (functions or LevelFunctions()).of(kind, level)
+            carry, outputs = written_out(function, carry, inputs, shared)
+        elif self.count == 1:
+            carry, outputs = written_out(level, carry, inputs, shared)
         else:
-            carry, outputs = self._looped(one_level, carry, inputs, specs)
-        num_outputs = len(outputs) - len(written)
-        for index, values in zip(written, outputs[num_outputs:], strict=True):
-            if index in moved:
+            specs = [*output_specs, *level.specs_of_written]
+            carry, outputs = looped(level, carry, inputs, shared, specs)
+        num_outputs = len(outputs) - len(level.written)
+        for index, values in zip(level.written, outputs[num_outputs:], strict=True):
+            if index in level.moved:
                 self._stacked[index].assign(values)
         return carry, outputs[:num_outputs]
-
-    def _unrolled(self, one_level, carry, inputs):
-        outputs = []
-        for slices in zip(*(tf.unstack(values, self.count) for values in inputs), strict=True):
-            carry, output = one_level(carry, slices)
-            outputs.append(output)
-        return carry, tuple(tf.stack(values) for values in zip(*outputs, strict=True))
-
-    def _looped(self, one_level, carry, inputs, output_specs):
-        # The inputs enter as tensor arrays: the gradient of reading one is linear in depth,
-        # that of slicing a captured tensor inside the body is not.
-        arrays = [
-            tf.TensorArray(values.dtype, self.count, element_shape=values.shape[1:]).unstack(values)
-            for values in inputs
-        ]
-        results = tuple(
-            tf.TensorArray(spec.dtype, self.count, element_shape=spec.shape)
-            for spec in output_specs
-        )
-
-        def body(level, carry, results):
-            carry, outputs = one_level(carry, [array.read(level) for array in arrays])
-            written = (
-                result.write(level, output) for result, output in zip(results, outputs, strict=True)
-            )
-            return level + 1, carry, tuple(written)
-
-        _, carry, results = tf.while_loop(
-            lambda level, *_: level < self.count,
-            body,
-            (tf.constant(0), carry, results),
-            maximum_iterations=self.count,
-        )
-        return carry, tuple(result.stack() for result in results)
 
     def get_config(self) -> dict:
         return {
@@ -185,6 +147,44 @@ class Stack(keras.layers.Layer):
     def from_config(cls, config: dict) -> Self:
         block = keras.saving.deserialize_keras_object(config.pop("block"))
         return cls(block, **config)
+
+
+def _apply(block, x):
+    return block(x), ()
+
+
+class _Level:
+    """A step with the weights of one level in the template.
+
+    A block may write what is not trained: its new values leave the step beside the outputs.
+
+    Attributes:
+        written: the places of the variables that are not trained.
+        moved: those of them that the step has written.
+    """
+
+    def __init__(self, block, variables, step):
+        self._block, self._variables, self._step = block, variables, step
+        self.written = [index for index, v in enumerate(variables) if not v.trainable]
+        self.moved = set()
+
+    @property
+    def specs_of_written(self):
+        variables = (self._variables[index] for index in self.written)
+        return [tf.TensorSpec(variable.shape, variable.dtype) for variable in variables]
+
+    def __call__(self, carry, slices, shared):
+        weights, own = slices[: len(self._variables)], slices[len(self._variables) :]
+        mapping = list(zip(self._variables, weights, strict=True))
+        with keras.StatelessScope(mapping, initialize_variables=False) as scope:
+            carry, outputs = self._step(self._block, carry, *own, *shared)
+        values = []
+        for index in self.written:
+            value = scope.get_current_value(self._variables[index])
+            if value is not weights[index]:
+                self.moved.add(index)
+            values.append(value)
+        return carry, (*outputs, *values)
 
 
 def _build_without_values(block, input_shape):

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import Noise
 from pcvae.layers.cells import DeterministicLevel, Site, VDVAECell
+from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.levels import DecoderGroup
 from pcvae.layers.plan import Plan
-from pcvae.layers.stack import Stack
 from pcvae.layers.top_down_pass import TopDownPass
 from pcvae.layers.walk import LATENT, check_keep, walk_level
 from pcvae.outputs import Trace
@@ -99,14 +99,32 @@ class TopDown(TopDownPass):
             UserError: a rate map is to be kept of a walk without a posterior.
         """
         check_keep(plan, keep)
-        columns = []
+        columns, functions = [], LevelFunctions()
+
+        def level(cell, h, index, *inputs):
+            *inputs, seen, here = inputs
+            if here is not None:
+                h = cell.enter(h, here)
+            site = Site(index, (tf.shape(h)[0], *h.shape[1:-1], self.latent_width))
+            return walk_level(cell, h, site, plan, noise, seen, inputs, keep)
 
         def run(group, stack, features):
             here = None if condition is None else condition[group.resolution]
             if not self.has_latents(group):
-                return _without_latents(stack, features, here)
+                return stack.scan(_without_latents, features, shared=(here,), functions=functions)[
+                    0
+                ]
             seen = _evidence_at(evidence, group) if plan.reads_evidence else None
-            features, outputs = self._levels(group, stack, features, plan, noise, seen, here, keep)
+            levels = slice(group.first_level, group.first_level + group.num_levels)
+            kept = tf.TensorSpec((features.shape[0], *self.latent_shape(group)))
+            features, outputs = stack.scan(
+                level,
+                features,
+                per_level=(tf.range(levels.start, levels.stop), *plan.at(levels).inputs()),
+                output_specs=[tf.TensorSpec((features.shape[0],)), *(kept for _ in keep)],
+                shared=(seen, here),
+                functions=functions,
+            )
             columns.append(outputs)
             return features
 
@@ -119,22 +137,6 @@ class TopDown(TopDownPass):
         rate_per_level = tf.transpose(tf.concat(rates, axis=0))
         return Trace(features, kept.pop(LATENT, ()), rate_per_level, kept)
 
-    def _levels(self, group, stack, features, plan, noise, evidence, condition, keep):
-        """Walks one stack; returns features and stacked rates [levels, batch] and what is kept."""
-        levels = slice(group.first_level, group.first_level + group.num_levels)
-
-        def level(cell, h, index, *inputs):
-            if condition is not None:
-                h = cell.enter(h, condition)
-            site = Site(index, (tf.shape(h)[0], *self.latent_shape(group)))
-            return walk_level(cell, h, site, plan, noise, evidence, inputs, keep)
-
-        batch = features.shape[0]
-        kept_spec = tf.TensorSpec((batch, *self.latent_shape(group)))
-        specs = [tf.TensorSpec((batch,)), *(kept_spec for _ in keep)]
-        slices = (tf.range(levels.start, levels.stop), *plan.at(levels).inputs())
-        return stack.scan(level, features, slices, specs)
-
     def latent_shape(self, group: DecoderGroup) -> tuple[int, int, int]:
         """Returns (side, side, latent_width) of the latents of a group."""
         return (group.resolution, group.resolution, self.latent_width)
@@ -144,11 +146,9 @@ class TopDown(TopDownPass):
         return {**super().get_config(), "cell": cell, "gated": self.gated}
 
 
-def _without_latents(stack: Stack, features, condition):
-    """Runs a stack of levels without latents."""
-    if condition is None:
-        return stack(features)
-    return stack.scan(lambda level, h: (level(level.enter(h, condition)), ()), features)[0]
+def _without_latents(level, h, condition):
+    """The step of a level without a latent."""
+    return level(h if condition is None else level.enter(h, condition)), ()
 
 
 def _evidence_at(evidence, group):

@@ -122,7 +122,9 @@ class TopDownPass(keras.layers.Layer):
             name="level",
         )
         name = f"levels_{group.first_level:03d}"
-        stack = Stack(level, group.num_levels, unroll=self.unroll, name=name)
+        # A function for one call alone would be traced for nothing.
+        alone = sum(g.num_levels for g in self.groups if g.resolution == group.resolution) == 1
+        stack = Stack(level, group.num_levels, unroll=self.unroll or alone, name=name)
         stack.build((None, group.resolution, group.resolution, width))
         return stack
 

@@ -247,8 +247,12 @@ def test_a_closed_pipe_is_silent():
 
 
 @pytest.mark.slow
-def test_importing_tensorflow_says_nothing():
-    code = "from pcvae.cli import command; command.import_runs()"
+def test_importing_tensorflow_says_nothing_and_runs_graphs_as_traced():
+    code = """if 1:
+        from pcvae.cli import command
+        command.import_runs()
+        import tensorflow as tf
+        print(tf.config.optimizer.get_experimental_options())"""
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=ROOT,
@@ -258,6 +262,7 @@ def test_importing_tensorflow_says_nothing():
         check=True,
     )
     assert result.stderr == ""
+    assert "'disable_meta_optimizer': True" in result.stdout
 
 
 @pytest.fixture

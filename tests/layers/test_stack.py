@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae.layers import BottleneckBlock, Stack
+from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.stack import variables_of
 from pcvae.training.graph_size import count_graph_nodes
 
@@ -67,17 +68,31 @@ def test_stack_equals_layers_in_a_row(count):
     np.testing.assert_allclose(stack(x), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_loop_and_unrolled_have_equal_values_and_gradients():
-    looped, unrolled, x = make_stack(4), make_stack(4, unroll=True), inputs()
-    for weight in looped.weights:
+def test_called_looped_and_unrolled_have_equal_values_and_gradients(monkeypatch):
+    called, unrolled, x = make_stack(4), make_stack(4, unroll=True), inputs()
+    for weight in called.weights:
         weight.assign(tf.random.stateless_normal(weight.shape, seed=(1, 2)))
-    copy_weights(looped, unrolled)
-    loss, gradients = value_and_gradients(looped, x)
-    other_loss, other_gradients = value_and_gradients(unrolled, x)
-    np.testing.assert_allclose(loss, other_loss, rtol=1e-6)
-    for gradient, other in zip(gradients, other_gradients, strict=True):
-        assert np.abs(gradient).max() > 0
-        np.testing.assert_allclose(gradient, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+    copy_weights(called, unrolled)
+    expected_loss, expected = value_and_gradients(unrolled, x)
+    assert not loops_of(called, x)
+    results = [value_and_gradients(called, x)]
+    monkeypatch.setenv("PCVAE_PLAIN_GRAPHS", "1")
+    assert loops_of(called, x)
+    results.append(value_and_gradients(called, x))
+    for loss, gradients in results:
+        np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
+        for gradient, other in zip(gradients, expected, strict=True):
+            assert np.abs(gradient).max() > 0
+            limit = 1e-5 * np.abs(other).max()
+            np.testing.assert_allclose(gradient, other, rtol=1e-4, atol=limit)
+
+
+def loops_of(stack, x):
+    """Returns whether a graph of the value and the gradients has loops."""
+    run = tf.function(lambda x: value_and_gradients(stack, x), autograph=False)
+    graph = run.get_concrete_function(x).graph.as_graph_def()
+    nodes = (node for function in graph.library.function for node in function.node_def)
+    return any("While" in node.op for node in nodes)
 
 
 def test_xla_gives_equal_values():
@@ -120,13 +135,44 @@ def test_each_level_starts_from_its_own_draw_with_its_own_fan_in():
     np.testing.assert_allclose(np.abs(last).max(), np.sqrt(1 / 4 / 3), rtol=0.05)
 
 
-def test_nodes_of_the_graph_do_not_grow_with_depth():
+def test_a_level_more_is_a_call_more_each_way():
     def nodes(count):
         stack = make_stack(count)
         function = tf.function(lambda x: value_and_gradients(stack, x), autograph=False)
         return count_graph_nodes(function.get_concrete_function(inputs()).graph)
 
-    assert nodes(30) == nodes(3)
+    assert nodes(30) == nodes(3) + 2 * 27
+
+
+def test_stacks_of_one_kind_are_traced_once():
+    """Also of other lengths, and with steps of their own only where they are given."""
+    traced = []
+
+    def step(block, x):
+        traced.append(x.shape[1])
+        return block(x), ()
+
+    @tf.function(autograph=False)
+    def run(x):
+        functions = LevelFunctions()
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = x
+            for stack in stacks:
+                y = stack.scan(step, y, functions=functions)[0]
+            y = stacks[0].scan(step, y[:, :3], functions=functions)[0]
+        return y, tape.gradient(y, x)
+
+    x, stacks = inputs(), [make_stack(2), make_stack(3)]
+    value, gradient = run(x)
+    assert traced == [5, 3]
+    tf.config.run_functions_eagerly(True)
+    try:
+        expected, expected_gradient = run(x)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_the_template_owns_no_weights_of_the_stack():
