@@ -14,14 +14,12 @@ import keras
 import pytest
 import tensorflow as tf
 
-from pcvae.graph_options import run_graphs_as_traced
 from tests.op_by_op import op_by_op
 
 # Before TensorFlow initialises: four devices, so that mirrored training runs without a GPU.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
-run_graphs_as_traced()  # as commands do
 # Tests hang up processes, which take over from this one that `nohup` has hang-ups ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Tracing makes many objects that stay: looking through them at each thousand takes a tenth of it.

@@ -192,20 +192,18 @@ def require_output(output: str, suffixes: Sequence[str] = (".png", ".npz")) -> s
 def import_runs() -> ModuleType:
     """Returns the module ``pcvae.runs``, importing it and TensorFlow.
 
-    Graphs are run as they are traced; see `pcvae.graph_options`.
-
     TensorFlow greets on standard error while it is imported, at any log level: that is dropped,
     unless the import fails or TF_CPP_MIN_LOG_LEVEL asks for more than errors.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") < "2":
-        return _import_runs()
+        return importlib.import_module("pcvae.runs")
     sys.stderr.flush()
     standard_error = os.dup(2)
     # An exception in the middle of TensorFlow's import could come out as anything.
     with signals.end_the_process(standard_error), tempfile.TemporaryFile() as greetings:
         os.dup2(greetings.fileno(), 2)
         try:
-            runs = _import_runs()
+            runs = importlib.import_module("pcvae.runs")
         except BaseException:
             greetings.seek(0)
             os.write(standard_error, greetings.read())
@@ -213,12 +211,6 @@ def import_runs() -> ModuleType:
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
-    return runs
-
-
-def _import_runs():
-    runs = importlib.import_module("pcvae.runs")
-    importlib.import_module("pcvae.graph_options").run_graphs_as_traced()
     return runs
 
 

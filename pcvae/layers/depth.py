@@ -10,6 +10,7 @@ and returns the last carry and the outputs, each stacked to [levels, ...].
 
 import json
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -78,19 +79,20 @@ class LevelFunctions:
     def __init__(self) -> None:
         self._functions = {}
 
-    def of(self, key: Hashable, level: Callable) -> tuple[Callable, Callable]:
-        """Returns the function of a key, and the level that it was made of.
+    def of(self, key: Hashable, level: Callable, about: Any) -> tuple[Callable, Any]:
+        """Returns the function of a key, and what was said about the level it was made of.
 
         Args:
             key: equal for levels that compute the same with the same arguments.
             level: see the head of the module; taken where the key is new.
+            about: anything; kept where the key is new.
         """
         if key not in self._functions:
             # Kept apart, a function is optimised once, and not once for each of its calls.
             function = tf.function(
                 level, autograph=False, experimental_attributes={"_noinline": True}
             )
-            self._functions[key] = (function, level)
+            self._functions[key] = (function, about)
         return self._functions[key]
 
 
@@ -114,3 +116,38 @@ def kind_of_level(
     shapes = [None if tensor is None else (*tensor.shape, tensor.dtype) for tensor in tensors]
     slices = [(*values.shape[1:], values.dtype) for values in inputs]
     return config, step, tuple(shapes), tuple(slices)
+
+
+def recomputed(level: Callable) -> Callable:
+    """Returns a level whose gradient keeps its arguments alone, and computes the rest anew.
+
+    That takes the time of one more pass through the level, and the memory of its arguments instead
+    of that of all its intermediate results (Chen et al. 2016, arXiv:1604.06174).
+    """
+
+    def run(carry, slices, shared):
+        given = (carry, slices, shared)
+        places = [place for place, t in enumerate(tf.nest.flatten(given)) if t is not None]
+
+        def on(tensors):
+            values = [None] * len(tf.nest.flatten(given))
+            for place, tensor in zip(places, tensors, strict=True):
+                values[place] = tensor
+            return level(*tf.nest.pack_sequence_as(given, values))
+
+        @tf.custom_gradient
+        def forward(*tensors):
+            result = on(tensors)
+
+            def gradient(*upstream):
+                with tf.GradientTape() as tape:
+                    tape.watch([t for t in tensors if t.dtype.is_floating])
+                    again = tf.nest.flatten(on(tensors))
+                return tape.gradient(again, tensors, upstream)
+
+            return tf.nest.flatten(result), gradient
+
+        carry, *outputs = forward(*(t for t in tf.nest.flatten(given) if t is not None))
+        return carry, tuple(outputs)
+
+    return run

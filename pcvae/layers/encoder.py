@@ -17,6 +17,22 @@ def inner_kernel_size(resolution: int) -> int:
     return 3 if resolution > 2 else 1
 
 
+def how_to_run(
+    resolution: int, num_levels: int, unroll: bool, recompute: int | None
+) -> dict[str, bool]:
+    """Returns the arguments of a `Stack` that say how its levels are run.
+
+    Args:
+        resolution: of the stack.
+        num_levels: of all stacks of this resolution.
+        unroll: whether to write levels out in any case.
+        recompute: the coarsest resolution whose levels are computed anew, or None.
+    """
+    anew = recompute is not None and resolution >= recompute
+    # A function for one call alone would be traced for nothing.
+    return {"unroll": unroll or (num_levels == 1 and not anew), "recompute": anew}
+
+
 @keras.saving.register_keras_serializable(package="pcvae")
 class Encoder(keras.layers.Layer):
     """Residual blocks from fine to coarse; maps images to {resolution: activations}.
@@ -32,7 +48,9 @@ class Encoder(keras.layers.Layer):
         width_per_resolution: {resolution: width} or ``"64:32,32:48"``.
         condition_channels: channels of a condition of the images' size that is concatenated to
             them; its part of the first kernel starts at zero. 0 for none.
-        unroll: whether stacks are written out instead of looped.
+        unroll: whether the levels of a stack are written out in the graph.
+        recompute: the coarsest resolution whose levels the gradient computes anew; see `Stack`.
+            None for none, 1 for all.
 
     Raises:
         UserError: the string or the widths do not fit together.
@@ -47,6 +65,7 @@ class Encoder(keras.layers.Layer):
         width_per_resolution: str | dict = "",
         condition_channels: int = 0,
         unroll: bool = False,
+        recompute: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,6 +76,7 @@ class Encoder(keras.layers.Layer):
         self.width_per_resolution = widths_notation(width_per_resolution)
         self.condition_channels = condition_channels
         self.unroll = unroll
+        self.recompute = recompute
         self.groups = parse_encoder_blocks(blocks)
         self.width_at = width_function(width, self.width_per_resolution)
         self.image_size = self.groups[0].resolution
@@ -89,8 +109,6 @@ class Encoder(keras.layers.Layer):
         self.stacks = []
         for group in self.groups:
             width = self.width_at(group.resolution)
-            # A function for one call alone would be traced for nothing.
-            alone = sum(g.num_blocks for g in self.groups if g.resolution == group.resolution) == 1
             block = BottleneckBlock(
                 width,
                 int(width * self.bottleneck),
@@ -101,11 +119,12 @@ class Encoder(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name="block",
             )
+            here = [g.num_blocks for g in self.groups if g.resolution == group.resolution]
             stack = Stack(
                 block,
                 group.num_blocks,
-                unroll=self.unroll or alone,
                 name=f"blocks_{group.first_block:03d}",
+                **how_to_run(group.resolution, sum(here), self.unroll, self.recompute),
             )
             stack.build((None, group.resolution, group.resolution, width))
             self.stacks.append(stack)
@@ -141,6 +160,7 @@ class Encoder(keras.layers.Layer):
             "width_per_resolution": self.width_per_resolution,
             "condition_channels": self.condition_channels,
             "unroll": self.unroll,
+            "recompute": self.recompute,
         }
 
 

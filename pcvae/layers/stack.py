@@ -1,5 +1,6 @@
 """Depth without nodes: n equal layers held as one, each weight once with a leading level axis."""
 
+import contextlib
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -9,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
-from pcvae.layers.depth import LevelFunctions, kind_of_level, looped, written_out
+from pcvae.layers.depth import LevelFunctions, kind_of_level, looped, recomputed, written_out
 from pcvae.layers.tracing import is_compiled_by_xla, may_be_differentiated, may_be_fused
 
 
@@ -33,10 +34,17 @@ class Stack(keras.layers.Layer):
         count: number of layers.
         unroll: whether to write the layers out one by one. The values and gradients are the same;
             the graph grows with `count`.
+        recompute: whether the gradient keeps the input of each layer alone and computes the rest
+            anew: less memory, more time, the same values.
     """
 
     def __init__(
-        self, block: keras.layers.Layer, count: int, unroll: bool = False, **kwargs: Any
+        self,
+        block: keras.layers.Layer,
+        count: int,
+        unroll: bool = False,
+        recompute: bool = False,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", block.dtype_policy)
         super().__init__(**kwargs)
@@ -46,6 +54,7 @@ class Stack(keras.layers.Layer):
         self._hidden = types.SimpleNamespace(block=block)
         self.count = count
         self.unroll = unroll
+        self.recompute = recompute
 
     def build(self, input_shape: Any = None) -> None:
         block = self._hidden.block
@@ -118,17 +127,19 @@ class Stack(keras.layers.Layer):
         weights = [tf.convert_to_tensor(weight.value) for weight in self._stacked]
         inputs = [*weights, *(tf.convert_to_tensor(values) for values in per_level)]
         level = _Level(self._hidden.block, self._hidden.variables, step)
+        run = recomputed(level) if self.recompute and may_be_differentiated() else level
         if self.unroll or tf.executing_eagerly():
-            carry, outputs = written_out(level, carry, inputs, shared)
+            carry, outputs = written_out(run, carry, inputs, shared)
         elif may_be_differentiated() and may_be_fused() and not is_compiled_by_xla():
             kind = kind_of_level(self._hidden.block, step, carry, inputs, shared)
-            function, level = (functions or LevelFunctions()).of(kind, level)
+            kind = (kind, self.recompute)
+            function, level = (functions or LevelFunctions()).of(kind, run, level)
             carry, outputs = written_out(function, carry, inputs, shared)
         elif self.count == 1:
-            carry, outputs = written_out(level, carry, inputs, shared)
+            carry, outputs = written_out(run, carry, inputs, shared)
         else:
             specs = [*output_specs, *level.specs_of_written]
-            carry, outputs = looped(level, carry, inputs, shared, specs)
+            carry, outputs = looped(run, carry, inputs, shared, specs)
         num_outputs = len(outputs) - len(level.written)
         for index, values in zip(level.written, outputs[num_outputs:], strict=True):
             if index in level.moved:
@@ -141,6 +152,7 @@ class Stack(keras.layers.Layer):
             "block": keras.saving.serialize_keras_object(self._hidden.block),
             "count": self.count,
             "unroll": self.unroll,
+            "recompute": self.recompute,
         }
 
     @classmethod
@@ -165,6 +177,8 @@ class _Level:
 
     def __init__(self, block, variables, step):
         self._block, self._variables, self._step = block, variables, step
+        # Keras' word on whether this is training, also for a gradient that comes back to it later.
+        self._call_context = global_state.get_global_attribute("current_call_ctx")
         self.written = [index for index, v in enumerate(variables) if not v.trainable]
         self.moved = set()
 
@@ -176,7 +190,8 @@ class _Level:
     def __call__(self, carry, slices, shared):
         weights, own = slices[: len(self._variables)], slices[len(self._variables) :]
         mapping = list(zip(self._variables, weights, strict=True))
-        with keras.StatelessScope(mapping, initialize_variables=False) as scope:
+        stateless = keras.StatelessScope(mapping, initialize_variables=False)
+        with _called_in(self._call_context), stateless as scope:
             carry, outputs = self._step(self._block, carry, *own, *shared)
         values = []
         for index in self.written:
@@ -185,6 +200,17 @@ class _Level:
                 self.moved.add(index)
             values.append(value)
         return carry, (*outputs, *values)
+
+
+@contextlib.contextmanager
+def _called_in(context):
+    """Runs the block as a part of a call of a Keras layer that may have ended."""
+    before = global_state.get_global_attribute("current_call_ctx")
+    global_state.set_global_attribute("current_call_ctx", context)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("current_call_ctx", before)
 
 
 def _build_without_values(block, input_shape):

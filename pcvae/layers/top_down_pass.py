@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.layers.encoder import inner_kernel_size
+from pcvae.layers.encoder import how_to_run, inner_kernel_size
 from pcvae.layers.levels import (
     DecoderGroup,
     level_resolutions,
@@ -39,7 +39,9 @@ class TopDownPass(keras.layers.Layer):
             all.
         split_levels: level indices that start a stack of their own, so that the levels before
             them can be frozen.
-        unroll: whether stacks are written out instead of looped.
+        unroll: whether the levels of a stack are written out in the graph.
+        recompute: the coarsest resolution whose levels the gradient computes anew; see `Stack`.
+            None for none, 1 for all.
 
     Raises:
         UserError: the string or the widths do not fit together.
@@ -56,6 +58,7 @@ class TopDownPass(keras.layers.Layer):
         num_latent_levels: int | None = None,
         split_levels: Sequence[int] = (),
         unroll: bool = False,
+        recompute: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,6 +70,7 @@ class TopDownPass(keras.layers.Layer):
         self.no_bias_above = no_bias_above
         self.split_levels = tuple(split_levels)
         self.unroll = unroll
+        self.recompute = recompute
         self.width_at = width_function(width, self.width_per_resolution)
         resolutions = level_resolutions(parse_decoder_blocks(blocks))
         total = len(resolutions)
@@ -122,9 +126,9 @@ class TopDownPass(keras.layers.Layer):
             name="level",
         )
         name = f"levels_{group.first_level:03d}"
-        # A function for one call alone would be traced for nothing.
-        alone = sum(g.num_levels for g in self.groups if g.resolution == group.resolution) == 1
-        stack = Stack(level, group.num_levels, unroll=self.unroll or alone, name=name)
+        here = [g.num_levels for g in self.groups if g.resolution == group.resolution]
+        how = how_to_run(group.resolution, sum(here), self.unroll, self.recompute)
+        stack = Stack(level, group.num_levels, name=name, **how)
         stack.build((None, group.resolution, group.resolution, width))
         return stack
 
@@ -179,6 +183,7 @@ class TopDownPass(keras.layers.Layer):
             "num_latent_levels": self.num_levels,
             "split_levels": list(self.split_levels),
             "unroll": self.unroll,
+            "recompute": self.recompute,
         }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
 from pcvae import units
-from pcvae.checks import check_counts
+from pcvae.checks import check_counts, check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import (
     level_resolutions,
@@ -51,8 +51,11 @@ class Architecture:
     num_latent_levels: int | str | None = None
     # Level indices that start a stack of their own, so that the levels before them can be frozen.
     split_levels: Sequence[int] = ()
-    # Whether stacks are written out instead of looped.
+    # Whether the levels of a stack are written out in the graph; tracing then takes longer.
     unroll: bool = False
+    # The coarsest resolution whose levels are computed anew in the gradient, instead of being kept:
+    # less memory, more time, the same values. None for none, 1 for all.
+    recompute: int | None = None
     # A prefix, as a number or a resolution, whose networks share no weights with the rest: its
     # posterior has an encoder of its own, its levels stacks of their own (Shu and Ermon 2022,
     # section 5.1). None for the published sharing.
@@ -62,6 +65,8 @@ class Architecture:
         check_counts(
             width=self.width, latent_width=self.latent_width, num_mixtures=self.num_mixtures
         )
+        if self.recompute is not None:
+            check_integer("recompute (a resolution, or None)", self.recompute, 1)
         # Plain values, as a record on disk holds them.
         settle = object.__setattr__
         settle(self, "width_per_resolution", widths_notation(self.width_per_resolution))

@@ -32,6 +32,7 @@ _SHARED = (
     "width_per_resolution",
     "no_bias_above",
     "unroll",
+    "recompute",
 )
 
 

@@ -85,6 +85,7 @@ class VDVAE(HierarchicalModel):
             "bottleneck": made_of.bottleneck,
             "width_per_resolution": made_of.width_per_resolution,
             "unroll": made_of.unroll,
+            "recompute": made_of.recompute,
             "dtype": self.dtype_policy,
         }
         seen = {"channels": channels, "condition_channels": condition.channels if condition else 0}

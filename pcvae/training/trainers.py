@@ -11,6 +11,7 @@ from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
 from pcvae.objectives import LagrangeMultiplier, lagrangian
 from pcvae.outputs import Constraint
+from pcvae.training.graph_options import graphs_as_traced
 from pcvae.training.graph_size import count_graph_nodes
 from pcvae.training.update import GradientUpdate
 from pcvae.variables import tf_variable
@@ -85,7 +86,8 @@ class Trainer:
             {name: tensor}: scalars under their TensorBoard tags, means over the global batch;
             ``rate_per_level_nats`` [levels]; and the `UpdateReport` under ``update``.
         """
-        return self._step(batch)
+        with graphs_as_traced():
+            return self._step(batch)
 
     def constraints(self) -> tuple[Constraint, ...]:
         """Returns the constraints, each with the prefix that it bounds.

@@ -1,5 +1,6 @@
 """A stand-in for pcvae.runs that records its calls: commands are tested by what they ask of it."""
 
+import importlib
 import sys
 import types
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import pcvae
+from pcvae.cli import step_process
+from pcvae.errors import StepFailed
 from tests.gin_registry import own_registry  # noqa: F401 - for every test here
 
 runs = types.ModuleType("stand_in_runs")
@@ -108,6 +111,18 @@ def run_dir(tmp_path):
 def steps_op_by_op(monkeypatch):
     """Makes the processes that a command starts run without graphs; see op_by_op/."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "op_by_op"))
+
+
+@pytest.fixture
+def steps_in_this_process(monkeypatch):
+    """Runs the steps of a command by the mains of their own, without a process for each."""
+
+    def run_step(name, arguments):
+        main = importlib.import_module(f"pcvae.cli.commands.{name}").main
+        if code := main([str(argument) for argument in arguments]):
+            raise StepFailed(code)
+
+    monkeypatch.setattr(step_process, "run_step", run_step)
 
 
 @pytest.fixture

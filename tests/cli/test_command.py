@@ -247,12 +247,8 @@ def test_a_closed_pipe_is_silent():
 
 
 @pytest.mark.slow
-def test_importing_tensorflow_says_nothing_and_runs_graphs_as_traced():
-    code = """if 1:
-        from pcvae.cli import command
-        command.import_runs()
-        import tensorflow as tf
-        print(tf.config.optimizer.get_experimental_options())"""
+def test_importing_tensorflow_says_nothing():
+    code = "from pcvae.cli import command; command.import_runs()"
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=ROOT,
@@ -262,7 +258,6 @@ def test_importing_tensorflow_says_nothing_and_runs_graphs_as_traced():
         check=True,
     )
     assert result.stderr == ""
-    assert "'disable_meta_optimizer': True" in result.stdout
 
 
 @pytest.fixture

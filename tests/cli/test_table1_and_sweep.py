@@ -1,4 +1,4 @@
-"""Commands made of other commands, with the real parts at a tiny size: steps are processes."""
+"""Commands made of other commands, with the real parts at a tiny size."""
 
 import json
 
@@ -19,7 +19,9 @@ def read(path):
 
 
 @pytest.mark.slow
-def test_table1_compares_the_runs_of_its_steps(data, steps_op_by_op, eagerly, tmp_path, capfd):
+def test_table1_compares_the_runs_of_its_steps(
+    data, steps_in_this_process, eagerly, tmp_path, capfd
+):
     folder = tmp_path / "table"
     arguments = [f"--run_dir={folder}", f"--data={data}", "--prefix=1x1"]
     assert table1.main([*arguments, *TINY]) == 0, capfd.readouterr().err
@@ -41,7 +43,7 @@ def test_table1_compares_the_runs_of_its_steps(data, steps_op_by_op, eagerly, tm
 
 
 @pytest.mark.slow
-def test_sweep_makes_the_runs_of_train(data, steps_op_by_op, eagerly, tmp_path, capfd):
+def test_sweep_makes_the_runs_of_train(data, steps_in_this_process, eagerly, tmp_path, capfd):
     folder = tmp_path / "sweep"
     arguments = [
         "--gin_file=experiments/synthetic_rate.gin",

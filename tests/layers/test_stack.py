@@ -13,9 +13,9 @@ from pcvae.training.graph_size import count_graph_nodes
 WIDTH = 6
 
 
-def make_stack(count, unroll=False, **kwargs):
+def make_stack(count, **kwargs):
     block = BottleneckBlock(WIDTH, 4, WIDTH, residual=True, last_scale=1 / 3, name="block")
-    stack = Stack(block, count, unroll=unroll, name="stack", **kwargs)
+    stack = Stack(block, count, name="stack", **kwargs)
     stack.build((None, 5, 5, WIDTH))
     return stack
 
@@ -68,17 +68,19 @@ def test_stack_equals_layers_in_a_row(count):
     np.testing.assert_allclose(stack(x), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_called_looped_and_unrolled_have_equal_values_and_gradients(monkeypatch):
+def test_called_looped_recomputed_and_unrolled_have_equal_values_and_gradients(monkeypatch):
     called, unrolled, x = make_stack(4), make_stack(4, unroll=True), inputs()
     for weight in called.weights:
         weight.assign(tf.random.stateless_normal(weight.shape, seed=(1, 2)))
+    recomputed = make_stack(4, recompute=True)
     copy_weights(called, unrolled)
+    copy_weights(called, recomputed)
     expected_loss, expected = value_and_gradients(unrolled, x)
     assert not loops_of(called, x)
-    results = [value_and_gradients(called, x)]
+    results = [value_and_gradients(called, x), value_and_gradients(recomputed, x)]
     monkeypatch.setenv("PCVAE_PLAIN_GRAPHS", "1")
     assert loops_of(called, x)
-    results.append(value_and_gradients(called, x))
+    results += [value_and_gradients(called, x), value_and_gradients(recomputed, x)]
     for loss, gradients in results:
         np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
         for gradient, other in zip(gradients, expected, strict=True):
@@ -250,9 +252,9 @@ ANY_LAYER = {
 }
 
 
-def stack_and_its_layers(block, unroll):
+def stack_and_its_layers(block, **how):
     """A stack of three, and three layers with its variables."""
-    stack = Stack(block, 3, unroll=unroll)
+    stack = Stack(block, 3, **how)
     stack.build((None, 5, 5, WIDTH))
     layers = [type(block).from_config(block.get_config()) for _ in range(3)]
     for level, layer in enumerate(layers):
@@ -268,7 +270,7 @@ def stack_and_its_layers(block, unroll):
 @pytest.mark.parametrize("make_block", ANY_LAYER.values(), ids=ANY_LAYER)
 def test_any_layer_stacks_with_what_it_writes(make_block, unroll, in_graph):
     """Also in training, where a block moves its statistics, which inference then reads."""
-    stack, layers = stack_and_its_layers(make_block(), unroll)
+    stack, layers = stack_and_its_layers(make_block(), unroll=unroll)
 
     def run(x, training):
         return stack(x, training=training)
@@ -284,6 +286,40 @@ def test_any_layer_stacks_with_what_it_writes(make_block, unroll, in_graph):
             for name, (variable, _) in pairs:
                 actual = stack.level_weight(name)[level]
                 np.testing.assert_allclose(actual, variable, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", [{}, {"unroll": True}, {"recompute": True}])
+@pytest.mark.parametrize("make_block", ANY_LAYER.values(), ids=ANY_LAYER)
+def test_any_layer_is_differentiated_and_writes_the_same(make_block, how):
+    """However its levels are run in the graph; dropout draws once for value and gradient."""
+    stack, layers = stack_and_its_layers(make_block(), **how)
+
+    def run(apply, x, weights):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = apply(x)
+            loss = tf.reduce_sum(y**2)
+        return y, tape.gradient(loss, [x, *weights])
+
+    def in_a_row(x):
+        for layer in layers:
+            x = layer(x, training=True)
+        return x
+
+    x, weights = inputs(batch=4), [weight.value for weight in stack.trainable_weights]
+    graph = tf.function(lambda x: run(lambda x: stack(x, training=True), x, weights))
+    value, (gradient, *of_weights) = graph(x)
+    own = [[variable.value for variable in layer.trainable_weights] for layer in layers]
+    expected, (of_x, *of_layers) = run(in_a_row, x, sum(own, []))
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradient, of_x, rtol=1e-4, atol=1e-5)
+    for place, stacked in enumerate(of_weights):
+        for level, gradient in enumerate(tf.unstack(stacked)):
+            other = of_layers[level * len(own[0]) + place]
+            np.testing.assert_allclose(gradient, other, rtol=1e-4, atol=1e-4)
+    for place, weight in enumerate(stack.non_trainable_weights):
+        moved = [layer.non_trainable_variables[place] for layer in layers]
+        np.testing.assert_allclose(weight, np.stack(moved), rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_not_trained_gets_no_gradient_and_inference_leaves_it():
