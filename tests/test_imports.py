@@ -26,7 +26,7 @@ ARROWS = {
     },
     "training": {
         *("objectives", "outputs", "units", "distributions", "variables", "quantities"),
-        "wording",
+        *("tracing", "wording"),
     },
     "evaluation": {"measure", "show", "quantities", "tables"},
     "show": {"measure", "units", "quantities", "tables"},
@@ -37,7 +37,7 @@ ARROWS = {
     "export": {"models", "distributions"},
     "objectives": {"outputs", "units", "distributions", "variables", "quantities", "wording"},
     "models": {"layers", "distributions", "outputs", "units"},
-    "layers": {"distributions", "outputs", "units"},
+    "layers": {"distributions", "outputs", "tracing", "units"},
     "distributions": {"units"},
     "data": {"units"},
     "gin_utils": set(),
@@ -45,6 +45,7 @@ ARROWS = {
     "wording": {"units"},
     "outputs": set(),
     "units": set(),
+    "tracing": set(),
     "variables": set(),
     **{room: set() for room in EVERYWHERE},
 }

@@ -147,6 +147,7 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "progress",
         "registration",
         "signals",
+        "tracing",
         "variables",
     }
     assert rooms - private == set(pcvae.__all__) - {"__version__", "load"}

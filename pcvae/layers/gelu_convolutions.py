@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pcvae.layers.tracing import may_be_differentiated, may_be_fused
+from pcvae.tracing import may_be_differentiated, may_be_fused
 
 _ROOT_HALF = math.sqrt(0.5)
 # Beyond these the distribution function is 0 or 1 up to one rounding of 1.

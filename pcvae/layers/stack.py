@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 from pcvae.layers.depth import LevelFunctions, kind_of_level, looped, recomputed, written_out
-from pcvae.layers.tracing import is_compiled_by_xla, may_be_differentiated, may_be_fused
+from pcvae.tracing import is_compiled_by_xla, may_be_differentiated, may_be_fused
 
 
 @keras.saving.register_keras_serializable(package="pcvae")

@@ -7,14 +7,18 @@ from typing import Any
 import tensorflow as tf
 
 from pcvae import quantities, units
+from pcvae.checks import check_integer
 from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
 from pcvae.objectives import LagrangeMultiplier, lagrangian
 from pcvae.outputs import Constraint
-from pcvae.training.graph_options import graphs_as_traced
+from pcvae.tracing import graphs_as_traced
 from pcvae.training.graph_size import count_graph_nodes
+from pcvae.training.micro_batches import mean_over_parts
 from pcvae.training.update import GradientUpdate
 from pcvae.variables import tf_variable
+
+_GAPS = "constraint_gaps"  # among the means that a step sums up, and does not report
 
 
 class Trainer:
@@ -38,9 +42,12 @@ class Trainer:
         seed: integer, of the noise.
         multiplier: a `LagrangeMultiplier` that is not built yet, of the constraints that the
             objective may have; by default the ``geco`` rule.
+        micro_batches: into how many parts a replica's images are split, one after the other, whose
+            gradients are summed: the memory of one part, and the step of the whole batch, with the
+            same noise.
 
     Raises:
-        UserError: a multiplier, and an objective without constraints.
+        UserError: a multiplier, and an objective without constraints; `micro_batches` is below 1.
     """
 
     def __init__(
@@ -51,7 +58,9 @@ class Trainer:
         update: GradientUpdate,
         seed: int = 0,
         multiplier: LagrangeMultiplier | None = None,
+        micro_batches: int = 1,
     ) -> None:
+        self.micro_batches = check_integer("micro_batches", micro_batches, 1)
         self.model = model
         self.averaged_model = averaged_model
         self.objective = objective
@@ -115,9 +124,24 @@ class Trainer:
 
     def _replica_step(self, batch):
         context = tf.distribute.get_replica_context()
-        images, step = batch["images"], tf.convert_to_tensor(self.update.step)
-        noise = SeededNoise(fold_in(self.seed, step), batch["first_example"])
-        given = {name: batch[name] for name in batch if name not in ("images", "first_example")}
+        step, first = tf.convert_to_tensor(self.update.step), batch["first_example"]
+        examples = {name: batch[name] for name in batch if name != "first_example"}
+        constraints = []  # what they are, as the objective says while it is traced
+
+        def part(start, examples):
+            noise = SeededNoise(fold_in(self.seed, step), first + start)
+            gradients, terms, means = self._gradients(step, noise, context, **examples)
+            constraints[:] = terms.constraints
+            return gradients, means
+
+        gradients, means = mean_over_parts(part, examples, self.micro_batches)
+        report = self.update.apply(gradients)
+        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, means)
+        gaps = means.pop(_GAPS, None)
+        return {**means, **self._moved_multipliers(constraints, gaps), "update": report}
+
+    def _gradients(self, step, noise, context, images, **given):
+        """Returns the gradients, the objective's terms and the means to report of some images."""
         # The update's own order of the variables, which its slots and averages follow.
         variables = [tf_variable(variable) for variable in self.update.variables.values()]
         with tf.GradientTape() as tape:
@@ -125,32 +149,24 @@ class Trainer:
             terms = self.objective(output, images, step)
             multipliers = self.multiplier and tf.convert_to_tensor(self.multiplier.values)
             loss = lagrangian(terms, multipliers) / context.num_replicas_in_sync
-        gradients = tape.gradient(loss, variables)
-        report = self.update.apply(gradients)
-        means = context.all_reduce(
-            tf.distribute.ReduceOp.MEAN,
-            {
-                "loss": tf.reduce_mean(terms.loss),
-                quantities.DISTORTION.tag: tf.reduce_mean(terms.distortion),
-                quantities.RATE.tag: tf.reduce_mean(
-                    units.bits_per_dim(terms.rate, images.shape[1:])
-                ),
-                "rate_per_level_nats": tf.reduce_mean(output.rate_per_level, axis=0),
-                **{name: tf.reduce_mean(values) for name, values in terms.metrics.items()},
-            },
-        )
-        return {**means, **self._moved_multipliers(terms, context), "update": report}
+        means = {
+            "loss": tf.reduce_mean(terms.loss),
+            quantities.DISTORTION.tag: tf.reduce_mean(terms.distortion),
+            quantities.RATE.tag: tf.reduce_mean(units.bits_per_dim(terms.rate, images.shape[1:])),
+            "rate_per_level_nats": tf.reduce_mean(output.rate_per_level, axis=0),
+            **{name: tf.reduce_mean(values) for name, values in terms.metrics.items()},
+        }
+        if self.multiplier:
+            means[_GAPS] = tf.reduce_mean(terms.constraint_gaps, axis=0)
+        return tape.gradient(loss, variables), terms, means
 
-    def _moved_multipliers(self, terms, context):
+    def _moved_multipliers(self, constraints, gaps):
         """Moves the multipliers by the gaps of the global batch; returns what to report of them."""
         if not self.multiplier:
             return {}
-        gaps = context.all_reduce(
-            tf.distribute.ReduceOp.MEAN, tf.reduce_mean(terms.constraint_gaps, axis=0)
-        )
         multipliers = self.multiplier.update(gaps)
         results = {}
-        for index, constraint in enumerate(terms.constraints):
+        for index, constraint in enumerate(constraints):
             tag = functools.partial(quantities.constraint_tag, num_levels=constraint.num_levels)
             results[tag(quantities.LAGRANGE_MULTIPLIER)] = multipliers[index]
             results[tag(quantities.CONSTRAINT_GAP)] = gaps[index]

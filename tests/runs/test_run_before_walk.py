@@ -121,12 +121,23 @@ def test_the_quickstart_starts_with_the_same_losses(tmp_path, monkeypatch):
     np.testing.assert_allclose(losses(run_dir), EXPECTED["quickstart_losses"], rtol=1e-5)
 
 
+def without_newer_arguments(record):
+    """Returns a JSON object without what the golden models could not say yet."""
+    if "decoder_blocks" in record:
+        assert record.pop("recompute") is None
+    return record
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_record_builds_the_model_with_its_weights(name, tmp_path):
-    """The names and shapes are those that checkpoints of it hold; it is written as it was read."""
+    """The names and shapes are those that checkpoints of it hold.
+
+    It is written as it was read, but for the names of newer arguments.
+    """
     path = GOLDENS / "models_before_walk" / f"{name}.json"
     shapes = json.loads(path.with_name(f"{name}_weights.json").read_text())
     model = models.read_model(path)
     assert {key: list(weight.shape) for key, weight in model.named_weights.items()} == shapes
     models.write_model(model, tmp_path / "model.json")
-    assert json.loads((tmp_path / "model.json").read_text()) == json.loads(path.read_text())
+    written = (tmp_path / "model.json").read_text()
+    assert json.loads(written, object_hook=without_newer_arguments) == json.loads(path.read_text())

@@ -21,7 +21,7 @@ def second_stage():
     return tiny.random_weights(staged_on(tiny.IMAGE_SHAPE, tiny.first_stage(), later_fn))
 
 
-def graded(model):
+def graded(model, **arguments):
     """Makes a trainer whose steps are in proportion to the gradients.
 
     Adam's step for a gradient of nearly zero has the sign of its rounding, unless its epsilon is
@@ -29,26 +29,35 @@ def graded(model):
     """
     adam = training.AdamW(100.0, warmup_steps=0, epsilon=1e3)
     update = training.GradientUpdate(adam, clip_norm=None)
-    return training.Trainer(model, model.twin(), NegativeELBO(), update, seed=1)
+    return training.Trainer(model, model.twin(), NegativeELBO(), update, seed=1, **arguments)
 
 
 KINDS = {
-    "elbo": (lambda: graded(tiny.vdvae()), tiny.random_images(16)),
+    "elbo": (lambda **a: graded(tiny.vdvae(), **a), tiny.random_images(16)),
     "constrained": (
-        lambda: linear_gaussian.make_trainer(ConstrainedRate(0.4), LagrangeMultiplier(), STEPS),
+        lambda **a: linear_gaussian.make_trainer(
+            ConstrainedRate(0.4), LagrangeMultiplier(), STEPS, **a
+        ),
         linear_gaussian.gaussian_images(),
     ),
-    "second_stage": (lambda: graded(second_stage()), tiny.random_images(16)),
+    "second_stage": (lambda **a: graded(second_stage(), **a), tiny.random_images(16)),
 }
 
 
-def train_each(strategy):
-    """Returns {"kind/group/name": array} of the state after the steps, under a strategy."""
+def train_each(strategy, kinds=tuple(KINDS), **arguments):
+    """Returns {"kind/group/name": array} of the state after the steps, under a strategy.
+
+    Args:
+        strategy: a `tf.distribute.Strategy`.
+        kinds: keys of KINDS.
+        **arguments: more of the trainers.
+    """
     state = {}
-    for kind, (make_trainer, images) in KINDS.items():
+    for kind in kinds:
+        make_trainer, images = KINDS[kind]
         with strategy.scope():
             keras.utils.set_random_seed(0)
-            trainer = make_trainer()
+            trainer = make_trainer(**arguments)
 
         def batches_of(context, images=images):
             return data.training_batches(images, BATCH, seed=0, input_context=context)

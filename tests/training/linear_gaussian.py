@@ -14,6 +14,7 @@ import tensorflow as tf
 from pcvae import data, training, units
 from pcvae.distributions.gaussian import DiagonalGaussian, rate_nats
 from pcvae.outputs import VDVAEOutput
+from pcvae.tracing import graphs_as_traced
 
 SHAPE = (2, 2, 1)
 DIMS = 4
@@ -108,7 +109,7 @@ class LinearGaussianModel(keras.Model):
         return rate / DIMS, mse / DIMS
 
 
-def make_trainer(objective, multiplier, num_steps, seed=0):
+def make_trainer(objective, multiplier, num_steps, seed=0, **arguments):
     """Makes a trainer of the linear model, in the current strategy."""
     optimizer = training.AdamW(
         learning_rate=0.02,
@@ -120,7 +121,7 @@ def make_trainer(objective, multiplier, num_steps, seed=0):
     )
     update = training.GradientUpdate(optimizer, ema_decay=0.99)
     models = LinearGaussianModel(seed), LinearGaussianModel(seed)
-    return training.Trainer(*models, objective, update, seed, multiplier)
+    return training.Trainer(*models, objective, update, seed, multiplier, **arguments)
 
 
 def train(trainer, num_steps, batch_size=256, strategy=None):
@@ -141,5 +142,6 @@ def train(trainer, num_steps, batch_size=256, strategy=None):
             trainer.step(next(batches))
 
     batches = iter(batches)
-    all_but_one(batches)
+    with graphs_as_traced():  # as the trainer runs a step by itself
+        all_but_one(batches)
     return trainer.step(next(batches))

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from pcvae.training.graph_options import graphs_as_traced
+from pcvae.tracing import graphs_as_traced
 
 
 def is_off():
