@@ -36,7 +36,7 @@ ARROWS = {
     "quantities": {"tables"},
     "export": {"models", "distributions"},
     "objectives": {"outputs", "units", "distributions", "variables", "quantities", "wording"},
-    "models": {"layers", "distributions", "outputs", "units"},
+    "models": {"layers", "distributions", "outputs", "tracing", "units"},
     "layers": {"distributions", "outputs", "tracing", "units"},
     "distributions": {"units"},
     "data": {"units"},

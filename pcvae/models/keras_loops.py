@@ -11,6 +11,7 @@ import tensorflow as tf
 from pcvae.errors import UserError
 from pcvae.models import keras_data, keras_fit
 from pcvae.outputs import VDVAEOutput
+from pcvae.tracing import graphs_as_traced
 
 
 class KerasLoops(keras.Model):
@@ -117,6 +118,19 @@ class KerasLoops(keras.Model):
         keras_data.check(self, x)
         self._hidden.loops.predicted.reset()
         return keras_fit.predicted_output(super().predict_on_batch(x))
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes what `fit` calls for each execution; its graph runs as it was traced."""
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        execute = self.train_function
+
+        def run_as_traced(iterator):
+            with graphs_as_traced():
+                return execute(iterator)
+
+        self.train_function = run_as_traced
 
     def train_step(self, data: Any) -> dict:
         """One step of `fit`: minimises the negative ELBO in nats per dimension."""
