@@ -32,6 +32,7 @@ ARROWS = {
     "show": {"measure", "units", "quantities", "tables"},
     "measure": {
         *("models", "objectives", "units", "distributions", "quantities", "tables", "wording"),
+        "tracing",
     },
     "quantities": {"tables"},
     "export": {"models", "distributions"},

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
+from pcvae.tracing import graphs_as_traced
 
 
 class PerImageEvaluation(abc.ABC):
@@ -75,7 +76,8 @@ class PerImageEvaluation(abc.ABC):
             placed = self._distribute(batch, start)
 
             def compute(seed, placed=placed, valid=valid):
-                values = self._evaluate(placed, seed)
+                with graphs_as_traced():
+                    values = self._evaluate(placed, seed)
                 return {name: value.numpy()[:valid] for name, value in values.items()}
 
             yield compute
