@@ -23,6 +23,9 @@ class Line(NamedTuple):
     colour: int = 0  # index into the plots' colours
 
 
+_PLACE = (0.17, 0.15, 0.8, 0.75)  # of the axes: left, bottom, width, height; labels fit beside it
+
+
 class Panel(NamedTuple):
     """Lines that share an axis."""
 
@@ -47,8 +50,9 @@ def curve_plot(panel: Panel, output: Callable[[Figure], Any] = pixels) -> Any:
     Returns:
         What ``output`` returns; by default uint8 [height, width, 3].
     """
-    figure = Figure(figsize=(5.5, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(5.5, 3.4))
+    # A layout that fits itself to the labels takes two thirds of the time of a report's curves.
+    axes = figure.add_axes(_PLACE)
     everything = []
     for line in panel.lines:
         colour = COLOURS[line.colour % len(COLOURS)]
