@@ -1,4 +1,4 @@
-"""Graph size and time of a training step by depth, with stacks looped and written out.
+"""Graph size and time of a training step by depth, with levels traced once and written out.
 
 python benchmarks/depth.py [--levels 11,41] [--width 48]
 """
@@ -51,7 +51,7 @@ def main():
     for levels_at_32 in map(int, arguments.levels.split(",")):
         for unroll in (False, True):
             levels, variables, nodes, first, step = measure(levels_at_32, arguments.width, unroll)
-            kind = "unrolled" if unroll else "looped"
+            kind = "unrolled" if unroll else "called"
             print(
                 f"{levels:6} {kind:>9} {variables:9} {nodes:8} {first:8.1f} {step:7.3f}", flush=True
             )

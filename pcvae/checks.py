@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pcvae.errors import UserError
+from pcvae.memory import memory_limit_bytes
 
 MAX_SEED = 2**32 - 1  # what NumPy and Keras take
 LARGEST_NUMBER = 1e100  # ours: far beyond it, sums and axes of plots overflow
@@ -148,7 +149,7 @@ def existing_part(path: str) -> str:
 
 
 def check_bytes(what: str, wanted: int, purpose: str, remedy: str = "") -> None:
-    """Checks that so many bytes fit into the memory of this machine.
+    """Checks that so many bytes fit into the memory that this process may take.
 
     Args:
         what: what takes them, for the error.
@@ -159,10 +160,10 @@ def check_bytes(what: str, wanted: int, purpose: str, remedy: str = "") -> None:
     Raises:
         UserError: they do not fit.
     """
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = memory_limit_bytes()
     if wanted > there:
         raise UserError(
-            f"{what} takes {wanted / 2**30:,.0f} GiB for {purpose}, this machine has "
+            f"{what} takes {wanted / 2**30:,.0f} GiB for {purpose}, this process may take "
             f"{there / 2**30:,.0f} GiB{remedy}"
         )
 

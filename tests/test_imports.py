@@ -10,8 +10,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 300
 
 EVERYWHERE = (
-    *("checks", "errors", "files", "greetings", "kept_docstrings", "locks", "processes"),
-    *("progress", "registration", "signals", "sources"),
+    *("checks", "errors", "files", "greetings", "kept_docstrings", "locks", "memory"),
+    *("processes", "progress", "registration", "signals", "sources"),
 )
 # room -> the rooms that its modules may import, beside itself and those that serve all
 ARROWS = {

@@ -142,6 +142,7 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "gin_utils",
         "kept_docstrings",
         "locks",
+        "memory",
         "processes",
         "sources",
         "progress",

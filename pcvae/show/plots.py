@@ -196,12 +196,16 @@ def _draw_points(axis, rows, name, decoder, colour):
     )
 
 
+_WITHIN_A_DECADE = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
 def logarithmic_axis(axis: Axes) -> None:
     """Makes the vertical axis logarithmic, with numbers as people write them."""
     axis.set_yscale("log")
     low, high = axis.get_ylim()
-    # Less than a decade would show one number or none.
-    subs = (1.0, 2.0, 5.0) if high > 10.0 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+    decades = math.log10(high / low)
+    # Less than a decade would show one number or none; many would write one over the other.
+    subs = (1.0,) if decades > 4 else (1.0, 2.0, 5.0) if decades > 1 else _WITHIN_A_DECADE
     axis.yaxis.set_major_locator(LogLocator(10, subs=subs))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(_short))

@@ -74,7 +74,7 @@ KERAS_OBJECT = {"module": "os", "class_name": "system", "config": "true", "regis
         ({"decoder_blocks": "1x2,4m1,4x999999999,8m4,8x1"}, "numbers go up to 9,999"),
         ({"decoder_blocks": ",".join(["1x9999"] * 9) + ",8m1"}, "at most 9,999 blocks in all"),
         # A terabyte, and more than there are addresses for.
-        ({"width": 200_000, "width_per_resolution": ""}, "GiB for its weights, this machine has"),
+        ({"width": 200_000, "width_per_resolution": ""}, "GiB for its weights, this process may take"),
         ({"num_mixtures": 10**18}, "weights do not fit the model"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -86,7 +86,7 @@ def test_tampered_models_are_refused_before_anything_is_built(run_dir, config, s
 
 def test_a_model_without_weights_must_fit_into_memory(run_dir):
     change_model(run_dir, width=10**6, width_per_resolution="")
-    with pytest.raises(UserError, match="GiB for its weights, this machine has"):
+    with pytest.raises(UserError, match="GiB for its weights, this process may take"):
         runs.describe_run(run_dir=run_dir)
 
 
