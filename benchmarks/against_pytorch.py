@@ -171,11 +171,12 @@ class Process:
     def __init__(self, python, *arguments):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
         self._process = subprocess.Popen(
             [python, __file__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
             env=environment,
         )
@@ -186,7 +187,8 @@ class Process:
         while line := self._process.stdout.readline():
             if line.startswith("{"):
                 return json.loads(line)
-        raise SystemExit(f"a side ended during {task!r}: {self._process.args}")
+        self._said.seek(0)
+        raise SystemExit(f"{self._said.read()}\na side ended at {task!r}: {self._process.args}")
 
     def close(self):
         """Ends the process."""

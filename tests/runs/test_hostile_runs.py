@@ -74,7 +74,10 @@ KERAS_OBJECT = {"module": "os", "class_name": "system", "config": "true", "regis
         ({"decoder_blocks": "1x2,4m1,4x999999999,8m4,8x1"}, "numbers go up to 9,999"),
         ({"decoder_blocks": ",".join(["1x9999"] * 9) + ",8m1"}, "at most 9,999 blocks in all"),
         # A terabyte, and more than there are addresses for.
-        ({"width": 200_000, "width_per_resolution": ""}, "GiB for its weights, this process may take"),
+        (
+            {"width": 200_000, "width_per_resolution": ""},
+            "GiB for its weights, this process may take",
+        ),
         ({"num_mixtures": 10**18}, "weights do not fit the model"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
