@@ -123,6 +123,7 @@ def train(
             seed=seed,
         )
         likelihood = measure.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
+    trainer.check_batch_size(batch_size)
     constraints = [constraint._asdict() for constraint in trainer.constraints()]
     wording = wording_of(constraints)
     frozen = FrozenWeights(model, directory)

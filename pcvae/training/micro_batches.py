@@ -25,11 +25,7 @@ def mean_over_parts(function: Callable, examples: Mapping[str, tf.Tensor], count
     if count == 1:
         return function(tf.constant(0, tf.int64), examples)
     total = next(iter(examples.values())).shape[0]
-    if total is None or total % count:
-        raise UserError(
-            f"micro_batches={count}: expected a divisor of the {total} images that a replica gets "
-            "at each step"
-        )
+    check_parts(total, count)
     size = total // count
     parts = {
         name: tf.reshape(tensor, (count, size, *tensor.shape[1:]))
@@ -54,3 +50,12 @@ def mean_over_parts(function: Callable, examples: Mapping[str, tf.Tensor], count
         parallel_iterations=1,
     )
     return tf.nest.map_structure(lambda total: total / count, sums)
+
+
+def check_parts(total: int | None, count: int) -> None:
+    """Raises UserError if a replica's images, `total` of them, are no `count` equal parts."""
+    if total is None or total % count:
+        raise UserError(
+            f"micro_batches={count}: expected a divisor of the {total} images that a replica gets "
+            "at each step"
+        )

@@ -14,7 +14,7 @@ from pcvae.objectives import LagrangeMultiplier, lagrangian
 from pcvae.outputs import Constraint
 from pcvae.tracing import graphs_as_traced
 from pcvae.training.graph_size import count_graph_nodes
-from pcvae.training.micro_batches import mean_over_parts
+from pcvae.training.micro_batches import check_parts, mean_over_parts
 from pcvae.training.update import GradientUpdate
 from pcvae.variables import tf_variable
 
@@ -97,6 +97,10 @@ class Trainer:
         """
         with graphs_as_traced():
             return self._step(batch)
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises UserError if the parts of a global batch cannot be equal; see `micro_batches`."""
+        check_parts(batch_size // self.strategy.num_replicas_in_sync, self.micro_batches)
 
     def constraints(self) -> tuple[Constraint, ...]:
         """Returns the constraints, each with the prefix that it bounds.

@@ -195,6 +195,18 @@ def test_experiment_trains_two_steps(name, synthetic_file, first_stage, eagerly,
     again.check_unchanged(run_dir)
 
 
+@pytest.mark.slow
+def test_micro_batches_that_do_not_fit_are_refused_before_anything_is_written(
+    synthetic_file, eagerly, tmp_path, capsys
+):
+    argv, _ = _short_run(train.QUICKSTART, synthetic_file, tmp_path / "run")
+    assert train.main([*argv, "--gin.training.Trainer.micro_batches=7"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "pcvae: error: micro_batches=7: expected a divisor of"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_published_models_are_there():
     assert {f"models/vdvae_{preset}.gin" for preset in PUBLISHED} < set(MODELS)
 
