@@ -1,8 +1,10 @@
 """How graphs are traced and run: what TensorFlow knows of it, and what we ask of it."""
 
 import contextlib
+import operator
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.eager import record
@@ -29,6 +31,18 @@ def is_compiled_by_xla() -> bool:
     if tf.executing_eagerly():
         return False
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def functions_of(graph_def: Any) -> Any:
+    """Returns the functions of a `GraphDef`, as `FunctionDef`s to read or edit."""
+    return operator.attrgetter("library.function")(graph_def)
+
+
+def nodes_of(graph_def: Any) -> Iterator[Any]:
+    """Yields the nodes of a `GraphDef`, then those of its functions."""
+    yield from graph_def.node
+    for function in functions_of(graph_def):
+        yield from function.node_def
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ ARROWS = {
         "tracing",
     },
     "quantities": {"tables"},
-    "export": {"models", "distributions"},
+    "export": {"models", "distributions", "tracing"},
     "objectives": {"outputs", "units", "distributions", "variables", "quantities", "wording"},
     "models": {"layers", "distributions", "outputs", "tracing", "units"},
     "layers": {"distributions", "outputs", "tracing", "units"},

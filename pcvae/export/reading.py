@@ -24,6 +24,7 @@ from pcvae.files import check_plain_file, plain_path
 from pcvae.models.conditions import make_condition
 from pcvae.models.inputs import checked_temperatures
 from pcvae.models.recorded import read_record
+from pcvae.tracing import functions_of
 
 _MAX_GRAPH_BYTES = 2**31  # no message of protocol buffers is larger
 
@@ -172,16 +173,11 @@ def _check_graph(path):
         )
 
 
-def functions_of(graph: Any) -> Any:
-    """Returns the functions of a `MetaGraphDef`, as `FunctionDef`s to read or edit."""
-    return graph.graph_def.library.function  # the field's name is TensorFlow's
-
-
 def _unknown(graph):
     """Returns the names of operations and objects in a graph that no export has."""
     names = {node.op for node in graph.graph_def.node}
     with_files, referred_to = set(), set(graph.object_graph_def.concrete_functions)
-    for function in functions_of(graph):
+    for function in functions_of(graph.graph_def):
         name = function.signature.name
         operations = {node.op for node in function.node_def}
         if operations & FILE_OPERATIONS:

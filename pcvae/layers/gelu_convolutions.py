@@ -26,7 +26,7 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.gelu(x, approximate=False)
 
 
-def convolution(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+def convolve(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
     """Returns the convolution with zero padding; that of a 1x1 kernel is one matrix product.
 
     On a CPU the gradient of the product takes half the time of that of the convolution
@@ -35,11 +35,15 @@ def convolution(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     Args:
         x: [batch, height, width, channels].
         kernel: [side, side, channels, filters].
-        bias: [filters].
+        bias: [filters], or None.
     """
-    if not _is_pointwise(kernel):
-        return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias)
-    return _like(tf.nn.bias_add(tf.matmul(_flat(x), _matrix(kernel)), bias), x)
+    if _is_pointwise(kernel):
+        outputs = tf.matmul(_flat(x), _matrix(kernel))
+    else:
+        outputs = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+    if bias is not None:
+        outputs = tf.nn.bias_add(outputs, bias)
+    return _like(outputs, x) if _is_pointwise(kernel) else outputs
 
 
 def gelu_convolutions(
@@ -66,7 +70,7 @@ def _chain(activation, x, kernels, biases):
     """Returns what enters each gelu, and the end."""
     tensors = [x]
     for kernel, bias in zip(kernels, biases, strict=True):
-        tensors.append(convolution(activation(tensors[-1]), kernel, bias))
+        tensors.append(convolve(activation(tensors[-1]), kernel, bias))
     return tensors
 
 

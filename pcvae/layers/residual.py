@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.layers.gelu_convolutions import gelu_convolutions
+from pcvae.layers.gelu_convolutions import convolve, gelu_convolutions
 
 
 def fan_in_uniform(scale: float = 1.0) -> keras.initializers.Initializer:
@@ -27,18 +27,8 @@ class PointwiseConv2D(keras.layers.Conv2D):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        channels = self.kernel.shape[-1]
-        flat = tf.reshape(inputs, (-1, inputs.shape[-1]))
-        outputs = tf.matmul(flat, tf.reshape(self.kernel, (-1, channels)))
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, self.bias)
-        return tf.reshape(outputs, (*_shape(inputs)[:-1], channels))
-
-
-def _shape(tensor):
-    """The shape of a tensor, static where it is known."""
-    dynamic = tf.shape(tensor)
-    return [dynamic[i] if size is None else size for i, size in enumerate(tensor.shape)]
+        bias = tf.convert_to_tensor(self.bias) if self.use_bias else None
+        return convolve(inputs, tf.convert_to_tensor(self.kernel), bias)
 
 
 def convolution(

@@ -132,8 +132,8 @@ class Stack(keras.layers.Layer):
             carry, outputs = written_out(run, carry, inputs, shared)
         elif may_be_differentiated() and may_be_fused() and not is_compiled_by_xla():
             kind = kind_of_level(self._hidden.block, step, carry, inputs, shared)
-            kind = (kind, self.recompute)
-            function, level = (functions or LevelFunctions()).of(kind, run, level)
+            key = (kind, self.recompute)
+            function, level = (functions or LevelFunctions()).of(key, run, level)
             carry, outputs = written_out(function, carry, inputs, shared)
         elif self.count == 1:
             carry, outputs = written_out(run, carry, inputs, shared)

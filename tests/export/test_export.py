@@ -13,16 +13,15 @@ import pytest
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from pcvae import models
 from pcvae.errors import UserError
 from pcvae.export import export_model, load_export
 from pcvae.export.endpoints import Endpoints
 from pcvae.export.operations import OPERATIONS
-from pcvae.export.reading import functions_of
 from pcvae.files import plain_path
 from pcvae.layers.heads import HEADS
+from pcvae.tracing import functions_of, nodes_of
 from tests.models import tiny
 
 pytestmark = pytest.mark.slow
@@ -211,9 +210,7 @@ def test_the_operations_of_every_head_are_known(head):
     endpoints = Endpoints(model)
     for function in (endpoints.sample, endpoints.reconstruct, endpoints.rates):
         graph_def = function.get_concrete_function().graph.as_graph_def()
-        functions = functions_of(MetaGraphDef(graph_def=graph_def))
-        nodes = [*graph_def.node, *(node for inner in functions for node in inner.node_def)]
-        assert {node.op for node in nodes} <= OPERATIONS
+        assert {node.op for node in nodes_of(graph_def)} <= OPERATIONS
 
 
 def test_stablehlo_is_the_model_too(half, half_export):
@@ -245,7 +242,7 @@ def tampered(source, target, change):
 
 
 def write_file(graph):
-    functions_of(graph)[0].node_def.add(name="evil", op="WriteFile")
+    functions_of(graph.graph_def)[0].node_def.add(name="evil", op="WriteFile")
 
 
 def py_function(graph):
@@ -253,7 +250,7 @@ def py_function(graph):
 
 
 def call_the_saver(graph):
-    functions = functions_of(graph)
+    functions = functions_of(graph.graph_def)
     saver = next(f for f in functions if any(node.op == "SaveV2" for node in f.node_def))
     node = functions[0].node_def.add(name="evil", op="StatefulPartitionedCall")
     node.attr["f"].func.name = saver.signature.name
@@ -264,7 +261,7 @@ def keras_object(graph):
 
 
 def two_of_one_name(graph):
-    functions = functions_of(graph)
+    functions = functions_of(graph.graph_def)
     honest = copy.deepcopy(functions[0])
     functions[0].node_def.add(name="evil", op="WriteFile")
     functions.append(honest)

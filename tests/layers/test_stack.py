@@ -8,6 +8,7 @@ import tensorflow as tf
 from pcvae.layers import BottleneckBlock, Stack
 from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.stack import variables_of
+from pcvae.tracing import nodes_of
 from pcvae.training.graph_size import count_graph_nodes
 
 WIDTH = 6
@@ -93,8 +94,7 @@ def loops_of(stack, x):
     """Returns whether a graph of the value and the gradients has loops."""
     run = tf.function(lambda x: value_and_gradients(stack, x), autograph=False)
     graph = run.get_concrete_function(x).graph.as_graph_def()
-    nodes = (node for function in graph.library.function for node in function.node_def)
-    return any("While" in node.op for node in nodes)
+    return any("While" in node.op for node in nodes_of(graph))
 
 
 def test_xla_gives_equal_values():
