@@ -9,22 +9,26 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # test processes share the cores.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
-import gin
-import keras
 import pytest
-import tensorflow as tf
 
-from tests.op_by_op import op_by_op
-
-# Before TensorFlow initialises: four devices, so that mirrored training runs without a GPU.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
-)
 # Tests hang up processes, which take over from this one that `nohup` has hang-ups ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-# Tracing makes many objects that stay: looking through them at each thousand takes a tenth of it.
-gc.freeze()
-gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_collection(session):
+    """Readies the processes that run tests; the one that hands them out needs no TensorFlow."""
+    if not hasattr(session.config, "workerinput") and session.config.getoption("dist") != "no":
+        return
+    import tensorflow as tf
+
+    # Before TensorFlow initialises: four devices, so that mirrored training runs without a GPU.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
+    )
+    # Tracing makes many objects that stay: looking through them at each thousand takes a tenth of
+    # it.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,11 +40,16 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _fresh_state():
+    import gin
+    import keras
+
     keras.utils.set_random_seed(0)
     gin.clear_config()
 
 
 def _run_eagerly():
+    from tests.op_by_op import op_by_op
+
     with op_by_op():
         yield
 
