@@ -9,8 +9,9 @@ from tests.models import tiny
 from tests.models.test_keras_numbers import COUNT, assert_same, compiled, fitted
 from tests.op_by_op import op_by_op
 
-# A head of few operations: XLA compiles each graph for each size of a batch.
-make = functools.partial(tiny.vdvae, head="gaussian")
+# One level and a head of few operations: XLA compiles each graph for each size of a batch.
+ONE_LEVEL = {"encoder_blocks": "4x1", "decoder_blocks": "4x1", "head": "gaussian"}
+make = functools.partial(tiny.vdvae, **ONE_LEVEL)
 
 
 def numbers_of(model, count, batch_size):
