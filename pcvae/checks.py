@@ -5,7 +5,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,6 +166,17 @@ def check_bytes(what: str, wanted: int, purpose: str, remedy: str = "") -> None:
             f"{what} takes {wanted / 2**30:,.0f} GiB for {purpose}, this process may take "
             f"{there / 2**30:,.0f} GiB{remedy}"
         )
+
+
+def check_batch(batch_size: int, image_shape: Sequence[int]) -> None:
+    """Raises UserError if the pixels of a batch do not fit, as float32, the least that it takes.
+
+    Args:
+        batch_size: images at once.
+        image_shape: (height, width, channels).
+    """
+    what, pixels = f"batch_size={batch_size}", 4 * batch_size * math.prod(image_shape)
+    check_bytes(what, pixels, "the pixels alone", ": give a smaller one")
 
 
 def is_number_or_none(value: Any) -> bool:

@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import functools
-import hashlib
 import json
 import math
 import os
@@ -11,15 +9,13 @@ import re
 import shutil
 import stat
 import tempfile
-import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcvae import processes
+from pcvae import leftovers
 from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
 
@@ -27,8 +23,6 @@ INFINITY = "Infinity"
 MAX_TEXT_BYTES = 2**30
 FREE_SPACE = "free some space there and start again"
 PICTURE_MARK = ("Software", "pcvae")  # an entry of the PNGs that we write
-_PARTIAL = re.compile(r"\.(?P<place>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)-[0-9a-f]{8}\.part")
-_ABANDONED_SECONDS = 24 * 3600.0
 
 
 def check_new_folder(path: str | os.PathLike, name: str = "output") -> Path:
@@ -123,6 +117,19 @@ def new_file(path: str | os.PathLike, remedy: str = FREE_SPACE) -> Iterator[Path
         partial.unlink(missing_ok=True)
 
 
+def write_together(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Writes files of one result as `new_file` does: none gets its name before all are written.
+
+    Args:
+        writers: {path: function that writes the file at the path that it is given}.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, write in writers.items():
+            partial = stack.enter_context(new_file(path))
+            with told_when_full(path):
+                write(partial)
+
+
 @contextlib.contextmanager
 def told_when_full(path: str | os.PathLike, remedy: str = FREE_SPACE) -> Iterator[None]:
     """Names the file that has no room, where a full disk, a quota or a limit ends the block.
@@ -140,7 +147,7 @@ def told_when_full(path: str | os.PathLike, remedy: str = FREE_SPACE) -> Iterato
         raise
     except Exception as error:
         why = full(error)
-        if why is None:
+        if why is None or leftovers.is_unfinished(Path(path)):  # who names the file tells it
             raise
         raise UserError(f"{printable(path)} cannot be written: {why}; {remedy}") from error
 
@@ -155,42 +162,11 @@ def full(error: Exception) -> str | None:
 
 
 def _partial(path):
-    """Returns a hidden name of the same suffix beside a path, which tells whose it is.
-
-    What killed processes left there under such names is removed.
-    """
+    """Makes the folder of a path, without leftovers; returns a name for what is unfinished."""
     with told_when_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent.resolve())
-    place, pid, started = _own_mark()
-    return path.with_name(f".{place}-{pid}-{started}-{uuid.uuid4().hex[:8]}.part{path.suffix}")
-
-
-@functools.cache
-def sweep(folder: Path) -> None:
-    """Removes temporary files whose process has ended from an absolute path; once in a process."""
-    own_place, *_ = _own_mark()
-    for path in folder.glob(".*.part*"):
-        mark = _PARTIAL.match(path.name)
-        with contextlib.suppress(OSError):
-            if mark is None:
-                continue
-            started = processes.started(int(mark["pid"]))
-            if mark["place"] != own_place:  # another machine, or this one before it started anew
-                ended = time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
-            else:
-                ended = started is None or (started or "0") != mark["started"]
-            if ended and path.is_dir():
-                shutil.rmtree(path)
-            elif ended:
-                path.unlink()
-
-
-def _own_mark():
-    """Returns what tells this process from all others: place, number, start."""
-    here = processes.here()
-    place = hashlib.sha256(f"{here['boot'] or here['host']} {here['processes']}".encode())
-    return place.hexdigest()[:8], here["pid"], here["started"] or "0"
+    leftovers.sweep(path.parent.resolve())
+    return leftovers.unfinished(path)
 
 
 def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
@@ -267,18 +243,18 @@ def printable(path: str | os.PathLike) -> str:
     return "".join(escaped)
 
 
-def write_text(text: str, path: str | os.PathLike) -> None:
+def write_text(text: str, path: str | os.PathLike, remedy: str = FREE_SPACE) -> None:
     """Writes a text in UTF-8 as `new_file` does, so that a reader never sees half of it."""
-    with new_file(path) as partial:
+    with new_file(path, remedy) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_json(record: Any, path: str | os.PathLike) -> None:
+def write_json(record: Any, path: str | os.PathLike, remedy: str = FREE_SPACE) -> None:
     """Writes JSON as `new_file` does; NaN and minus infinity are a ValueError.
 
     JSON has no infinity: it is written as the text `INFINITY`, as protocol buffers do.
     """
-    write_text(json.dumps(_told(record), indent=2, allow_nan=False) + "\n", path)
+    write_text(json.dumps(_told(record), indent=2, allow_nan=False) + "\n", path, remedy)
 
 
 def _told(value):
@@ -290,8 +266,10 @@ def _told(value):
     return INFINITY if isinstance(value, float) and value == math.inf else value
 
 
-def write_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+def write_arrays(
+    path: str | os.PathLike, remedy: str = FREE_SPACE, /, **arrays: np.ndarray
+) -> None:
     """Writes arrays by name as an ``.npz``, as `new_file` does."""
     # NumPy would add .npz to a name in .NPZ, but not to an open file.
-    with new_file(path) as partial, partial.open("wb") as file:
+    with new_file(path, remedy) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)

@@ -3,6 +3,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import tensorflow as tf
 
 from pcvae import models, training
 from pcvae.errors import UserError, words_of
-from pcvae.files import new_file, new_folder, read_text, told_when_full, write_json
+from pcvae.files import new_file, new_folder, read_text, told_when_full, write_json, write_together
 from tests.models import tiny
+from tests.no_room import no_room
 
 
 def names(folder):
@@ -50,6 +52,23 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
         pass
 
 
+def test_files_of_one_result_are_there_together_or_not_at_all(tmp_path):
+    first, second = tmp_path / "first.json", tmp_path / "made" / "second.json"
+    first.write_text("before")
+
+    def write(text):
+        writers = {first: lambda path: write_json("new", path)}
+        write_together({**writers, second: lambda path: write_json(text, path)})
+
+    with no_room(1000), pytest.raises(UserError, match=f"^{second} cannot be written: File too"):
+        write("x" * 1000)
+    assert first.read_text() == "before"
+    assert (names(tmp_path), names(second.parent)) == (["first.json", "made"], [])
+    write("x")
+    assert (first.read_text(), second.read_text()) == ('"new"\n', '"x"\n')
+    assert (names(tmp_path), names(second.parent)) == (["first.json", "made"], ["second.json"])
+
+
 WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
@@ -67,17 +86,20 @@ SWEEP = "import sys; from pcvae.files import write_text; write_text('', sys.argv
 def test_leftovers_of_the_killed_go_and_those_of_the_living_stay(tmp_path):
     root = Path(__file__).parents[1]
     (tmp_path / ".note.part").write_text("somebody's own")
+    for name, days in ((".0123abcd.part.json", 2), (".4567abcd.part.json", 0)):  # earlier versions
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (0, time.time() - days * 24 * 3600))
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITE_AND_WAIT, tmp_path], cwd=root, stdout=subprocess.PIPE
     )
     assert writer.stdout.readline() == b"now\n"
     sweep = [sys.executable, "-c", SWEEP, tmp_path]
     subprocess.run(sweep, cwd=root, check=True)
-    assert len(names(tmp_path)) == 4
+    assert len(names(tmp_path)) == 5
     writer.kill()
     writer.communicate()
     subprocess.run(sweep, cwd=root, check=True)
-    assert names(tmp_path) == [".note.part", "c.txt"]
+    assert names(tmp_path) == [".4567abcd.part.json", ".note.part", "c.txt"]
 
 
 FULL = [
@@ -124,7 +146,7 @@ def test_what_tensorflow_says_comes_without_the_marks_of_its_graphs():
 def test_a_checkpoint_without_room_is_told_and_the_one_before_stays(tmp_path):
     """A limit on the size of files stands for a full disk: TensorFlow cannot write, either."""
     code = (
-        "import resource, signal, sys, tensorflow as tf\n"
+        "import os, resource, signal, sys, tensorflow as tf\n"
         "from pcvae import training\n"
         "from pcvae.errors import UserError\n"
         "value = tf.Variable(tf.zeros(100_000))\n"
@@ -134,15 +156,16 @@ def test_a_checkpoint_without_room_is_told_and_the_one_before_stays(tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "try: checkpoints.save(2)\n"
         "except UserError as error: print(error)\n"
-        "print(training.newest_step(sys.argv[1]))\n"
+        "print(training.newest_step(sys.argv[1]), os.listdir(sys.argv[1]))\n"
     )
     root = Path(__file__).parents[1]
     told = subprocess.run(
         [sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, check=True
     )
-    line, newest = told.stdout.splitlines()
+    line, left = told.stdout.splitlines()
     assert "ckpt-2 could not be written (File too large); free some space" in line
-    assert newest == "1"
+    assert line.endswith("then start again: it goes on from ckpt-1")
+    assert left.startswith("1 ") and ".partial" not in left and left.count("ckpt") == 2
 
 
 def write_folder(folder):

@@ -10,7 +10,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 300
 
 EVERYWHERE = (
-    *("checks", "errors", "files", "greetings", "kept_docstrings", "locks", "memory"),
+    *("checks", "errors", "files", "greetings", "kept_docstrings", "leftovers", "locks", "memory"),
     *("processes", "progress", "registration", "signals", "sources"),
 )
 # room -> the rooms that its modules may import, beside itself and those that serve all

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import textwrap
@@ -11,6 +10,7 @@ import pytest
 
 from pcvae import locks
 from pcvae.errors import UserError
+from tests.no_room import no_room
 from tests.plain_user import permissions_hold
 
 
@@ -227,15 +227,11 @@ def test_nobody_waits_for_one_that_may_have_ended(tmp_path):
 
 
 def test_a_lock_without_room_for_its_record_leaves_nothing(tmp_path):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        message = "run/.lock cannot be written: .*; free some space"
-        with (
-            pytest.raises(UserError, match=message),
-            locks.hold(tmp_path / "run", "training", "free some space"),
-        ):
-            pass
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = "run/.lock cannot be written: .*; free some space"
+    with (
+        no_room(),
+        pytest.raises(UserError, match=message),
+        locks.hold(tmp_path / "run", "training", "free some space"),
+    ):
+        pass
     assert not (tmp_path / "run").exists()

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 import PIL
 
-from pcvae import locks
+from pcvae import leftovers, locks
 from pcvae.checks import can_be_folder, existing_part
 from pcvae.data.file_hashes import FileHashes
 from pcvae.data.split_writer import SplitWriter, explained_errors, shared_images
 from pcvae.errors import UserError
-from pcvae.files import printable, sweep, write_json
+from pcvae.files import printable, write_json
 from pcvae.progress import report
 
 # Raised when prepared images, their record or their meaning change: 2 has a record, colour
@@ -208,7 +208,7 @@ class _Cached:
         for line in shared_images(writers):
             report(f"{name}: {line}")
         with explained_errors(self.folder / RECORD, REMEDY):
-            write_json({"sha256": hashes, "lines": lines or []}, self.folder / RECORD)
+            write_json({"sha256": hashes, "lines": lines or []}, self.folder / RECORD, REMEDY)
 
 
 def _sweep_others(folder):
@@ -218,7 +218,7 @@ def _sweep_others(folder):
             continue
         held = locks.hold(lock.parent, "the sweeping of unfinished files")  # goes at its end
         with contextlib.suppress(UserError, OSError), held:
-            sweep(lock.parent.resolve())
+            leftovers.sweep(lock.parent.resolve())
 
 
 def _open(path, image_shape):

@@ -89,7 +89,7 @@ class FileHashes:
 
     def _write_index(self, entries):
         # It only saves time: without room for it, the files are read again.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):
             write_text(json.dumps(entries), self._index)
 
 

@@ -6,8 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pcvae.checks import check_bytes
 from pcvae.errors import UserError
-from pcvae.measure.frechet import MAX_SUBSET_SIZE, NUM_SUBSETS, FeatureStatistics
+from pcvae.measure.frechet import (
+    MAX_SUBSET_SIZE,
+    NUM_SUBSETS,
+    FeatureStatistics,
+    distance_bytes,
+)
 from pcvae.measure.per_image import PerImageEvaluation
 
 RESIZES = ("bilinear", "bicubic", "lanczos3", "area")
@@ -81,7 +87,8 @@ class FeatureExtractor:
             image_shape: (height, width, channels) of the images to come.
 
         Raises:
-            UserError: the images do not fit the extractor, or it returns no features.
+            UserError: the images do not fit the extractor, or it returns no features, or so many
+                that no memory holds their covariances.
         """
         self._check_shape(image_shape)
         black = self._fitted(tf.zeros((2, *image_shape), tf.uint8))
@@ -99,6 +106,8 @@ class FeatureExtractor:
                 f"extractor {self.name}: expected features [images, features], got the shape "
                 f"{shape} for 2 images"
             )
+        what, taken = f"extractor {self.name} with {shape[1]:,} features", distance_bytes(shape[1])
+        check_bytes(what, taken, "their covariances", ": take one with fewer features")
         self._num_features = shape[1]
         return shape[1]
 

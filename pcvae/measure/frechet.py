@@ -85,6 +85,18 @@ class FeatureStatistics:
         return centred / (self.count - 1)
 
 
+def distance_bytes(num_features: int) -> int:
+    """Returns the memory that a distance takes, whatever the number of images.
+
+    Two sums of outer products, and seven matrices of that size on the way from them to singular
+    values, as measured.
+
+    Args:
+        num_features: number of features of an image.
+    """
+    return 9 * 8 * num_features**2
+
+
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Returns the Frechet distance between two sets of features.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pcvae.checks import check_batch
 from pcvae.distributions.noise import make_seed
 from pcvae.errors import UserError
 from pcvae.tracing import graphs_as_traced
@@ -44,7 +45,7 @@ class PerImageEvaluation(abc.ABC):
             progress: None, or a function that wraps the list of batches it iterates over.
 
         Raises:
-            UserError: there is no image, or they are of another type.
+            UserError: there is no image, they are of another type, or no memory holds a batch.
         """
         seed_tensor = make_seed(seed)
         for compute in self._computations(images, progress):
@@ -69,6 +70,7 @@ class PerImageEvaluation(abc.ABC):
                     "images: expected uint8 [num_images, height, width, channels] in 0..255, got "
                     f"{batch.dtype} with {batch.ndim} axes"
                 )
+            check_batch(self.batch_size, batch.shape[1:])
             valid = len(batch)
             if valid < self.batch_size:
                 padding = np.repeat(batch[-1:], self.batch_size - valid, axis=0)

@@ -1,5 +1,6 @@
 """Several evaluated runs side by side: one table, one rate-distortion plot, one page."""
 
+import functools
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pcvae import show
-from pcvae.files import printable, write_json
+from pcvae.files import printable, write_json, write_together
 from pcvae.quantities import QUANTITIES, measured
 from pcvae.runs.report import (
     curve_figures,
@@ -65,12 +66,9 @@ def compare(
     ]
     shared = [folder.run().get("constraints", []) for folder in folders.values()]
     output = Path(output)
-    write_json(entries, output / "comparison.json")
-    plot = output / "rate_distortion.png"
-    show.save_png(show.rate_distortion_plot(curves), plot)
-    show.write_page(
+    page = functools.partial(
+        show.write_page,
         "comparison.html",
-        output / "comparison.html",
         title=f"{len(labels)} runs",
         remarks=remarks,
         runs=runs,
@@ -78,11 +76,15 @@ def compare(
         plots=rate_distortion_figures(curves),
         curves=curve_figures(histories, shared[0] if len(set(map(str, shared))) == 1 else []),
     )
+    plot = functools.partial(show.save_png, show.rate_distortion_plot(curves))
+    record = functools.partial(write_json, entries)
+    names = ("comparison.html", "comparison.json", "rate_distortion.png")
+    paths = [output / name for name in names]
+    write_together(dict(zip(paths, (page, record, plot), strict=True)))
     header = ("quantity", "unit", *labels)
     rows = [header, *((row["name"], row["unit"], *row["texts"]) for row in table)]
     print(text_table(rows, left=(0, 1)), *remarks, sep="\n")
-    names = ("comparison.html", "comparison.json", plot.name)
-    print(*(f"wrote {output / name}" for name in names), sep="\n", flush=True)
+    print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return entries
 
 

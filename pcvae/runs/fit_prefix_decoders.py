@@ -14,12 +14,12 @@ import keras
 import tensorflow as tf
 
 from pcvae import models, objectives, training
-from pcvae.checks import check_counts
+from pcvae.checks import check_batch, check_counts
 from pcvae.errors import UserError
 from pcvae.files import read_text, write_json
 from pcvae.quantities import prefix_distortion_tag
 from pcvae.runs.load import load
-from pcvae.runs.one_writer import check_still_there, one_writer
+from pcvae.runs.one_writer import one_writer
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.training import reports
@@ -90,6 +90,7 @@ def fit_prefix_decoders(
     chief = training.is_chief(strategy)
     with strategy.scope():
         frozen = load(run_dir, fallback)
+        check_batch(batch_size, frozen.image_shape)
         keras.utils.set_random_seed(seed)
         decoders, averaged = (models.PrefixDecoders.for_model(frozen, prefixes) for _ in range(2))
         optimizer = training.AdamW(
@@ -132,7 +133,7 @@ def fit_prefix_decoders(
     fit[AFTER] = models.weights_sha256(frozen)
     if fit[AFTER] != fit[BEFORE]:
         raise RuntimeError("the fit changed the weights of the frozen model")
-    check_still_there(run_dir)
+    directory.check_still_there()
     if chief:
         write_json(fit, folder.fit_json)
     return fit

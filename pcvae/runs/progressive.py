@@ -1,5 +1,6 @@
 """The progressive view of a run: prefixes of images, of samples, and where the bits go."""
 
+import functools
 import os
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from pcvae import show
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
-from pcvae.files import write_json
+from pcvae.files import write_json, write_together
 from pcvae.progress import progress_of
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
@@ -84,7 +85,6 @@ def progressive(
         "progressive_samples": show.sample_picture(model, drawn),
         "rate_maps": show.rate_map_plot(shown, maps),
     }
-    paths = [directory.result("progressive")]
     record = [
         {
             "num_levels": column["num_levels"],
@@ -94,10 +94,10 @@ def progressive(
         }
         for column in columns
     ]
-    write_json(record, paths[0])
+    writers = {directory.result("progressive"): functools.partial(write_json, record)}
     for name, picture in pictures.items():
-        paths.append(directory.image(name))
-        show.save_png(picture, paths[-1])
-    paths += refreshed_report(directory)
+        writers[directory.image(name)] = functools.partial(show.save_png, picture)
+    write_together(writers)
+    paths = [*writers, *refreshed_report(directory)]
     print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return record

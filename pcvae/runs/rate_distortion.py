@@ -1,5 +1,6 @@
 """The rate-distortion curve of a run's prefixes: fit what is asked for, measure, write."""
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import tensorflow as tf
 from pcvae import measure, models, show, training
 from pcvae.checks import check_seed
 from pcvae.errors import UserError
-from pcvae.files import plain_path, write_arrays, write_json
+from pcvae.files import plain_path, told_when_full, write_arrays, write_json, write_together
 from pcvae.progress import progress_of
 from pcvae.quantities import DISTORTION, PSNR, RATE, RATE_NATS_PER_DIM
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
@@ -125,14 +126,13 @@ def _check_fitted(model, decoders, prefixes):
 
 def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed):
     """Writes JSON, arrays and pictures; returns their paths."""
-    paths = [directory.result(f"rate_distortion{suffix}")]
-    write_json(rows, paths[0])
+    curve = directory.result(f"rate_distortion{suffix}")
+    writers = {curve: functools.partial(write_json, rows)}
     if per_image:
-        paths.append(Path(per_image))
         columns = {
             name: np.array([row[name] for row in rows]) for name in ("num_levels", "decoder")
         }
-        write_arrays(paths[-1], **arrays, **columns)
+        writers[Path(per_image)] = functools.partial(write_arrays, **arrays, **columns)
     by_resolution = measure.rate_by_resolution(
         arrays["rate_nats_per_level"], model.level_resolutions, model.image_shape
     )
@@ -145,12 +145,12 @@ def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, 
         shown = chosen(images, NUM_IMAGES_SHOWN, seed)
         pictures["refit_reconstructions"] = show.refit_grid(refitted, shown, rows, seed)
     for name, picture in pictures.items():
-        paths.append(directory.image(f"{name}{suffix}"))
-        show.save_png(picture, paths[-1])
+        writers[directory.image(f"{name}{suffix}")] = functools.partial(show.save_png, picture)
+    write_together(writers)
     if suffix:
-        return paths
+        return [*writers]
     _write_summaries(directory, pictures)
-    return paths + refreshed_report(directory)
+    return [*writers, *refreshed_report(directory)]
 
 
 def _write_summaries(directory, pictures):
@@ -160,13 +160,14 @@ def _write_summaries(directory, pictures):
     """
     step = training.newest_step(directory.checkpoints)
     folder = directory.summaries / "eval"
-    folder.mkdir(parents=True, exist_ok=True)
-    with plain_path(folder) as path:
-        writer = tf.summary.create_file_writer(path)
-        with writer.as_default(step=step):
-            for name, picture in pictures.items():
-                tf.summary.image(f"images/{name}", picture[None])
-        writer.close()
+    with told_when_full(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with plain_path(folder) as path:
+            writer = tf.summary.create_file_writer(path)
+            with writer.as_default(step=step):
+                for name, picture in pictures.items():
+                    tf.summary.image(f"images/{name}", picture[None])
+            writer.close()
 
 
 def _unfinished_lines(rows):

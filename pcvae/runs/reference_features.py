@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import data, measure
+from pcvae.data.cache import REMEDY
 from pcvae.errors import UserError
 from pcvae.files import write_arrays
 from pcvae.measure.features import ImageFeatures
@@ -81,6 +82,7 @@ def _write_features(path, features):
     try:
         write_arrays(
             path,
+            REMEDY,
             count=statistics.count,
             sum=statistics.sum,
             outer=statistics.outer,
@@ -88,6 +90,5 @@ def _write_features(path, features):
         )
     except OSError as error:
         raise UserError(
-            f"cannot write features to {path}: {error.strerror or error}; free some space there or "
-            "set PCVAE_CACHE_DIR to another folder"
+            f"cannot write features to {path}: {error.strerror or error}; {REMEDY}"
         ) from error

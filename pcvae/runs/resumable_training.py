@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from pcvae import data, training
 from pcvae.errors import Interrupted, UserError
-from pcvae.runs.one_writer import check_still_there
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.signals import end_process
 
@@ -55,7 +54,7 @@ def train_resumably(
 
     def in_its_place(action):
         def run(step):
-            check_still_there(directory)
+            directory.check_still_there()
             action.run(step)
 
         return action._replace(run=run)
@@ -71,7 +70,7 @@ def train_resumably(
         if step == 0:
             message = f"interrupted before the first step{what}; the same command starts anew"
             return Interrupted(number, message)
-        check_still_there(directory)
+        directory.check_still_there()
         if step > start:
             checkpoints.save(step)
         message = f"interrupted after step {step}{what}; checkpoint saved; the same command goes on"
@@ -101,7 +100,7 @@ def train_resumably(
             end_late,
         )
     except (Interrupted, BrokenPipeError) as error:
-        if peers and peers.last_step is not None:
+        if peers and peers.stop_here:
             peers.leave()  # all end here, in any order
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE
         raise saved(number) from error

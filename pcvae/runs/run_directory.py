@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pcvae import data
+from pcvae import data, locks
 from pcvae.errors import UserError
 from pcvae.files import INFINITY, printable
 from pcvae.models.recorded import read_record
@@ -26,15 +26,17 @@ class RunDirectory:
     ``fit.json``; so have the folders of tables and sweeps, which hold runs.
 
     Args:
-        path: the directory.
+        path: the directory; of another `RunDirectory` the lock is taken over, too.
+        lock: its lock, where this process holds it to write there; see `one_writer`.
 
     Raises:
         UserError: the path is none.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, lock: locks.Lock | None = None) -> None:
         if not isinstance(path, str | os.PathLike):
             raise UserError(f"run_dir: expected the path of a run directory, got {path!r}")
+        self._lock = path._lock if isinstance(path, RunDirectory) else lock
         self.path = path = Path(path)
         self.config_gin = path / "config.gin"
         self.operative_config_gin = path / "operative_config.gin"
@@ -55,6 +57,11 @@ class RunDirectory:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def check_still_there(self) -> None:
+        """Raises UserError if this process writes into it, and it was deleted or is another's."""
+        if self._lock is not None:
+            self._lock.check()
 
     @property
     def label(self) -> str:

@@ -1,5 +1,6 @@
 """The pictures that training leaves: samples, and reconstructions from prefixes."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -7,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from pcvae import data, models, quantities, show
+from pcvae.files import write_together
 from pcvae.progress import report
 from pcvae.runs.run_directory import RunDirectory
 
@@ -73,8 +75,9 @@ def write_pictures(
     model: models.HierarchicalModel, images: np.ndarray, seed: int, directory: RunDirectory
 ) -> list[Path]:
     """Writes the pictures as PNG into a `RunDirectory`; returns their paths."""
-    paths = []
-    for tag, picture in draw_pictures(model, images, seed).items():
-        paths.append(directory.image(tag.removeprefix("images/")))
-        show.save_png(picture, paths[-1])
-    return paths
+    writers = {
+        directory.image(tag.removeprefix("images/")): functools.partial(show.save_png, picture)
+        for tag, picture in draw_pictures(model, images, seed).items()
+    }
+    write_together(writers)
+    return [*writers]

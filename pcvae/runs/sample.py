@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcvae import data, models, show
-from pcvae.checks import check_bytes, check_integer, check_seed
+from pcvae.checks import check_batch, check_bytes, check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.export import load_export
 from pcvae.progress import with_progress
@@ -154,9 +154,7 @@ def _batch_size(batch_size, model):
 def _check_memory(batch_size, num_kept, image_shape):
     """Raises UserError if this machine cannot hold a batch, or the images that are kept."""
     values = math.prod(image_shape)
-    pixels = 4 * batch_size * values  # one float32 for each, the least that a model takes
-    remedy = ": give a smaller --batch_size"
-    check_bytes(f"batch_size={batch_size}", pixels, "the pixels alone", remedy)
+    check_batch(batch_size, image_shape)
     if num_kept is not None:
         remedy = ": draw into a folder, --output=DIR/, or in parts with --first_sample"
         check_bytes(f"num_samples={num_kept}", num_kept * values, "the images", remedy)

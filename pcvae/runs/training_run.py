@@ -3,7 +3,6 @@
 The name of this module stands in ``config.gin`` of every run: `training_run.train`.
 """
 
-import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +11,13 @@ import keras
 import tensorflow as tf
 
 from pcvae import data, measure, models, quantities, training
-from pcvae.checks import check_bytes, check_counts, check_folder, check_seed
+from pcvae.checks import check_batch, check_bytes, check_counts, check_folder, check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.models.recorded import BYTES_PER_WEIGHT
 from pcvae.runs.evaluate import evaluate_split
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
-from pcvae.runs.one_writer import check_still_there, one_writer
+from pcvae.runs.one_writer import one_writer
 from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
@@ -104,9 +103,8 @@ def train(
     seed, directory = check_seed(seed), RunDirectory(check_folder(run_dir, "run_dir"))
     steps, batch_size = int(steps), int(batch_size)
     strategy = strategy or training.make_strategy("one_device")
-    chief = training.is_chief(strategy)
-    pixels = 4 * batch_size * math.prod(dataset.image_shape)  # float32, the least that it takes
-    check_bytes(f"batch_size={batch_size}", pixels, "the pixels alone", ": give a smaller one")
+    chief, peers = training.is_chief(strategy), training.peers_of(strategy)
+    check_batch(batch_size, dataset.image_shape)
     with strategy.scope():
         keras.utils.set_random_seed(seed)
         model = model_fn(image_shape=dataset.image_shape)
@@ -178,7 +176,8 @@ def train(
         return {**record, "constraints": results}
 
     def validate(step):
-        record = with_constraints(likelihood(validation_images[:num_validation_images], seed=seed))
+        images, between = validation_images[:num_validation_images], peers and peers.between
+        record = with_constraints(likelihood(images, seed=seed, progress=between))
         eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
         if chief:
             findings = health_of(directory, {"split": "validation", **record}, resolutions)
@@ -221,7 +220,7 @@ def train(
     )
     part(strategy)
     record |= frozen.proof()
-    check_still_there(directory)
+    directory.check_still_there()
     if chief:
         write_json(record, directory.evaluation_json)
         written = attempted(

@@ -1,12 +1,13 @@
 """Several finished runs that differ in one knob, as one table and one rate-distortion plot."""
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pcvae import show
-from pcvae.files import write_json
+from pcvae.files import write_json, write_together
 from pcvae.quantities import RATE, RATE_NATS_PER_DIM
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.tables import number_text
@@ -36,11 +37,14 @@ def summarise_sweep(
         constraints = record.get("constraints", [])
         run = {"knob": knob, "value": value, "run_dir": str(run_dir)}
         rows.append({**run, **kept, "constraints": constraints})
-    write_json(rows, directory.result("sweep"))
     points = [{**row, "decoder": "own", "label": row["value"]} for row in rows]
-    show.save_png(show.rate_distortion_plot({knob: points}), directory.image("sweep"))
-    print(sweep_table(rows), f"wrote {directory.result('sweep')}", sep="\n")
-    print(f"wrote {directory.image('sweep')}", flush=True)
+    plot = show.rate_distortion_plot({knob: points})
+    writers = {
+        directory.result("sweep"): functools.partial(write_json, rows),
+        directory.image("sweep"): functools.partial(show.save_png, plot),
+    }
+    write_together(writers)
+    print(sweep_table(rows), *(f"wrote {path}" for path in writers), sep="\n", flush=True)
     return rows
 
 

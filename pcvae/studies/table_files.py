@@ -1,5 +1,6 @@
 """The files of a table of the paper: JSON, pictures as PNG and in TensorBoard, the table itself."""
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pcvae import show, training
-from pcvae.files import write_json
+from pcvae.files import write_json, write_together
 from pcvae.runs.run_directory import RunDirectory
 
 
@@ -28,11 +29,12 @@ def write_table(
         pictures: {name: uint8 [height, width, 3]}.
     """
     directory = RunDirectory(folder)
-    write_json(record, directory.result(name))
-    print(text, f"wrote {directory.result(name)}", sep="\n")
+    writers = {directory.result(name): functools.partial(write_json, record)}
+    for title, picture in pictures.items():
+        writers[directory.image(title)] = functools.partial(show.save_png, picture)
+    write_together(writers)
+    print(text, *(f"wrote {path}" for path in writers), sep="\n", flush=True)
     log = training.ScalarLog(directory.summaries, name)
     for title, picture in pictures.items():
-        show.save_png(picture, directory.image(title))
         log.images(len(record["rows"]), f"images/{title}", picture)
-        print(f"wrote {directory.image(title)}", flush=True)
     log.close()

@@ -8,7 +8,6 @@ import contextlib
 import glob
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,8 +36,8 @@ class Checkpoints:
 
     ``unreported`` is a list of what each step since the last report measured; `train` fills it.
 
-    With several workers every one of them has to call ``save`` and ``restore_newest`` at the same
-    step: saving is collective. All but the chief write into a temporary folder that goes away.
+    With several workers every one of them calls ``save`` and ``restore_newest`` at the same step;
+    the chief alone writes, since every worker has all values.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Checkpoints:
             state: dict group -> dict path -> variable (``keras.Variable`` or ``tf.Variable``) or
                 trackable object. A variable stands in one group only.
             max_to_keep: how many of the newest checkpoints stay.
-            chief: whether this process writes into ``directory`` (``training.is_chief``).
+            chief: whether this process writes (``training.is_chief``).
 
         Raises:
             ValueError: the same variable twice.
@@ -85,13 +84,6 @@ class Checkpoints:
             step: int, number of steps taken; it names the checkpoint.
         """
         if not self._chief:
-            with (
-                tempfile.TemporaryDirectory(
-                    prefix="checkpoint_of_worker_", ignore_cleanup_errors=True
-                ) as folder,
-                plain_path(folder) as plain,
-            ):
-                self._checkpoint.write(os.path.join(plain, PREFIX))
             return
         name = f"{PREFIX}-{int(step)}"
         # TensorFlow writes the index, without which nothing is read, in place; here it is complete
@@ -110,15 +102,18 @@ class Checkpoints:
                     os.remove(os.path.join(self._directory, name + suffix))
             for file in sorted(os.listdir(partial)):  # data before index
                 move(os.path.join(partial, file), os.path.join(self._directory, file))
-            os.rmdir(partial)
             note_saved(self._directory, int(step))
             self._remove_old(int(step))
         except (OSError, tf.errors.OpError) as error:
+            before = [path for path in complete(self._directory) if step_of(path) < step]
+            goes_on = f"goes on from {os.path.basename(before[-1])}" if before else "starts anew"
             raise UserError(
                 f"checkpoint {os.path.join(self._directory, name)} could not be written"
-                f" ({_one_line(error)}); free some space or fix the permissions, then resume from"
-                " the checkpoint before it"
+                f" ({_one_line(error)}); free some space or fix the permissions, then start again: "
+                f"it {goes_on}"
             ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def restore_newest(self, fallback: bool = True) -> int | None:
         """Restores the newest checkpoint.

@@ -64,7 +64,8 @@ def train(
     that is not `Action.is_whole`, ends it there. What was not done of the actions at the step where
     the trainer stands is done first.
 
-    With several workers all of them end it after the same step, and none inside an action.
+    With several workers all of them end it at the same moment: after a step, or inside an action
+    that iterates by `Peers.between`.
 
     Args:
         trainer: has ``step(batch)``, ``steps_taken`` and ``update``.
@@ -86,7 +87,7 @@ def train(
     forecast = Forecast(actions, num_steps)
     clock = _Clock(trainer.steps_taken, num_steps, batch_size, forecast)
     history = [] if unreported is None else unreported
-    with stop_signals(end_late) as stop:
+    with stop_signals(end_late, peers) as stop:
         may_interrupt = contextlib.nullcontext if peers else stop.interrupting
 
         def act(step, is_wanted=lambda action: True):
@@ -99,7 +100,7 @@ def train(
                         action.run(step)
 
         with contextlib.suppress(Stopped):
-            if clock.first_step and not peers:
+            if clock.first_step:
                 act(clock.first_step, lambda action: not action.was_done(clock.first_step))
             for step in range(clock.first_step + 1, num_steps + 1):
                 is_first = step == clock.first_step + 1
@@ -109,6 +110,8 @@ def train(
                     history.append(trainer.step(batch))
                 if is_first:
                     clock.first_step_done(history[-1])
+                if peers:
+                    _ = trainer.steps_taken  # waits for the step, before others are told of its end
                 is_due = step % report_every_steps == 0 or step in (1, num_steps)
                 if is_due or is_first:
                     metrics = window_means(history)
@@ -116,10 +119,10 @@ def train(
                         history.clear()
                     report(clock.window(step, metrics, is_due))
                     trainer.update.raise_if_diverged(metrics["update"])
-                if stop.after(step, peers):
+                if stop.after_step():
                     break
                 act(step)
-                if stop.after(step, peers):
+                if stop.after_actions():
                     break
         if stop.number is not None:
             raise Interrupted(stop.number)

@@ -1,4 +1,4 @@
-"""The other workers of a run: who is awaited, whether one is lost, and at which step all stop.
+"""The other workers of a run: who is awaited, whether one is lost, and where all of them stop.
 
 TensorFlow's collective operations wait for a lost worker for minutes, in calls that nothing
 interrupts, and then answer with errors of their own. So every worker holds a connection to every
@@ -13,13 +13,14 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import tensorflow as tf
 
 from pcvae.errors import UserError
 from pcvae.progress import report
-from pcvae.signals import end_process
+from pcvae.signals import Stopped, end_process
 from pcvae.training.cluster import Cluster
 
 # All ours.
@@ -34,6 +35,7 @@ _MAX_BYTES = 1 << 16
 # A machine that is gone closes nothing: after 2 + 3 * 1 seconds without an answer it is lost.
 _KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
 _BYE, _STOP, _NOTED = "bye", "stop", "noted"
+T = TypeVar("T")
 
 
 class Peers:
@@ -60,7 +62,9 @@ class Peers:
         self._needed = True
         self._noted = threading.Semaphore(0)
         self._remedy = _start_again
-        self.last_step: int | None = None  # at which all stop; None for no such wish
+        self._wishes_to_stop = False
+        self._moments = 0
+        self._last_moment: int | None = None  # at which all stop; None for no such wish
         threading.Thread(target=self._watch, name="watch of workers", daemon=True).start()
 
     @contextlib.contextmanager
@@ -90,14 +94,39 @@ class Peers:
         self._needed = False
         self._send(_BYE)
 
-    def stop_after(self, step: int) -> None:
-        """Has all workers stop after a step, which none of them may have finished.
+    def wish_to_stop(self) -> None:
+        """Has all workers stop at the moment after the next one."""
+        self._wishes_to_stop = True
 
-        Returns when they know it, so that this worker may then take part in the step.
+    @property
+    def stop_here(self) -> bool:
+        """Whether this is the moment at which all workers stop."""
+        return self._last_moment is not None and self._moments >= self._last_moment
+
+    def moment(self) -> bool:
+        """Counts a moment at which all workers can stop; returns whether they do.
+
+        Each of them calls this whenever something is done that took all of them. Who wishes to stop
+        then names the next moment, since another worker may have passed this one, but cannot come
+        to the next one alone. The others know it when this returns.
         """
-        self.last_step = step
-        for _ in range(self._send(f"{_STOP} {step}")):
-            self._noted.acquire(timeout=_ANSWER_SECONDS)
+        self._moments += 1
+        if self._wishes_to_stop and self._last_moment is None:
+            self._last_moment = self._moments + 1
+            for _ in range(self._send(f"{_STOP} {self._last_moment}")):
+                self._noted.acquire(timeout=_ANSWER_SECONDS)
+        return self.stop_here
+
+    def between(self, items: Iterable[T]) -> Iterator[T]:
+        """Yields items, of which each takes all workers; raises `Stopped` after the last `moment`.
+
+        Args:
+            items: as many for each worker.
+        """
+        for item in items:
+            yield item
+            if self.moment():
+                raise Stopped
 
     def _send(self, message):
         """Sends a line to all; returns how many got it."""
@@ -199,9 +228,9 @@ class Peers:
                         line = _line(key.fileobj)
                     except OSError:
                         line = ""
-                    kind, _, step = line.partition(" ")
+                    kind, _, moment = line.partition(" ")
                     if kind == _STOP:
-                        self.last_step = int(step)
+                        self._last_moment = int(moment)
                         with contextlib.suppress(OSError):
                             key.fileobj.sendall(f"{_NOTED}\n".encode())
                     elif kind == _NOTED:

@@ -1,4 +1,4 @@
-"""Signals that end training: at which place of the loop, and after which step of all workers."""
+"""Signals that end training: at which place of the loop, and together with other workers."""
 
 import contextlib
 import signal
@@ -15,12 +15,16 @@ class Stop:
     Args:
         end_late: called from another thread with the number of the signal, and whether steps were
             taken, where the main thread is in a call that does not end. That waits meanwhile.
+        peers: the other workers, if there are any, which end at the same `Peers.moment`.
     """
 
-    def __init__(self, end_late: Callable[[int, bool], None] | None = None) -> None:
+    def __init__(
+        self, end_late: Callable[[int, bool], None] | None = None, peers: Peers | None = None
+    ) -> None:
         """Begins without a wish to end."""
-        self.number: int | None = None  # of the first signal
+        self._number: int | None = None  # of the first signal
         self._end_late = end_late
+        self._peers = peers
         self._interrupts = False
         self._steps_taken = False
         self._ends_late = False
@@ -29,7 +33,9 @@ class Stop:
 
     def note(self, number: int) -> None:
         """Notes a signal; raises `Stopped` inside the block of `interrupting`."""
-        self.number = number
+        self._number = number
+        if self._peers:
+            self._peers.wish_to_stop()
         if self._interrupts:
             raise Stopped
 
@@ -43,7 +49,7 @@ class Stop:
         self._steps_taken = steps_taken
         self._interrupts = True
         try:
-            if self.number is not None:
+            if self._number is not None:
                 raise Stopped
             yield
         finally:
@@ -52,19 +58,19 @@ class Stop:
             while self._ends_late:
                 threading.Event().wait(1.0)  # for the end, without touching what is saved
 
-    def after(self, step: int, peers: Peers | None = None) -> bool:
-        """Says whether training ends after a step.
+    @property
+    def number(self) -> int | None:
+        """The number of the first signal, which may have come to another worker; None for none."""
+        stop_here = self._peers is not None and self._peers.stop_here
+        return signal.SIGTERM if self._number is None and stop_here else self._number
 
-        With several workers all of them end after one step: the next one, since another worker may
-        have begun it.
-        """
-        if peers is None:
-            return self.number is not None
-        if peers.last_step is not None:
-            self.number = self.number or signal.SIGTERM
-        elif self.number is not None:
-            peers.stop_after(step + 1)
-        return peers.last_step is not None and step >= peers.last_step
+    def after_step(self) -> bool:
+        """Says whether training ends after a step, which all workers have taken."""
+        return self._peers.moment() if self._peers else self._number is not None
+
+    def after_actions(self) -> bool:
+        """Says whether training ends after what follows a step: it may without other workers."""
+        return self._peers is None and self._number is not None
 
     def watch(self, pipe: int, numbers: Container[int]) -> None:
         """Ends late what a signal has not ended.
@@ -91,14 +97,17 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_signals(end_late: Callable[[int, bool], None] | None = None) -> Iterator[Stop]:
+def stop_signals(
+    end_late: Callable[[int, bool], None] | None = None, peers: Peers | None = None
+) -> Iterator[Stop]:
     """Notes the signals that ask for an end; a second one acts as it would without this.
 
     Args:
         end_late: see `Stop`. Not called where Python's own handler of SIGINT was, as in a notebook,
             whose process goes on.
+        peers: see `Stop`.
     """
-    stop = Stop(end_late)
+    stop = Stop(end_late, peers)
     received = []
 
     def note(number, _frame):

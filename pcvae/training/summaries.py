@@ -37,20 +37,21 @@ class ScalarLog:
             folder: the summaries folder of the run.
             name: "train" or "eval".
             resume_step: number of steps taken when this process begins; lines after it are dropped.
-            chief: whether this process writes (``training.is_chief``); if not, nothing happens.
+            chief: whether this process writes (``training.is_chief``); if not, nothing is written.
 
         Raises:
             UserError: the lines of the run so far cannot be read.
         """
         self._lines = None
-        if not chief:
-            return
         self._path = os.path.join(os.fspath(folder), f"{name}.jsonl")
         self._directory = directory = os.path.join(os.fspath(folder), name)
-        with told_when_full(directory):
-            os.makedirs(directory, exist_ok=True)
         records = read_scalar_lines(self._path) if os.path.exists(self._path) else []
         kept = [record for record in records if record["step"] <= resume_step]
+        self._last = kept[-1] if kept else {}
+        if not chief:
+            return
+        with told_when_full(directory):
+            os.makedirs(directory, exist_ok=True)
         self._rewrite(kept)
         # TensorFlow looks for its file by the path at each flush: the path stays until `close`.
         self._path_of_events = contextlib.ExitStack()
@@ -83,8 +84,11 @@ class ScalarLog:
             self._append({"step": step, **record})
 
     def has(self, step: int) -> bool:
-        """Says whether scalars of a step, or of a later one, are written."""
-        return self._lines is None or self._last.get("step", 0) >= step
+        """Says whether scalars of a step, or of a later one, are written.
+
+        Of several workers, those that do not write say what they found at the start.
+        """
+        return self._last.get("step", 0) >= step
 
     def images(self, step: int, tag: str, images: np.ndarray) -> None:
         """Writes uint8 pictures [height, width, channels] or [count, height, width, channels].

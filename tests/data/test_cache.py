@@ -1,6 +1,5 @@
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from pcvae.data import SyntheticImages, cache, file_hashes
 from pcvae.data.cache import INDEX, SplitWriter, cache_root, cached_splits, content_hash
 from pcvae.errors import UserError
+from tests.no_room import no_room
 
 SHAPE = (2, 3, 1)
 SPLITS = ("train", "test")
@@ -194,15 +194,9 @@ def test_a_full_disk_is_told_with_file_and_remedy_and_leaves_what_was_whole(tmp_
         for _ in range(10_000):
             writers["train"].write(image(1))
 
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # no file may grow beyond
-    try:
-        with pytest.raises(
-            UserError, match=r"new/train.npy'.*free some.*PCVAE_CACHE_DIR"
-        ) as raised:
-            cached_splits(folder, SPLITS, SHAPE, prepare_many)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = r"new/train.npy'.*free some.*PCVAE_CACHE_DIR"
+    with no_room(20_000), pytest.raises(UserError, match=message) as raised:
+        cached_splits(folder, SPLITS, SHAPE, prepare_many)
     assert "\n" not in str(raised.value)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 

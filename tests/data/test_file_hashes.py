@@ -9,6 +9,7 @@ import pytest
 from pcvae.data import file_hashes
 from pcvae.data.file_hashes import FileHashes
 from pcvae.errors import UserError
+from tests.no_room import no_room
 
 
 def sha256(content):
@@ -83,6 +84,10 @@ def test_an_index_that_cannot_be_written_only_costs_time(tmp_path, settled):
     index = tmp_path / "file" / "index.json"
     found = FileHashes(index).of({"a": tmp_path / "file"}, "files")
     assert found == {"a": sha256(b"first")}
+    with no_room():
+        found = FileHashes(tmp_path / "index.json").of({"a": tmp_path / "file"}, "files")
+    assert found == {"a": sha256(b"first")}
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("change", ["write", "remove"])

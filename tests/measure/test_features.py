@@ -106,6 +106,15 @@ def test_what_gives_no_features_is_one_line(images):
             collect_features(images, FeatureExtractor(function, "wrong"))
 
 
+def test_what_no_memory_holds_is_refused_before_it_is_made(images):
+    zero = np.float32(0.0)
+    wide = FeatureExtractor(lambda images: np.broadcast_to(zero, (len(images), 10**7)), "wide")
+    with pytest.raises(UserError, match="wide with 10,000,000 features takes .* GiB for their"):
+        wide.check(images.shape[1:])
+    with pytest.raises(UserError, match="batch_size=1000000000000 takes .* GiB for the pixels"):
+        collect_features(images, FeatureExtractor(moments, "moments"), 10**12)
+
+
 def test_images_that_are_none_are_refused(images):
     """Pixels in [0, 1] would give features, and a number, of nearly black pictures."""
     extractor = FeatureExtractor(lambda batch: batch[:, 0, 0], "corner")

@@ -8,7 +8,8 @@ import pytest
 
 from pcvae import data, locks, models, objectives, runs, training
 from pcvae.errors import UserError
-from pcvae.runs.one_writer import check_still_there, one_writer
+from pcvae.runs.one_writer import one_writer
+from pcvae.runs.run_directory import RunDirectory
 from tests.models import tiny
 
 pytestmark = pytest.mark.usefixtures("eagerly", "few_pictures")
@@ -69,8 +70,8 @@ def test_only_the_chief_holds_the_lock(tmp_path, monkeypatch):
 
     @one_writer("training")
     def write(*, run_dir, strategy=None):
-        held.append((run_dir / locks.FILE_NAME).exists())
-        check_still_there(run_dir)
+        held.append(os.path.exists(os.path.join(run_dir, locks.FILE_NAME)))
+        RunDirectory(run_dir).check_still_there()
 
     write(run_dir=tmp_path)
     monkeypatch.setattr(training, "is_chief", lambda strategy: False)

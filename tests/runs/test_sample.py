@@ -127,7 +127,10 @@ def test_arguments_are_checked(draw):
         ({"num_samples": 10**20}, "num_samples"),
         ({"num_samples": 1, "first_sample": 10**20}, "first_sample"),
         ({"num_samples": 10**13}, "images, this process may take .*: draw into a folder"),
-        ({"num_samples": 1, "batch_size": 10**13}, "give a smaller --batch_size"),
+        (
+            {"num_samples": 1, "batch_size": 10**13},
+            "batch_size=10000000000000 takes .* give a smaller one",
+        ),
         ({"num_samples": 1, "seed": -1}, "seed: .*got -1"),
         ({"num_samples": 1, "batch_size": -2}, "batch_size: .*got -2"),
         ({"num_samples": 1, "pixels": "none"}, "pixels: .*got 'none'"),

@@ -12,8 +12,11 @@ import tensorflow as tf
 
 from pcvae.errors import Interrupted
 from pcvae.training import Action, loop, stopping, train
+from pcvae.training.cluster import Cluster
+from pcvae.training.peers import Peers
 from pcvae.training.stopping import stop_signals
 from pcvae.training.update import UpdateReport
+from tests.training.test_peers import free_addresses
 
 
 class CountingTrainer:
@@ -193,15 +196,46 @@ def test_a_call_that_takes_long_is_not_waited_for_unless_it_is_of_a_whole_action
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def alone():
+    """Returns the `Peers` of a run with one worker."""
+    addresses = free_addresses(1)
+    return Peers(Cluster(addresses, addresses[0]))
+
+
+def test_several_workers_end_between_two_things_that_take_all_of_them():
+    """A signal comes in the second step, in an evaluation, and in a call that no worker awaits."""
+    for at, end in (("step", (2, 0)), ("evaluation", (2, 4)), ("alone", (2, 1))):
+        peers, seen = alone(), []
+
+        def stop(here, step, at=at):
+            if (here, step) == (at, 2):
+                signal.raise_signal(signal.SIGTERM)
+
+        def evaluate(step, peers=peers, seen=seen, stop=stop):
+            for batch in peers.between(range(9)):
+                seen.append((step, batch))
+                if batch == 3:
+                    stop("evaluation", step)
+
+        actions = [Action(2, lambda step, stop=stop: stop("alone", step)), Action(2, evaluate)]
+        trainer = CountingTrainer(on_step=lambda step, stop=stop: stop("step", step))
+        with pytest.raises(Interrupted) as error:
+            train(trainer, iter(range(9)), 6, 1, lambda window: None, 1, actions, peers)
+        assert error.value.signal_number == signal.SIGTERM
+        assert (trainer.steps_taken, seen[-1]) == (2, end), at
+
+
+@pytest.mark.parametrize("peers", [None, alone], ids=["one worker", "several"])
 @pytest.mark.parametrize("at", [4, 6])
-def test_resuming_does_first_what_was_not_done_of_the_actions(at):
+def test_resuming_does_first_what_was_not_done_of_the_actions(at, peers):
     seen = []
     actions = [
         Action(4, lambda step: seen.append(("a", step)), was_done=lambda step: False),
         Action(2, lambda step: seen.append(("b", step)), was_done=lambda step: True),
         Action(5, lambda step: seen.append(("c", step)), at_end=False, was_done=lambda step: False),
     ]
-    run(CountingTrainer(steps_taken=at), 6, actions=actions)
+    trainer = CountingTrainer(steps_taken=at)
+    train(trainer, iter(range(9)), 6, 1, lambda window: None, 3, actions, peers and peers())
     assert seen == ([("a", 4), ("c", 5), ("a", 6), ("b", 6)] if at == 4 else [("a", 6)])
 
 

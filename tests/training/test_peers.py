@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pcvae.errors import UserError
+from pcvae.signals import Stopped
 from pcvae.training.cluster import Cluster
 from pcvae.training.peers import PATIENCE, Peers
 from pcvae.training.stopping import Stop
@@ -47,15 +48,26 @@ def greet(address, hello):
 
 
 def test_a_wish_to_stop_is_known_to_all_as_soon_as_it_is_said():
+    """The second of three workers gets a signal in its second step, an evaluation follows."""
     workers = free_addresses(3)
     peers = meet(*((workers, index) for index in range(3)))
-    stops = [Stop() for _ in peers]
-    assert [stop.after(5, peer) for stop, peer in zip(stops, peers, strict=True)] == [False] * 3
-    stops[1].number = signal.SIGINT
-    assert not stops[1].after(6, peers[1])  # another one may have begun step 7
-    assert [peer.last_step for peer in peers] == [7, 7, 7]
-    for step, ends in ((6, False), (7, True)):
-        assert [s.after(step, peer) for s, peer in zip(stops, peers, strict=True)] == [ends] * 3
+    stops = [Stop(None, peer) for peer in peers]
+    assert [stop.after_step() for stop in stops] == [False] * 3
+    stops[1].note(signal.SIGINT)
+    assert not stops[2].after_step()
+    assert not stops[1].after_step()  # the third one may have begun what comes next
+    assert not stops[0].after_step()
+    assert [stop.number for stop in stops] == [None, signal.SIGINT, None]
+
+    def evaluate(peer):
+        for batch in peer.between(range(5)):
+            batches.append(batch)
+
+    batches = []
+    for peer in peers:
+        with pytest.raises(Stopped):
+            evaluate(peer)
+    assert batches == [0, 0, 0]
     assert [stop.number for stop in stops] == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
 
 

@@ -130,6 +130,17 @@ def test_only_the_chief_writes(tmp_path):
     assert not (tmp_path / "summaries").exists()
 
 
+def test_all_workers_know_what_was_written_up_to_where_they_resume(tmp_path):
+    log = ScalarLog(tmp_path, "train")
+    for step in (1, 2, 4):
+        log.scalars(step, {"a": 1.0})
+    log.close()
+    for chief in (False, True):
+        resumed = ScalarLog(tmp_path, "train", resume_step=3, chief=chief)
+        assert [resumed.has(step) for step in (1, 2, 3)] == [True, True, False]
+        resumed.close()
+
+
 @pytest.mark.parametrize("line", ["[1]", '{"a": 2}', "step 3"])
 def test_a_broken_line_is_named(tmp_path, line):
     (tmp_path / "train.jsonl").write_text('{"step": 1}\n' + line + "\n")
