@@ -102,6 +102,22 @@ class Configuration:
         bound = gin.get_bindings(root_fn, resolve_references=False)
         return copy.deepcopy({name: bound[name] for name in names if name in bound})
 
+    def referred_arguments(
+        self, root_fn: Callable, name: str, names: Iterable[str]
+    ) -> dict[str, Any]:
+        """Returns bound arguments of what an argument of a root function refers to, as a dict.
+
+        Args:
+            root_fn: a root function.
+            name: of its argument; {} is returned if that is not bound to a reference.
+            names: of the arguments of what it refers to; those that are not bound are left out.
+        """
+        reference = gin.get_bindings(root_fn, resolve_references=False).get(name)
+        if not isinstance(reference, _REFERENCE):
+            return {}
+        bound = gin.get_bindings(reference.scoped_selector)
+        return {name: bound[name] for name in names if name in bound}
+
     def call(self, root_fn: Callable, **arguments: Any) -> Any:
         """Calls a root function; gin supplies the arguments that the caller does not.
 

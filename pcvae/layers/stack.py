@@ -83,6 +83,11 @@ class Stack(keras.layers.Layer):
         return self._stacked[self._index[name]]
 
     @property
+    def template(self) -> keras.layers.Layer:
+        """A layer of the form of each level; it holds no weights."""
+        return self._hidden.block
+
+    @property
     def level_weight_names(self) -> tuple[str, ...]:
         """Names of the weights of one level, such as ``c1_kernel``."""
         return tuple(self._index)

@@ -19,6 +19,7 @@ from pcvae.models.reference_weights import load_reference_weights
 from pcvae.models.registry import register, registered_models
 from pcvae.models.stage_order import condition_of_next_stage, temperatures_of_stages
 from pcvae.models.staged import StagedVAE
+from pcvae.models.training_memory import TrainingMemory, training_memory
 from pcvae.models.vdvae import VDVAE
 from pcvae.models.weights import frozen_weights_sha256, weights_sha256
 
@@ -42,6 +43,7 @@ __all__ = [
     "Prior",
     "RefittedPrefixes",
     "StagedVAE",
+    "TrainingMemory",
     "condition_of_next_stage",
     "frozen_prefix_on",
     "frozen_weights_sha256",
@@ -58,6 +60,7 @@ __all__ = [
     "staged_on",
     "staged_vae",
     "temperatures_of_stages",
+    "training_memory",
     "weights_sha256",
     "write_model",
 ]

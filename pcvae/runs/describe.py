@@ -1,4 +1,4 @@
-"""The levels of a model as a table."""
+"""The levels of a model as a table, and the memory that training it takes."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -6,14 +6,39 @@ from collections.abc import Callable, Sequence
 from pcvae import measure, models
 from pcvae.progress import waiting
 from pcvae.runs.run_directory import RunDirectory
+from pcvae.runs.step_memory import memory_line
 
 
-def describe(*, model_fn: Callable, image_shape: Sequence[int] | None = None) -> str:
-    """Returns the level table of a model that is built for this."""
-    return measure.level_table(model_fn(**({"image_shape": image_shape} if image_shape else {})))
+def describe(
+    *,
+    model_fn: Callable,
+    image_shape: Sequence[int] | None = None,
+    batch_size: int | None = None,
+    micro_batches: int = 1,
+) -> str:
+    """Returns the level table of a model that is built for this.
+
+    Args:
+        model_fn: returns the model; called with image_shape if that is given.
+        image_shape: (height, width, channels).
+        batch_size: images of a training step, whose memory is then estimated.
+        micro_batches: in how many parts a step takes them; see `training.Trainer`.
+
+    Raises:
+        UserError: the arguments do not fit together.
+    """
+    model = model_fn(**({"image_shape": image_shape} if image_shape else {}))
+    return _described(model, batch_size, micro_batches)
 
 
 @waiting("loading the model")
-def describe_run(*, run_dir: str | os.PathLike) -> str:
-    """Returns the level table of a run's model."""
-    return measure.level_table(models.read_model(RunDirectory(run_dir).model_json))
+def describe_run(*, run_dir: str | os.PathLike, batch_size: int | None = None) -> str:
+    """Returns the level table of a run's model; `batch_size` as for `describe`."""
+    return _described(models.read_model(RunDirectory(run_dir).model_json), batch_size, 1)
+
+
+def _described(model, batch_size, micro_batches):
+    table = measure.level_table(model)
+    if batch_size is None:
+        return table
+    return f"{table}\n\n{memory_line(model, batch_size, micro_batches)}"

@@ -22,6 +22,7 @@ from pcvae.runs.report import health_of, write_report
 from pcvae.runs.resumable_training import train_resumably
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import attempted, draw_pictures, write_pictures
+from pcvae.runs.step_memory import memory_warning
 from pcvae.runs.watched_workers import part, watched_workers
 from pcvae.training import reports
 from pcvae.wording import wording_of
@@ -122,6 +123,7 @@ def train(
         )
         likelihood = measure.LikelihoodEvaluation(averaged_model, batch_size=batch_size)
     trainer.check_batch_size(batch_size)
+    _say(chief, memory_warning(trainer, batch_size))
     constraints = [constraint._asdict() for constraint in trainer.constraints()]
     wording = wording_of(constraints)
     frozen = FrozenWeights(model, directory)

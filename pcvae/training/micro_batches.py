@@ -54,7 +54,7 @@ def mean_over_parts(function: Callable, examples: Mapping[str, tf.Tensor], count
 
 def check_parts(total: int | None, count: int) -> None:
     """Raises UserError if a replica's images, `total` of them, are no `count` equal parts."""
-    if total is None or total % count:
+    if total is None or count < 1 or total % count:
         raise UserError(
             f"micro_batches={count}: expected a divisor of the {total} images that a replica gets "
             "at each step"

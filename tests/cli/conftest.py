@@ -30,7 +30,23 @@ def from_spec(spec):
     return Dataset(spec)
 
 
-def train(*, run_dir, model_fn, dataset, steps, seed=0, on_assembled, on_start):
+class Trainer:
+    def __init__(self, micro_batches=1):
+        self.micro_batches = micro_batches
+
+
+def train(
+    *,
+    run_dir,
+    model_fn,
+    dataset,
+    steps,
+    batch_size=None,
+    trainer_fn=None,
+    seed=0,
+    on_assembled,
+    on_start,
+):
     model = model_fn(image_shape=dataset.image_shape)
     on_assembled()
     text = on_start()
@@ -39,13 +55,14 @@ def train(*, run_dir, model_fn, dataset, steps, seed=0, on_assembled, on_start):
     )
 
 
-def describe(*, model_fn, image_shape):
+def describe(*, model_fn, image_shape, batch_size, micro_batches=1):
     model = model_fn() if image_shape is None else model_fn(image_shape=image_shape)
-    return f"width {model.width} shape {model.image_shape}"
+    batch = f"batch {batch_size} in {micro_batches}"
+    return f"width {model.width} shape {model.image_shape} {batch}"
 
 
-def describe_run(*, run_dir):
-    return f"run {run_dir}"
+def describe_run(*, run_dir, batch_size):
+    return f"run {run_dir} batch {batch_size}"
 
 
 def _recorder(name):
@@ -55,7 +72,7 @@ def _recorder(name):
     return call
 
 
-for _function in (train, describe, describe_run, Model):
+for _function in (train, describe, describe_run, Model, Trainer):
     _function.__module__ = "stand_in_runs"
     setattr(runs, _function.__name__, _function)
 _RECORDED = (
