@@ -11,7 +11,7 @@ from typing import Any
 import gin
 
 from pcvae.errors import UserError
-from pcvae.files import write_text
+from pcvae.files import read_text, write_text
 from pcvae.gin_utils import kinds, lookup
 from pcvae.gin_utils.circles import check_no_circle
 from pcvae.gin_utils.kinds import is_macro
@@ -233,8 +233,11 @@ class Configuration:
         """
         check_same(run_dir, self.text())
 
-    def record(self, run_dir: str | os.PathLike, allow_change: bool = False) -> None:
+    def record(self, run_dir: str | os.PathLike, allow_change: bool = False) -> bool:
         """Writes ``config.gin`` and ``operative_config.gin`` into a run directory.
+
+        Returns:
+            Whether the configuration is another than the one that was there, or the first one.
 
         Raises:
             UserError: if the directory was made with another configuration and ``allow_change``
@@ -242,8 +245,11 @@ class Configuration:
         """
         if not allow_change:
             self.check_unchanged(run_dir)
-        write_text(self.text(), Path(run_dir) / "config.gin")
+        path, text = Path(run_dir) / "config.gin", self.text()
+        is_new = not path.exists() or read_text(path, errors="replace") != text
+        write_text(text, path)
         write_text(self.operative_text(), Path(run_dir) / "operative_config.gin")
+        return is_new
 
     def _is_used(self, key):
         scope, selector, parameter = key

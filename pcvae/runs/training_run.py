@@ -81,7 +81,7 @@ def train(
             newest one is damaged or files of it are missing.
         on_assembled: called when all parts are made; its errors end the run.
         on_start: called when the images are ready, too, and nothing is written yet; returns a text
-            (Markdown) about the configuration. Its errors end the run.
+            (Markdown) about a configuration that is new, or None. Its errors end the run.
 
     Returns:
         The record of ``results/evaluation.json``.

@@ -95,6 +95,13 @@ def test_mistakes_are_one_line_and_train_nothing(stand_in, tmp_path, fails, argv
     assert not os.path.exists("runs/quickstart/config.gin")
 
 
+def test_a_configuration_is_shown_once_and_anew_when_it_changes(stand_in):
+    for arguments in ([], [], ["--gin.TRAIN_STEPS=7", "--allow_config_change"]):
+        assert main(arguments) == 0
+    first, again, changed = (call["text"] for call in stand_in.calls)
+    assert "TRAIN_STEPS = 100" in first and again is None and "TRAIN_STEPS = 7" in changed
+
+
 def test_another_configuration_in_the_same_directory_is_refused(stand_in, fails):
     assert main([]) == 0
     assert main([]) == 0

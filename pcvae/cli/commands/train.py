@@ -72,8 +72,8 @@ def run(values: flags.FlagValues) -> None:
         os.makedirs(run_dir, exist_ok=True)  # before the images, whose preparation takes a while
 
     def on_start():
-        configuration.record(run_dir, values.allow_config_change)
-        return configuration.markdown()
+        is_new = configuration.record(run_dir, values.allow_config_change)
+        return configuration.markdown() if is_new else None
 
     configuration.call(
         runs.train,
