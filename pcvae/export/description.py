@@ -42,8 +42,8 @@ README = """\
 # An exported model of pcvae
 
 A {class_name} of {shape} images with {num_levels} levels of latents, as a TensorFlow SavedModel:
-averaged (EMA) weights in {weights_dtype}, computation in float32. It needs TensorFlow ({tensorflow}
-wrote it) and nothing else; `python example.py` tries it.
+averaged (EMA) weights in {weights_dtype}, computation in {precision}. It needs TensorFlow
+({tensorflow} wrote it) and nothing else; `python example.py` tries it.
 
 ```python
 model = tf.saved_model.load("THIS_DIRECTORY")
@@ -98,6 +98,7 @@ def describe(
     """
     shapes = zip(level_names(model), model.latent_shapes, strict=True)
     condition = model.condition
+    policies = [stage.dtype_policy for stage in getattr(model, "stages", [model])]
     return {
         "format_version": 1,
         "class": type(model).__name__,
@@ -114,6 +115,7 @@ def describe(
         "stage_ends": list(model.stage_ends),
         "own_prefixes": list(model.readouts),
         "weights": "ema",
+        "precision": " and ".join(sorted({policy.name for policy in policies})),
         **options,
         "error": error,
         "tensorflow": tf.__version__,
@@ -130,6 +132,7 @@ def readme(record: Mapping[str, Any]) -> str:
         shape_list=_sizes(record["image_shape"]),
         num_levels=len(record["levels"]),
         weights_dtype=record["weights_dtype"],
+        precision=record["precision"],
         tensorflow=record["tensorflow"],
         count=batch or 4,
         given=", condition" if condition else "",

@@ -15,6 +15,13 @@ from pcvae.gin_utils.arguments import WrittenReferences
 _CHANGES_SHOWN = 12
 # Three former names of one class: a run that was recorded with them is the same run.
 _FORMER_TRAINERS = re.compile(r"\btraining\.(ELBO|Constrained|SecondStage)Trainer\b")
+# What shipped files bind and older records do not, with the value that says what was done then.
+_LATER = {
+    "PRECISION": "'float32'",
+    "models.small_vdvae.dtype": "%PRECISION",
+    "models.VDVAE.dtype": "%PRECISION",
+    "models.ConditionalVDVAE.dtype": "%PRECISION",
+}
 
 
 def check_run_dir(run_dir: str | os.PathLike) -> None:
@@ -50,6 +57,7 @@ def check_same(run_dir: str | os.PathLike, text: str) -> None:
             f"{path}: expected the record of pcvae-train, got a file that shares no name with "
             "it, made by another program or by hand: use another --run_dir"
         )
+    old = {name: value for name, value in _LATER.items() if name in new} | old
     changes = [
         f"{name}: {old.get(name, 'not set')} -> {new.get(name, 'not set')}"
         for name in sorted({*old, *new})

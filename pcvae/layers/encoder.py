@@ -8,7 +8,7 @@ import tensorflow as tf
 from pcvae.errors import UserError
 from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.levels import parse_encoder_blocks, width_function, widths_notation
-from pcvae.layers.residual import BottleneckBlock, convolution
+from pcvae.layers.residual import BottleneckBlock, add_branch, convolution
 from pcvae.layers.stack import Stack
 
 
@@ -37,7 +37,8 @@ def how_to_run(
 class Encoder(keras.layers.Layer):
     """Residual blocks from fine to coarse; maps images to {resolution: activations}.
 
-    Where the width grows on the way down the activations are padded with zero channels, as
+    The activations, a residual stream, are of the type of the weights under any policy. Where the
+    width grows on the way down the activations are padded with zero channels, as
     published.
 
     Args:
@@ -68,7 +69,7 @@ class Encoder(keras.layers.Layer):
         recompute: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.blocks = blocks
         self.width = width
         self.channels = channels
@@ -137,9 +138,9 @@ class Encoder(keras.layers.Layer):
             x: the images.
             condition: [batch, side, side, condition_channels], if the encoder has such channels.
         """
-        x = self.in_conv(x)
+        x = tf.cast(self.in_conv(x), self.variable_dtype)
         if self.condition_channels:
-            x += self.condition_conv(condition)
+            x = add_branch(x, self.condition_conv(condition))
         activations, functions = {self.image_size: x}, LevelFunctions()
         for group, stack in zip(self.groups, self.stacks, strict=True):
             x = stack(x, functions=functions)

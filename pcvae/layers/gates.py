@@ -20,13 +20,13 @@ class Gate(keras.layers.Layer):
     """
 
     def __init__(self, width: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.width = width
         self.kernel_initializer = keras.initializers.Zeros()
 
     def build(self, input_shape: Any = None) -> None:
         self.kernel = self.add_weight(
-            shape=(self.width,), initializer=self.kernel_initializer, name="kernel"
+            (self.width,), self.kernel_initializer, autocast=False, name="kernel"
         )
         super().build(input_shape)
 
@@ -64,6 +64,7 @@ class LabelMaps(keras.layers.Layer):
                 shape=(self.num_classes, width),
                 # Of the size of activations: behind closed gates zeros would never learn.
                 initializer=keras.initializers.RandomNormal(stddev=1.0),
+                autocast=False,
                 name=f"table_{resolution:03d}",
             )
             for resolution, width in self.widths.items()
@@ -73,9 +74,9 @@ class LabelMaps(keras.layers.Layer):
     def call(self, labels: tf.Tensor) -> dict[int, tf.Tensor]:
         """Maps labels to vectors; a label outside of the classes fails or gives zeros."""
         return {
-            resolution: tf.gather(
-                tf.cast(self.tables[str(resolution)], self.compute_dtype), labels
-            )[:, None, None]
+            resolution: tf.gather(tf.convert_to_tensor(self.tables[str(resolution)]), labels)[
+                :, None, None
+            ]
             for resolution in self.widths
         }
 

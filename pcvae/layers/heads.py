@@ -43,7 +43,7 @@ class Head(keras.layers.Layer):
         Raises:
             UserError: ``channels`` or ``bit_depth`` is out of range.
         """
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         check_integer("channels", channels, 1, MAX_CHANNELS)
         check_integer("bit_depth", bit_depth, 1, MAX_BIT_DEPTH)
         self.channels = channels

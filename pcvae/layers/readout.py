@@ -9,6 +9,7 @@ import tensorflow as tf
 from pcvae.layers.cells import DeterministicLevel
 from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.heads import make_head
+from pcvae.layers.residual import add_branch
 from pcvae.layers.top_down_pass import TopDownPass, batch_size_of
 
 
@@ -37,8 +38,7 @@ class GivenLatentLevel(DeterministicLevel):
     def call(self, features: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
         """Maps features [batch, side, side, width] and a latent [.., latent_width] to features."""
         features = self.prior_block(features)
-        features += self.latent_projection(tf.cast(latent, features.dtype))
-        return self.residual_block(features)
+        return self.residual_block(add_branch(features, self.latent_projection(latent)))
 
     def compute_output_shape(self, features_shape: tuple, latent_shape: Any = None) -> tuple:
         return features_shape

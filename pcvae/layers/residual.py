@@ -54,11 +54,24 @@ def convolution(
     return layer
 
 
+def add_branch(h: tf.Tensor, branch: tf.Tensor) -> tf.Tensor:
+    """Adds what a branch has computed to a residual stream, in the stream's type.
+
+    The sum over many levels would lose in bfloat16 what a branch adds to a large number.
+
+    Args:
+        h: [batch, side, side, width], the stream.
+        branch: of this shape, in any float type.
+    """
+    return h + tf.cast(branch, h.dtype)
+
+
 @keras.saving.register_keras_serializable(package="pcvae")
 class BottleneckBlock(keras.layers.Layer):
     """gelu, 1x1, gelu, kxk, gelu, kxk, gelu, 1x1; with or without the residual connection.
 
-    Maps [batch, side, side, in_width] to [batch, side, side, out_width].
+    Maps [batch, side, side, in_width] to [batch, side, side, out_width]. The convolutions are
+    computed in the compute type of the layer's policy, the sum with the input in the input's type.
 
     Args:
         in_width: channels of the input.
@@ -82,7 +95,7 @@ class BottleneckBlock(keras.layers.Layer):
         last_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if middle_width < 1:
             raise UserError(
                 "bottleneck: expected a fraction of the width that leaves 1 channel or more, got "
@@ -112,11 +125,11 @@ class BottleneckBlock(keras.layers.Layer):
         return {"c1": self.c1, "c2": self.c2, "c3": self.c3, "c4": self.c4}
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        layers = self.convolutions.values()
-        kernels = [tf.convert_to_tensor(layer.kernel) for layer in layers]
-        biases = [tf.convert_to_tensor(layer.bias) for layer in layers]
-        hidden = gelu_convolutions(x, kernels, biases)
-        return x + hidden if self.residual else hidden
+        layers, low = self.convolutions.values(), self.compute_dtype
+        kernels = [tf.cast(layer.kernel, low) for layer in layers]
+        biases = [tf.cast(layer.bias, low) for layer in layers]
+        hidden = gelu_convolutions(tf.cast(x, low), kernels, biases)
+        return add_branch(x, hidden) if self.residual else hidden
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return (*input_shape[:-1], self.out_width)

@@ -46,7 +46,7 @@ class Stack(keras.layers.Layer):
         recompute: bool = False,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("dtype", block.dtype_policy)
+        kwargs = {"dtype": block.dtype_policy, "autocast": block.autocast, **kwargs}
         super().__init__(**kwargs)
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
@@ -72,6 +72,7 @@ class Stack(keras.layers.Layer):
                 # Replicas write what they have seen of their part of a batch: the mean is kept.
                 aggregation="mean" if tf.as_dtype(variable.dtype).is_floating else "none",
                 initializer=_levelwise(initializer, self.count) or copies.initializer(position),
+                autocast=False,  # the block casts what it takes of a level
                 name=name,
             )
             for position, (name, variable, initializer) in enumerate(variables)

@@ -24,7 +24,8 @@ class TopDownPass(keras.layers.Layer):
 
     Each resolution starts from a learned bias (from zeros above `no_bias_above`), adds the
     up-sampled features of the resolution that its string mixes in, and runs its levels; a gain and
-    a bias end the pass. A subclass makes the levels (`_make_level`) and says how a stack of them
+    a bias end the pass. The features, a residual stream, are of the type of the weights under any
+    policy. A subclass makes the levels (`_make_level`) and says how a stack of them
     is run.
 
     Args:
@@ -61,7 +62,7 @@ class TopDownPass(keras.layers.Layer):
         recompute: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.blocks = blocks
         self.width = width
         self.latent_width = latent_width
@@ -106,12 +107,13 @@ class TopDownPass(keras.layers.Layer):
                 self.biases[str(resolution)] = self.add_weight(
                     shape=(resolution, resolution, self.width_at(resolution)),
                     initializer="zeros",
+                    autocast=False,
                     name=f"bias_{resolution:03d}",
                 )
         self.stacks = [self._build_stack(group) for group in self.groups]
         width = self.width_at(self.image_size)
-        self.gain = self.add_weight(shape=(width,), initializer="ones", name="gain")
-        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+        self.gain = self.add_weight((width,), "ones", autocast=False, name="gain")
+        self.bias = self.add_weight((width,), "zeros", autocast=False, name="bias")
         super().build(input_shape)
 
     def _build_stack(self, group):
@@ -151,8 +153,7 @@ class TopDownPass(keras.layers.Layer):
             features = self._start(group, features_at, batch_size)
             features_at[group.resolution] = run(group, stack, features)
         features = features_at[self.image_size]
-        features = features * tf.cast(self.gain, features.dtype)
-        return features + tf.cast(self.bias, features.dtype)
+        return features * tf.convert_to_tensor(self.gain) + tf.convert_to_tensor(self.bias)
 
     def _start(self, group, features_at, batch_size):
         """Gives the features that the first level of a group starts from."""
@@ -161,10 +162,10 @@ class TopDownPass(keras.layers.Layer):
         if features is None:
             shape = (batch_size, resolution, resolution, width)
             if str(resolution) in self.biases:
-                bias = tf.cast(self.biases[str(resolution)], self.compute_dtype)
+                bias = tf.convert_to_tensor(self.biases[str(resolution)])
                 features = tf.broadcast_to(bias, shape)
             else:
-                features = tf.zeros(shape, self.compute_dtype)
+                features = tf.zeros(shape, self.variable_dtype)
         if group.mixin:
             coarse = features_at[group.mixin][..., :width]
             factor = resolution // group.mixin

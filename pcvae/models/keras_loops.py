@@ -8,8 +8,10 @@ from typing import Any, NoReturn
 import keras
 import tensorflow as tf
 
+from pcvae.checks import check_choice
 from pcvae.errors import UserError
 from pcvae.models import keras_data, keras_fit
+from pcvae.models.recorded import PRECISIONS
 from pcvae.outputs import VDVAEOutput
 from pcvae.tracing import graphs_as_traced
 
@@ -20,10 +22,22 @@ class KerasLoops(keras.Model):
     `fit` and `evaluate` report ``loss``, the negative ELBO in nats per dimension, and the negative
     ELBO and its parts in bits per dimension; under ``sample_weight`` as Keras weights. Data are
     images, with a condition as ``y``; see `keras_data`.
+
+    Under the policy ``mixed_bfloat16`` convolutions are computed in bfloat16; the residual streams,
+    Gaussians, rates and the head in float32, as which the weights are held.
+
+    Args:
+        **kwargs: ``name`` and ``dtype`` of a Keras model.
+
+    Raises:
+        UserError: the dtype is none of `PRECISIONS`.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        dtype = kwargs.get("dtype")
+        if not (dtype is None or isinstance(dtype, keras.DTypePolicy)):
+            check_choice("dtype", getattr(dtype, "name", dtype), PRECISIONS)
+        super().__init__(autocast=False, **kwargs)  # rates that come with images stay exact
         # The namespace hides it from Keras, which would save it.
         self._hidden = types.SimpleNamespace(loops=keras_fit.LoopState())
 

@@ -97,7 +97,7 @@ class PrefixDecoders(keras.Model):
         dtype: Any = None,
         **fields: Any,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, autocast=False)
         made_of = Architecture.of(fields, type(self).__name__)
         self.image_shape = tuple(map(int, image_shape))
         self.prefixes = prefix_lengths(prefixes, made_of.latent_resolutions)

@@ -15,13 +15,14 @@ from typing import Any
 
 import keras
 
-from pcvae.checks import check_bytes
+from pcvae.checks import check_bytes, check_choice
 from pcvae.errors import UserError
 from pcvae.files import check_plain_file
 
 MAX_RECORD_BYTES = 4 * 2**20
 BYTES_PER_WEIGHT = 4
-_DTYPES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+# Policies of Keras: the type of weights and, behind "mixed_" with float32 weights, of convolutions.
+PRECISIONS = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # What Keras' serialised objects are known by.
 _KERAS_KEYS = {"class_name", "module", "registered_name", "config", "build_config"}
@@ -59,8 +60,7 @@ def check_config(name: str, config: Any, classes: Mapping[str, type]) -> None:
     unknown = sorted(set(config) - known)
     if unknown:
         raise UserError(f"{name} has no argument {', '.join(unknown[:5])}")
-    if config.get("dtype", "float32") not in _DTYPES:
-        raise UserError(f"dtype: expected one of {', '.join(_DTYPES)}, got {config['dtype']!r}")
+    check_choice("dtype", config.get("dtype", "float32"), PRECISIONS)
     if not _NAME.fullmatch(str(config.get("name", name))):
         raise UserError(f"name: expected letters, digits, _, - and ., got {config['name']!r}")
     stages = config.get("stages", [])

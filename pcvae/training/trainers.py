@@ -18,6 +18,7 @@ from pcvae.training.micro_batches import check_parts, mean_over_parts
 from pcvae.training.update import GradientUpdate
 from pcvae.variables import tf_variable
 
+TRAINABLE_PRECISIONS = ("float32", "float64", "mixed_bfloat16")
 _GAPS = "constraint_gaps"  # among the means that a step sums up, and does not report
 
 
@@ -47,7 +48,8 @@ class Trainer:
             same noise.
 
     Raises:
-        UserError: a multiplier, and an objective without constraints; `micro_batches` is below 1.
+        UserError: a multiplier, and an objective without constraints; `micro_batches` is below 1;
+            the model computes in a type that training would fail in.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Trainer:
         micro_batches: int = 1,
     ) -> None:
         self.micro_batches = check_integer("micro_batches", micro_batches, 1)
+        _check_precision(model)
         self.model = model
         self.averaged_model = averaged_model
         self.objective = objective
@@ -176,6 +179,17 @@ class Trainer:
             results[tag(quantities.CONSTRAINT_GAP)] = gaps[index]
             results[tag(quantities.CONSTRAINT_TARGET)] = tf.constant(constraint.target)
         return results
+
+
+def _check_precision(model):
+    """Refuses types in which gradients or the steps of weights would vanish and nothing says so."""
+    for part in getattr(model, "stages", [model]):
+        name = part.dtype_policy.name
+        if name not in TRAINABLE_PRECISIONS:
+            raise UserError(
+                f"dtype: expected one of {', '.join(TRAINABLE_PRECISIONS)} to train {part.name}, "
+                f"got {name!r}, in which small gradients or steps vanish"
+            )
 
 
 def _multiplier(objective, multiplier):

@@ -10,6 +10,7 @@ import pytest
 from pcvae import gin_utils, runs
 from pcvae.cli.commands import describe, train
 from pcvae.data.synthetic import draw_image
+from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks, parse_encoder_blocks
 from tests.op_by_op import op_by_op
 
@@ -155,6 +156,28 @@ def test_the_record_of_the_first_version_is_read_and_goes_on():
     run_dir = Path(__file__).parents[1] / "goldens" / "run_0_1_0"
     configuration = gin_utils.parse([runs.train], [str(run_dir / "config.gin")], [])
     configuration.check_unchanged(run_dir)
+
+
+def test_an_experiment_goes_on_from_a_record_that_is_older_than_the_precision(tmp_path):
+    name = "experiments/table2_svhn_baseline.gin"
+    text = gin_utils.parse([runs.train], [name], []).text()
+    older = [line for line in text.splitlines() if "PRECISION" not in line]
+    assert len(older) == len(text.splitlines()) - 3
+    (tmp_path / "config.gin").write_text("\n".join(older))
+    gin_utils.parse([runs.train], [name], []).check_unchanged(tmp_path)
+    changed = gin_utils.parse([runs.train], [name], ["PRECISION = 'mixed_bfloat16'"])
+    with pytest.raises(UserError, match=r"\(PRECISION: 'float32' -> 'mixed_bfloat16'\)"):
+        changed.check_unchanged(tmp_path)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_gives_its_precision_to_each_model_that_it_makes(name):
+    text = gin_utils.parse([runs.train], [name], _required(name)).text()
+    made = [owner for owner in SMALL if re.search(rf"@(\w+/)?{owner}\b", text)]
+    assert made
+    for owner in made:
+        assert re.search(rf"^{owner}.dtype = \\?\s*%PRECISION$", text, re.MULTILINE)
+    assert re.search(r"^PRECISION = 'float32'$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

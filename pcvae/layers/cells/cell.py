@@ -56,7 +56,7 @@ class ConvolutionalLevel(keras.layers.Layer):
         gated: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the features keep their type
         self.width = width
         self.middle_width = middle_width
         self.kernel_size = kernel_size

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian
 from pcvae.layers.cells.cell import ConvolutionalLevel, Site
-from pcvae.layers.residual import BottleneckBlock
+from pcvae.layers.residual import BottleneckBlock, add_branch
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -46,7 +46,7 @@ class VDVAECell(ConvolutionalLevel):
         hidden = self.prior_block(h)
         sizes = [self.latent_width, self.latent_width, self.width]
         mean, log_std, residual = tf.split(hidden, sizes, axis=-1)
-        return DiagonalGaussian(mean, log_std), h + residual
+        return DiagonalGaussian(mean, log_std), add_branch(h, residual)
 
     def posterior(
         self, h: tf.Tensor, prior: DiagonalGaussian, evidence: tf.Tensor, site: Site
@@ -65,8 +65,7 @@ class VDVAECell(ConvolutionalLevel):
 
     def absorb(self, h: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
         """Returns the features after the latent has entered."""
-        h += self.latent_projection(tf.cast(latent, h.dtype))
-        return self.residual_block(h)
+        return self.residual_block(add_branch(h, self.latent_projection(latent)))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "latent_width": self.latent_width}

@@ -117,11 +117,12 @@ def test_config_round_trip(cell):
     assert [w.shape for w in again.weights] == [w.shape for w in cell.weights]
 
 
-def test_rates_stay_float32_under_bfloat16():
+@pytest.mark.parametrize("features_type", [tf.bfloat16, tf.float32])
+def test_rates_and_features_keep_their_type_under_bfloat16(features_type):
     layer = VDVAECell(WIDTH, LATENT, 4, dtype="mixed_bfloat16")
     layer.build()
-    h = tf.cast(H, tf.bfloat16)
+    h = tf.cast(H, features_type)
     latent, rate, features = step(layer, Posterior(), h=h, evidence=h)
-    assert (features.dtype, latent.dtype, rate.dtype) == (tf.bfloat16, tf.float32, tf.float32)
+    assert (features.dtype, latent.dtype, rate.dtype) == (features_type, tf.float32, tf.float32)
     prior, _ = layer.prior(h, SITE)
     np.testing.assert_array_equal(rate, rate_nats(layer.posterior(h, prior, h, SITE), prior))
