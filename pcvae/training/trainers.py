@@ -1,6 +1,7 @@
 """One training step: images to gradients to the update, and what it reports."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from pcvae.distributions.noise import SeededNoise, fold_in, make_seed
 from pcvae.errors import UserError
 from pcvae.objectives import LagrangeMultiplier, lagrangian
 from pcvae.outputs import Constraint
-from pcvae.tracing import graphs_as_traced
+from pcvae.tracing import graphs_as_traced, is_compiled_by_xla
 from pcvae.training.graph_size import count_graph_nodes
 from pcvae.training.micro_batches import check_parts, mean_over_parts
 from pcvae.training.update import GradientUpdate
@@ -46,6 +47,9 @@ class Trainer:
         micro_batches: into how many parts a replica's images are split, one after the other, whose
             gradients are summed: the memory of one part, and the step of the whole batch, with the
             same noise.
+        jit_compile: whether XLA compiles the step: all of it on one replica; on several what each
+            computes of its images, and neither the exchange of the gradients nor the update. The
+            first step then takes longer, the numbers differ by rounding.
 
     Raises:
         UserError: a multiplier, and an objective without constraints; `micro_batches` is below 1;
@@ -61,6 +65,7 @@ class Trainer:
         seed: int = 0,
         multiplier: LagrangeMultiplier | None = None,
         micro_batches: int = 1,
+        jit_compile: bool = False,
     ) -> None:
         self.micro_batches = check_integer("micro_batches", micro_batches, 1)
         _check_precision(model)
@@ -73,7 +78,9 @@ class Trainer:
         self.strategy = tf.distribute.get_strategy()
         weights, averages = model.trained_weights, averaged_model.named_weights
         update.build(weights, {name: averages[name] for name in weights})
-        self._step = tf.function(self._distributed_step, autograph=False)
+        self.jit_compile = jit_compile
+        whole = jit_compile and self.strategy.num_replicas_in_sync == 1
+        self._step = tf.function(self._distributed_step, autograph=False, jit_compile=whole or None)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -97,9 +104,20 @@ class Trainer:
         Returns:
             {name: tensor}: scalars under their TensorBoard tags, means over the global batch;
             ``rate_per_level_nats`` [levels]; and the `UpdateReport` under ``update``.
+
+        Raises:
+            UserError: XLA is to compile the step, and cannot.
         """
-        with graphs_as_traced():
-            return self._step(batch)
+        try:
+            with graphs_as_traced():
+                return self._step(batch)
+        except tf.errors.InvalidArgumentError as error:
+            operation = re.search(r"unsupported operations .*?: (\w+) \(", error.message)
+            if operation is None:
+                raise
+            raise UserError(
+                f"jit_compile=True: XLA cannot compile a step with {operation[1]}: leave it out"
+            ) from error
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises UserError if the parts of a global batch cannot be equal; see `micro_batches`."""
@@ -141,7 +159,13 @@ class Trainer:
             constraints[:] = terms.constraints
             return gradients, means
 
-        gradients, means = mean_over_parts(part, examples, self.micro_batches)
+        def means_over_images():
+            return mean_over_parts(part, examples, self.micro_batches)
+
+        if self.jit_compile and not is_compiled_by_xla():
+            # A function of each replica's own, which reads that replica's variables.
+            means_over_images = tf.function(means_over_images, autograph=False, jit_compile=True)
+        gradients, means = means_over_images()
         report = self.update.apply(gradients)
         means = context.all_reduce(tf.distribute.ReduceOp.MEAN, means)
         gaps = means.pop(_GAPS, None)
