@@ -50,9 +50,7 @@ def unpack(
         [..., C (C - 1) / 2, M], the latter before their tanh.
     """
     num_pairs = len(channel_pairs(channels))
-    rows = params.shape[-1] // num_mixtures
-    batch_shape = tf.shape(params)[:-1]
-    table = tf.reshape(params, tf.concat([batch_shape, [rows, num_mixtures]], axis=0))
+    table = _table(params, num_mixtures)
     logits, *rest = tf.unstack(table, num=1 + 2 * channels + num_pairs, axis=-2)
     means, log_scales, coefficients = [], [], {}
     for channel in range(channels):
@@ -67,6 +65,40 @@ def unpack(
         tf.stack(log_scales, axis=-2),
         tf.stack(ordered, axis=-2) if ordered else table[..., :0, :],
     )
+
+
+def levels_from_uniforms(
+    params: tf.Tensor,
+    channels: int,
+    num_mixtures: int,
+    bit_depth: int,
+    component_uniform: tf.Tensor,
+    value_uniform: tf.Tensor,
+) -> tf.Tensor:
+    """Draws as `DiscretizedLogisticMixture.sample_from_uniforms` does, from `unpack`'s parameters.
+
+    The parameters of the component that is drawn leave the others before anything is made of them.
+    """
+    table = _table(params, num_mixtures)
+    drawn = _drawn_component(table[..., 0, :], component_uniform)
+    own = tf.gather(table, drawn, axis=-1, batch_dims=len(drawn.shape))
+    _, *parts = (part[..., 0] for part in unpack(own, channels, 1))
+    return _levels_of_component(*parts, value_uniform, bit_depth)
+
+
+def _table(params, num_mixtures):
+    """Returns the parameters of a pixel as rows of M, [..., rows, M]."""
+    rows = params.shape[-1] // num_mixtures
+    shape = tf.concat([tf.shape(params)[:-1], [rows, num_mixtures]], axis=0)
+    return tf.reshape(params, shape)
+
+
+def _drawn_component(logits, uniform):
+    """Returns the component that a uniform number [..., 1] chooses: int32 [...]."""
+    weights = tf.cumsum(tf.nn.softmax(logits), axis=-1)
+    # The last cumulative weight is 1 up to rounding; a component without weight is never taken.
+    below = tf.minimum(uniform, 1.0 - 2.0**-23) * weights[..., -1:]
+    return tf.reduce_sum(tf.cast(weights <= below, tf.int32), axis=-1)
 
 
 class DiscretizedLogisticMixture(tfd.Distribution):
@@ -128,26 +160,11 @@ class DiscretizedLogisticMixture(tfd.Distribution):
         Returns:
             int32 [..., C] levels that follow the mass function.
         """
-        weights = tf.cumsum(tf.nn.softmax(self.logits), axis=-1)
-        # The last cumulative weight is 1 up to rounding; a component without weight is never taken.
-        below = tf.minimum(component_uniform, 1.0 - 2.0**-23) * weights[..., -1:]
-        chosen = tf.reduce_sum(tf.cast(weights <= below, tf.int32), axis=-1)
-        mask = tf.one_hot(chosen, self.logits.shape[-1])[..., tf.newaxis, :]
-        uniform = open_interval(value_uniform)
-        log_scales = tf.reduce_sum(mask * self.log_scales, axis=-1)
-        spread = tf.exp(tf.minimum(log_scales, MAX_SAMPLING_LOG_SCALE)) * (
-            tf.math.log(uniform) - tf.math.log1p(-uniform)
-        )
-        means = tf.unstack(tf.reduce_sum(mask * self.means, axis=-1), axis=-1)
-        slopes = tf.reduce_sum(mask * tf.tanh(self.coefficients), axis=-1)
-        slopes = tf.unstack(slopes, axis=-1)
-        levels, places = [], []
-        for channel in range(self.channels):
-            location = _location(channel, means, slopes, places)
-            level = units.levels_from_signed(location + spread[..., channel], self.bit_depth)
-            levels.append(level)
-            places.append(units.signed_from_levels(level, self.bit_depth))
-        return tf.stack(levels, axis=-1)
+        drawn = _drawn_component(self.logits, component_uniform)
+        mask = tf.one_hot(drawn, self.logits.shape[-1])[..., tf.newaxis, :]
+        parts = self.means, self.log_scales, self.coefficients
+        own = (tf.reduce_sum(mask * part, axis=-1) for part in parts)
+        return _levels_of_component(*own, value_uniform, self.bit_depth)
 
     def _batch_shape(self):
         return self.logits.shape[:-1]
@@ -204,6 +221,29 @@ class DiscretizedLogisticMixture(tfd.Distribution):
         weights = tf.nn.softmax(self.logits)[..., tf.newaxis, :]
         mean = tf.reduce_sum(weights * tf.stack(places, axis=-2), axis=-1)
         return (mean + 1.0) * (units.max_level(self.bit_depth) / 2.0)
+
+
+def _levels_of_component(means, log_scales, coefficients, value_uniform, bit_depth):
+    """Draws the levels of a component, one for each pixel: int32 [..., C].
+
+    Args:
+        means: [..., C].
+        log_scales: [..., C].
+        coefficients: [..., C (C - 1) / 2], before tanh.
+        value_uniform: [..., C] numbers in [0, 1) that choose the levels.
+        bit_depth: int b.
+    """
+    uniform = open_interval(value_uniform)
+    log_scales = tf.clip_by_value(log_scales, MIN_LOG_SCALE, MAX_SAMPLING_LOG_SCALE)
+    spread = tf.exp(log_scales) * (tf.math.log(uniform) - tf.math.log1p(-uniform))
+    means, slopes = tf.unstack(means, axis=-1), tf.unstack(tf.tanh(coefficients), axis=-1)
+    levels, places = [], []
+    for channel, _ in enumerate(means):
+        location = _location(channel, means, slopes, places)
+        level = units.levels_from_signed(location + spread[..., channel], bit_depth)
+        levels.append(level)
+        places.append(units.signed_from_levels(level, bit_depth))
+    return tf.stack(levels, axis=-1)
 
 
 def _location(channel, means, slopes, places):

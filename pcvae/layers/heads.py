@@ -149,7 +149,11 @@ class LogisticMixtureHead(Head):
         return logistic_mixture.DiscretizedLogisticMixture(*parts, bit_depth=self.bit_depth)
 
     def _sample_levels(self, params, noise):
-        return self._distribution(params).sample_from_uniforms(
+        return logistic_mixture.levels_from_uniforms(
+            params,
+            self.channels,
+            self.num_mixtures,
+            self.bit_depth,
             self._uniform(params, noise, COMPONENT_SITE, 1),
             self._uniform(params, noise, VALUE_SITE, self.channels),
         )

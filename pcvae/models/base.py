@@ -218,8 +218,8 @@ class HierarchicalModel(KerasLoops, abc.ABC):
 
     def draw(self, plan: Plan, noise: Noise, *args: Any, **kwargs: Any) -> tf.Tensor:
         """Walks, then draws pixels from the head: uint8 images; see `trace`."""
-        output = self.output(plan, noise, *args, **kwargs)
-        return self.head.sample(output.head_params, self.pixel_noise(noise))
+        params = self.head(self.trace(plan, noise, *args, **kwargs).features)
+        return self.head.sample(params, self.pixel_noise(noise))
 
     def rounded(self, signed: tf.Tensor) -> tf.Tensor:
         """Rounds pixels on [-1, 1] to uint8 images of the model's bit depth."""

@@ -5,7 +5,12 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from pcvae.distributions.logistic_mixture import DiscretizedLogisticMixture, num_params, unpack
+from pcvae.distributions.logistic_mixture import (
+    DiscretizedLogisticMixture,
+    levels_from_uniforms,
+    num_params,
+    unpack,
+)
 from pcvae.distributions.noise import seeded_noise
 
 
@@ -54,6 +59,18 @@ def test_samples_from_uniforms_invert_the_distribution_function():
     component = np.linspace(0.0, 1.0, 500, dtype="float32")[:, None]
     samples = law.sample_from_uniforms(component, uniform).numpy()
     assert np.mean(samples == expected) > 0.995 and np.abs(samples - expected).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_levels_from_parameters_are_samples_of_the_mixture(channels):
+    params = random_params(7, 200, channels, 5).reshape(10, 20, -1)
+    component, value = np.random.default_rng(8).random((2, 10, 20, channels), "float32")
+    component = component[..., :1]
+    law = mixture(params, channels, 8, 5)
+    np.testing.assert_array_equal(
+        levels_from_uniforms(tf.constant(params), channels, 5, 8, component, value),
+        law.sample_from_uniforms(component, value),
+    )
 
 
 def test_uniforms_of_zero_and_one_are_safe():
