@@ -92,9 +92,11 @@ class SeededNoise(NamedTuple):
 
 def _first_numbers(numbers, shape):
     """Cuts whole blocks [batch, blocks, 4] to ``shape``, [batch, ...]."""
-    batch, *example_shape = shape
-    flat = tf.reshape(numbers, [batch, numbers.shape[1] * NUMBERS_PER_BLOCK])
-    return tf.reshape(flat[:, : math.prod(example_shape)], [batch, *example_shape])
+    example_shape = shape[1:]
+    count, drawn = math.prod(example_shape), numbers.shape[1] * NUMBERS_PER_BLOCK
+    if count < drawn:
+        numbers = tf.reshape(numbers, [-1, drawn])[:, :count]
+    return tf.reshape(numbers, [-1, *example_shape])
 
 
 class GivenNoise(NamedTuple):

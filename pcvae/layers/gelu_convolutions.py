@@ -177,6 +177,8 @@ def _flat(x):
 
 def _like(flat, x):
     """Brings pixels back into the form of a tensor [batch, height, width, any channels]."""
-    if None in x.shape[:-1]:
+    sizes = x.shape[:-1].as_list()
+    if sizes.count(None) > 1:
         return tf.reshape(flat, tf.concat([tf.shape(x)[:-1], flat.shape[-1:]], axis=0))
-    return tf.reshape(flat, (*x.shape[:-1], flat.shape[-1]))
+    # One size may be left open, which takes fewer nodes of a graph than to name it.
+    return tf.reshape(flat, [*(-1 if size is None else size for size in sizes), flat.shape[-1]])
