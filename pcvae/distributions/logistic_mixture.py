@@ -11,14 +11,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from pcvae import units
-from pcvae.distributions.noise import open_interval
+from pcvae.distributions.logistic_component import (
+    MIN_LOG_SCALE,
+    drawn_component,
+    levels_of_component,
+    location_of,
+)
 
 tfd = tfp.distributions
-
-MIN_LOG_SCALE = -7.0  # as published
-# Largest log scale that sampling uses: beyond it every sample lies in an outer bin, and exp of it
-# still leaves room below the largest float32.
-MAX_SAMPLING_LOG_SCALE = 60.0
 
 
 def channel_pairs(channels: int) -> list[tuple[int, int]]:
@@ -80,10 +80,10 @@ def levels_from_uniforms(
     The parameters of the component that is drawn leave the others before anything is made of them.
     """
     table = _table(params, num_mixtures)
-    drawn = _drawn_component(table[..., 0, :], component_uniform)
+    drawn = drawn_component(table[..., 0, :], component_uniform)
     own = tf.gather(table, drawn, axis=-1, batch_dims=len(drawn.shape))
     _, *parts = (part[..., 0] for part in unpack(own, channels, 1))
-    return _levels_of_component(*parts, value_uniform, bit_depth)
+    return levels_of_component(*parts, value_uniform, bit_depth)
 
 
 def _table(params, num_mixtures):
@@ -91,14 +91,6 @@ def _table(params, num_mixtures):
     rows = params.shape[-1] // num_mixtures
     shape = tf.concat([tf.shape(params)[:-1], [rows, num_mixtures]], axis=0)
     return tf.reshape(params, shape)
-
-
-def _drawn_component(logits, uniform):
-    """Returns the component that a uniform number [..., 1] chooses: int32 [...]."""
-    weights = tf.cumsum(tf.nn.softmax(logits), axis=-1)
-    # The last cumulative weight is 1 up to rounding; a component without weight is never taken.
-    below = tf.minimum(uniform, 1.0 - 2.0**-23) * weights[..., -1:]
-    return tf.reduce_sum(tf.cast(weights <= below, tf.int32), axis=-1)
 
 
 class DiscretizedLogisticMixture(tfd.Distribution):
@@ -160,11 +152,11 @@ class DiscretizedLogisticMixture(tfd.Distribution):
         Returns:
             int32 [..., C] levels that follow the mass function.
         """
-        drawn = _drawn_component(self.logits, component_uniform)
+        drawn = drawn_component(self.logits, component_uniform)
         mask = tf.one_hot(drawn, self.logits.shape[-1])[..., tf.newaxis, :]
         parts = self.means, self.log_scales, self.coefficients
         own = (tf.reduce_sum(mask * part, axis=-1) for part in parts)
-        return _levels_of_component(*own, value_uniform, self.bit_depth)
+        return levels_of_component(*own, value_uniform, self.bit_depth)
 
     def _batch_shape(self):
         return self.logits.shape[:-1]
@@ -198,7 +190,7 @@ class DiscretizedLogisticMixture(tfd.Distribution):
         places = [place[..., tf.newaxis] for place in tf.unstack(places, axis=-1)]
         means, slopes = self._means_and_slopes()
         offsets = [
-            place - _location(channel, means, slopes, places)
+            place - location_of(channel, means, slopes, places)
             for channel, place in enumerate(places)
         ]
         log_mass = _log_bin_mass(
@@ -216,49 +208,11 @@ class DiscretizedLogisticMixture(tfd.Distribution):
         means, slopes = self._means_and_slopes()
         places = []
         for channel in range(self.channels):
-            location = _location(channel, means, slopes, places)
+            location = location_of(channel, means, slopes, places)
             places.append(tf.clip_by_value(location, -1.0, 1.0))
         weights = tf.nn.softmax(self.logits)[..., tf.newaxis, :]
         mean = tf.reduce_sum(weights * tf.stack(places, axis=-2), axis=-1)
         return (mean + 1.0) * (units.max_level(self.bit_depth) / 2.0)
-
-
-def _levels_of_component(means, log_scales, coefficients, value_uniform, bit_depth):
-    """Draws the levels of a component, one for each pixel: int32 [..., C].
-
-    Args:
-        means: [..., C].
-        log_scales: [..., C].
-        coefficients: [..., C (C - 1) / 2], before tanh.
-        value_uniform: [..., C] numbers in [0, 1) that choose the levels.
-        bit_depth: int b.
-    """
-    uniform = open_interval(value_uniform)
-    log_scales = tf.clip_by_value(log_scales, MIN_LOG_SCALE, MAX_SAMPLING_LOG_SCALE)
-    spread = tf.exp(log_scales) * (tf.math.log(uniform) - tf.math.log1p(-uniform))
-    means, slopes = tf.unstack(means, axis=-1), tf.unstack(tf.tanh(coefficients), axis=-1)
-    levels, places = [], []
-    for channel, _ in enumerate(means):
-        location = _location(channel, means, slopes, places)
-        level = units.levels_from_signed(location + spread[..., channel], bit_depth)
-        levels.append(level)
-        places.append(units.signed_from_levels(level, bit_depth))
-    return tf.stack(levels, axis=-1)
-
-
-def _location(channel, means, slopes, places):
-    """Returns where a channel's logistic stands, given the places of the earlier channels.
-
-    Args:
-        channel: int c.
-        means: a tensor for each channel.
-        slopes: a tensor for each pair of ``channel_pairs``.
-        places: a tensor for each earlier channel, on [-1, 1]; later ones are not read.
-    """
-    location, first_pair = means[channel], channel * (channel - 1) // 2
-    for earlier in range(channel):
-        location += slopes[first_pair + earlier] * places[earlier]
-    return location
 
 
 def _log_bin_mass(offset, log_scale, levels, bit_depth):

@@ -36,6 +36,17 @@ def test_help_imports_neither_tensorflow_nor_a_command():
     assert _run("-c", code).stdout.endswith("\n[]\n")
 
 
+def test_help_of_no_command_imports_what_takes_seconds():
+    code = (
+        "import contextlib, io, sys; from pcvae.cli import program\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        "    codes = {program.run_command(name, ['--help']) for name in program.module_names()}\n"
+        "slow = ('tensorflow', 'keras', 'pcvae.runs', 'matplotlib', 'scipy')\n"
+        "print(codes, [name for name in slow if name in sys.modules])"
+    )
+    assert _run("-c", code).stdout == "{0} []\n"
+
+
 def test_version(capsys):
     assert program.main(["--version"]) == 0
     assert capsys.readouterr().out == f"pcvae {pcvae.__version__}\n"
