@@ -114,7 +114,8 @@ def check_room(folder: Path, num_images: int, image_shape: Sequence[int], name: 
 
 
 def _in_bytes(count):
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    size, unit = (1e9, "GB") if count >= 1e9 else (1e6, "MB") if count >= 1e6 else (1e3, "kB")
+    return f"{count / size:,.1f} {unit}"
 
 
 def cached_splits(
