@@ -5,18 +5,16 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import gin
 
 from pcvae.errors import UserError
-from pcvae.files import read_text, write_text
 from pcvae.gin_utils import kinds, lookup
 from pcvae.gin_utils.circles import check_no_circle
 from pcvae.gin_utils.kinds import is_macro
 from pcvae.gin_utils.reader import PLACE_OF_FLAGS, Reader
-from pcvae.gin_utils.run_directory import check_same
+from pcvae.gin_utils.run_directory import check_same, write_record
 
 
 class MacroError(UserError):
@@ -245,11 +243,7 @@ class Configuration:
         """
         if not allow_change:
             self.check_unchanged(run_dir)
-        path, text = Path(run_dir) / "config.gin", self.text()
-        is_new = not path.exists() or read_text(path, errors="replace") != text
-        write_text(text, path)
-        write_text(self.operative_text(), Path(run_dir) / "operative_config.gin")
-        return is_new
+        return write_record(run_dir, self.text(), self.operative_text())
 
     def _is_used(self, key):
         scope, selector, parameter = key

@@ -9,7 +9,7 @@ from gin import config_parser
 
 from pcvae.checks import check_folder, some_names
 from pcvae.errors import UserError
-from pcvae.files import read_text
+from pcvae.files import read_text, write_text
 from pcvae.gin_utils.arguments import WrittenReferences
 
 _CHANGES_SHOWN = 12
@@ -70,6 +70,15 @@ def check_same(run_dir: str | os.PathLike, text: str) -> None:
             f"{run_dir} was made with another configuration ({'; '.join(changes)}): "
             "use another --run_dir, or --allow_config_change to go on with the new one"
         )
+
+
+def write_record(run_dir: str | os.PathLike, text: str, operative_text: str) -> bool:
+    """Writes ``config.gin`` and ``operative_config.gin``; says whether the first one is new."""
+    path = Path(run_dir) / "config.gin"
+    is_new = not path.exists() or read_text(path, errors="replace") != text
+    write_text(text, path)
+    write_text(operative_text, path.with_name("operative_config.gin"))
+    return is_new
 
 
 def _bindings_in_file(path):
