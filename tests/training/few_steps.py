@@ -81,3 +81,8 @@ def check_equal(state, expected):
     for name, value in expected.items():
         largest = np.abs(value[np.isfinite(value)]).max(initial=0.0)
         np.testing.assert_allclose(state[name], value, rtol=1e-5, atol=1e-5 * largest, err_msg=name)
+
+
+def norm(arrays):
+    """Returns the Euclidean norm of all numbers of some arrays."""
+    return np.sqrt(sum(np.sum(np.square(array, dtype=np.float64)) for array in arrays))
