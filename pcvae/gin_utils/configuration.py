@@ -103,12 +103,9 @@ class Configuration:
     def referred_arguments(
         self, root_fn: Callable, name: str, names: Iterable[str]
     ) -> dict[str, Any]:
-        """Returns bound arguments of what an argument of a root function refers to, as a dict.
+        """Returns those of the named arguments that are bound of what an argument refers to.
 
-        Args:
-            root_fn: a root function.
-            name: of its argument; {} is returned if that is not bound to a reference.
-            names: of the arguments of what it refers to; those that are not bound are left out.
+        Empty where the argument, called ``name``, is not bound to a reference.
         """
         reference = gin.get_bindings(root_fn, resolve_references=False).get(name)
         if not isinstance(reference, _REFERENCE):
