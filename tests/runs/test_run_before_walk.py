@@ -21,6 +21,16 @@ pytestmark = pytest.mark.slow
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 EXPECTED = json.loads((GOLDENS / "run_before_walk_expected.json").read_text())
+# The quickstart of that time.
+QUICKSTART = {
+    "TRAIN_STEPS": 1300,
+    "BATCH_SIZE": 32,
+    "LEARNING_RATE": 4e-3,
+    "WARMUP_STEPS": 30,
+    "KL_WARMUP_STEPS": 0,
+    "MIN_WIDTH": 24,
+    "models.small_vdvae.bottleneck": 0.5,
+}
 MODELS = ["staged", "conditional", "conditional_image", "prefix_decoders", "unshared_prefix"]
 
 
@@ -116,8 +126,9 @@ def test_the_quickstart_starts_with_the_same_losses(tmp_path, monkeypatch):
         return progress_line(window, wording)
 
     monkeypatch.setattr(reports, "progress_line", line)
-    arguments = ["--gin.REPORT_EVERY_STEPS=1", f"--run_dir={run_dir}"]
-    assert train.main(arguments) == 128 + signal.SIGINT
+    arguments = [f"--gin.{name}={value}" for name, value in QUICKSTART.items()]
+    arguments += ["--gin.REPORT_EVERY_STEPS=1", f"--run_dir={run_dir}"]
+    assert train.main(["--gin_file=experiments/quickstart.gin", *arguments]) == 128 + signal.SIGINT
     np.testing.assert_allclose(losses(run_dir), EXPECTED["quickstart_losses"], rtol=1e-5)
 
 
