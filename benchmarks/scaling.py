@@ -79,7 +79,7 @@ def print_series(name, works, found):
             f"{values['peak_gb']:9.2f} {own_added:9.2f}"
         )
     time, memory = slope(flop, middle), slope(flop, added)
-    print(f"grows as arithmetic to the power {time:.2f} in time, {memory:.2f} in memory", flush=True)
+    print(f"time: arithmetic to the power {time:.2f}; memory: {memory:.2f}", flush=True)
     return flop, middle
 
 
