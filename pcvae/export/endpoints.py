@@ -25,7 +25,8 @@ class Endpoints(tf.Module):
     """`sample` and its forms, `encode`, `decode`, `reconstruct` and `rates` of a model.
 
     They compute what the model's methods of these names compute on one batch, from copies of its
-    weights. For a model with a condition each takes ``condition`` as its last argument.
+    weights. Those that walk alike share the walk, which is traced once. For a model with a
+    condition each takes ``condition`` as its last argument.
 
     Args:
         model: a `VDVAE`, `ConditionalVDVAE` or `StagedVAE`.
@@ -66,10 +67,22 @@ class Endpoints(tf.Module):
             signature = [*specs, *given]
             return tf.function(function, input_signature=signature, autograph=False)
 
+        def shared(function):
+            return tf.function(frozen(function), autograph=False)
+
+        @shared
+        def drawn(first_sample, num_samples, temperature, seed, *condition):
+            noise, options = SeededNoise(seed, first_sample), {"num_images": num_samples}
+            trace = model.trace(Prior(temperature), noise, None, *condition, **options)
+            return model.head(trace.features)
+
+        @shared
+        def inferred(images, seed, *condition):
+            trace = model.trace(Posterior(), _noise(seed), images, *condition, keep=(LATENT,))
+            return trace.latents, trace.rate_per_level
+
         def define_drawing(function):
-            run = frozen(function)
-            if xla:
-                run = tf.function(run, autograph=False, jit_compile=True)
+            run = tf.function(function, autograph=False, jit_compile=True) if xla else function
 
             def checked(first_sample, num_samples, temperature, seed, *condition):
                 if batch_size is None:
@@ -85,22 +98,19 @@ class Endpoints(tf.Module):
             return define(checked, FIRST_SPEC, COUNT_SPEC, temperature, SEED_SPEC)
 
         def sample_range(first_sample, num_samples, temperature, seed, *condition):
-            noise = SeededNoise(seed, first_sample)
-            return model.draw(Prior(temperature), noise, None, *condition, num_images=num_samples)
+            params = drawn(first_sample, num_samples, temperature, seed, *condition)
+            return model.head.sample(params, model.pixel_noise(SeededNoise(seed, first_sample)))
 
-        def sample_means(first_sample, num_samples, temperature, seed, *condition):
-            noise = SeededNoise(seed, first_sample)
-            plan = Prior(temperature)
-            output = model.output(plan, noise, None, *condition, num_images=num_samples)
-            return model.rounded(output.reconstruction)
+        def sample_means(*arguments):
+            return model.rounded(model.head.mean(drawn(*arguments)))
 
         def sample(num_samples, temperature, seed, *condition):
             first_sample = tf.constant(0, tf.int64)
             return self.sample_range(first_sample, num_samples, temperature, seed, *condition)
 
         def encode(images, seed, *condition):
-            trace = model.trace(Posterior(), _noise(seed), images, *condition, keep=(LATENT,))
-            return dict(zip(level_names(model), trace.latents, strict=True))
+            latents, _ = inferred(images, seed, *condition)
+            return dict(zip(level_names(model), latents, strict=True))
 
         def reconstruct(images, num_levels, seed, *condition):
             expected = f"num_levels: expected 0 to {model.num_levels}"
@@ -117,8 +127,8 @@ class Endpoints(tf.Module):
                 return model.rounded(output.reconstruction)
 
             def by_its_own_decoder(length):
-                latents = encode(images, seed, *condition).values()
-                return model.rounded(model.readouts[length](tuple(latents)[:length]))
+                latents, _ = inferred(images, seed, *condition)
+                return model.rounded(model.readouts[length](latents[:length]))
 
             result = by_the_model
             for length in model.readouts:
@@ -127,7 +137,7 @@ class Endpoints(tf.Module):
             return result()
 
         def rates(images, seed, *condition):
-            return model.trace(Posterior(), _noise(seed), images, *condition).rate_per_level
+            return inferred(images, seed, *condition)[1]
 
         def decode(condition=None, **latents):
             given = [] if condition is None else [condition]
@@ -140,9 +150,9 @@ class Endpoints(tf.Module):
         self.sample_range = define_drawing(sample_range)
         self.sample_means = define_drawing(sample_means)
         self.sample = define(sample, COUNT_SPEC, temperature, SEED_SPEC)
-        self.encode = define(frozen(encode), images, SEED_SPEC)
+        self.encode = define(encode, images, SEED_SPEC)
         self.reconstruct = define(frozen(reconstruct), images, LEVELS_SPEC, SEED_SPEC)
-        self.rates = define(frozen(rates), images, SEED_SPEC)
+        self.rates = define(rates, images, SEED_SPEC)
         self.decode = tf.function(frozen(decode), autograph=False)
         shapes = zip(level_names(model), model.latent_shapes, strict=True)
         # Latents are arguments by name: their number is that of the model's levels.
