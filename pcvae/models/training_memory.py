@@ -79,7 +79,7 @@ def training_memory(
 class _Level(NamedTuple):
     """The bytes of a level, or of a block of an encoder, for one image."""
 
-    entering: int
+    entering: int  # in float32 in any precision
     kept: int  # by its gradient
     is_computed_anew: bool
 
@@ -106,7 +106,7 @@ def _levels(model) -> Iterator[_Level]:
             channels = sum(block.in_width + 3 * block.middle_width for block in blocks)
             pixels = group.resolution**2
             level = _Level(
-                pixels * number_bytes * layer.width_at(group.resolution),
+                pixels * FLOAT32_BYTES * layer.width_at(group.resolution),
                 pixels * (number_bytes * channels + FLOAT32_BYTES * latents),
                 stack.recompute,
             )

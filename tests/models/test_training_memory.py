@@ -14,7 +14,7 @@ from pcvae.models.training_memory import TAKEN_FOR_ASKED
 from pcvae.tracing import functions_of
 from tests.models import tiny
 
-MANY = 10**6  # images, so that what a gradient keeps outweighs the weights
+MANY = 10**9  # images, so that what a gradient keeps outweighs the weights
 SIDE, WIDTH, LATENT_WIDTH = 4, 20, 3
 
 
@@ -84,7 +84,9 @@ def bytes_made_by(call, graph, batch):
 
 
 def test_recomputed_levels_keep_what_enters_them():
-    assert bytes_of_a_level(recompute=1) == pytest.approx(4 * SIDE**2 * WIDTH, rel=1e-6)
+    for precision in ("float32", "mixed_bfloat16"):
+        kept = bytes_of_a_level(recompute=1, dtype=precision)
+        assert kept == pytest.approx(4 * SIDE**2 * WIDTH, rel=1e-6)
     assert bytes_of_a_level(recompute=2 * SIDE) == bytes_of_a_level()
 
 
