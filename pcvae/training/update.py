@@ -232,7 +232,9 @@ class GradientUpdate:
         seen = tf.minimum(tf.convert_to_tensor(self._norms_seen), self.skip_window)
         ordered = tf.sort(tf.convert_to_tensor(self._recent_norms))
         middle = tf.maximum(seen - 1, 0)
-        median = 0.5 * (ordered[middle // 2] + ordered[(middle + 1) // 2])
+        # Gathered: XLA would compile a slice anew for each place that it begins at.
+        around = tf.gather(ordered, [middle // 2, (middle + 1) // 2])
+        median = 0.5 * (around[0] + around[1])
         enough = seen >= min(MIN_NORMS_FOR_MEDIAN, self.skip_window)
         return tf.where(enough, self.skip_factor * median, float("inf"))
 

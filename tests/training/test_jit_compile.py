@@ -36,6 +36,20 @@ def test_compiled_steps_are_those_that_are_not(replicas, expected, monkeypatch):
     assert compiled == [True] * replicas
 
 
+def test_a_later_step_is_not_compiled_anew():
+    """XLA's program holds nothing that moves from step to step."""
+    trainer = linear_gaussian.make_trainer(
+        ConstrainedRate(0.4), LagrangeMultiplier(), few_steps.STEPS, jit_compile=True
+    )
+    images = tf.constant(linear_gaussian.gaussian_images()[:2])
+    batch, programs = {"images": images, "first_example": tf.constant(0, tf.int64)}, []
+    for value in (0, 30):
+        for counter in trainer.state["update"].values():
+            counter.assign(tf.cast(tf.fill(counter.shape, value), counter.dtype))
+        programs.append(trainer._step.experimental_get_compiler_ir(batch)(stage="hlo"))
+    assert programs[0] == programs[1]
+
+
 def test_what_xla_does_not_have_is_named_in_a_line():
     class CallsPython(ConstrainedRate):
         def __call__(self, output, images, step):
