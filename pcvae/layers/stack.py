@@ -83,9 +83,11 @@ class Stack(keras.layers.Layer):
         """Returns the stacked weight of a name: [count, ...]; see `level_weight_names`."""
         return self._stacked[self._index[name]]
 
-    @property
     def template(self) -> keras.layers.Layer:
-        """A layer of the form of each level; it holds no weights."""
+        """Returns a layer of the form of each level, which holds no weights.
+
+        No property: Keras would find a layer there, and save it.
+        """
         return self._hidden.block
 
     @property

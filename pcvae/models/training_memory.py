@@ -101,7 +101,7 @@ def _levels(model) -> Iterator[_Level]:
         number_bytes = _number_bytes(layer)
         latents = TENSORS_OF_A_LATENT * layer.latent_width if isinstance(layer, TopDown) else 0
         for group, stack in zip(layer.groups, layer.stacks, strict=True):
-            parts = stack.template._flatten_layers()
+            parts = stack.template()._flatten_layers()
             blocks = [part for part in parts if isinstance(part, BottleneckBlock)]
             channels = sum(block.in_width + 3 * block.middle_width for block in blocks)
             pixels = group.resolution**2
