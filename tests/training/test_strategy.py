@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -17,6 +19,22 @@ def test_one_device_places_variables_there():
     with strategy.scope():
         variable = tf.Variable(1.0)
     assert strategy.num_replicas_in_sync == 1 and variable.device.endswith("CPU:1")
+
+
+@pytest.mark.slow
+def test_threads_of_an_operation_are_set_in_a_process_that_has_run_none():
+    program = """
+from pcvae import training
+import tensorflow as tf
+for count in (3, 5):  # the second time TensorFlow runs
+    training.make_strategy(threads_per_operation=count)
+    tf.zeros([]).numpy()
+    print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.split() == ["3", "3"], run.stderr
+    with pytest.raises(UserError, match="threads_per_operation: .*at least 1, got 0"):
+        make_strategy(threads_per_operation=0)
 
 
 def test_mirrored_takes_the_devices_given():
