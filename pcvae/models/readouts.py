@@ -197,6 +197,7 @@ class RefittedPrefixes:
         self.decoders = decoders
         self.image_shape = frozen_model.image_shape
         self.level_resolutions = frozen_model.level_resolutions
+        self.dtype_policy = decoders.dtype_policy
 
     @property
     def trained_weights(self) -> dict:
