@@ -141,6 +141,7 @@ def test_every_public_module_is_reached_lazily_by_its_name():
         "greetings",
         "gin_utils",
         "kept_docstrings",
+        "leftovers",
         "locks",
         "memory",
         "processes",
