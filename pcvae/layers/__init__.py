@@ -1,6 +1,13 @@
 """Keras layers from which hierarchical VAEs are built."""
 
-from pcvae.layers.cells import Cell, ConvolutionalLevel, DeterministicLevel, Site, VDVAECell
+from pcvae.layers.cells import (
+    Cell,
+    ConvolutionalLevel,
+    DeterministicLevel,
+    ResidualPosterior,
+    Site,
+    VDVAECell,
+)
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.gates import Gate, LabelMaps
 from pcvae.layers.heads import HEADS, Head, make_head
@@ -28,6 +35,7 @@ __all__ = [
     "Posterior",
     "Prior",
     "Readout",
+    "ResidualPosterior",
     "Site",
     "Stack",
     "TopDown",

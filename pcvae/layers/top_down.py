@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.distributions.noise import Noise
-from pcvae.layers.cells import DeterministicLevel, Site, VDVAECell
+from pcvae.layers.cells import DeterministicLevel, Site, VDVAECell, checked_posterior, read_as
 from pcvae.layers.depth import LevelFunctions
 from pcvae.layers.levels import DecoderGroup
 from pcvae.layers.plan import Plan
@@ -40,6 +40,8 @@ class TopDown(TopDownPass):
         width: channels at every resolution that `width_per_resolution` does not name.
         cell: what one level computes: a registered class of `ConvolutionalLevel` that is a `Cell`,
             or its registered name.
+        posterior: how the cell's posterior is read, "absolute" or "residual"; see
+            `ResidualPosterior`. None for the cell's usual one.
         gated: whether a condition enters every level through a gate that starts closed.
         **kwargs: the other arguments of `TopDownPass`, and those of a Keras layer.
 
@@ -52,12 +54,14 @@ class TopDown(TopDownPass):
         blocks: str,
         width: int,
         cell: type | str = VDVAECell,
+        posterior: str | None = None,
         gated: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(blocks, width, **kwargs)
         is_name = isinstance(cell, str)
         self.cell_class = keras.saving.get_registered_object(cell) if is_name else cell
+        self.posterior = checked_posterior(posterior, self.cell_class)
         self.gated = gated
 
     def _make_level(self, group, **arguments):
@@ -106,6 +110,7 @@ class TopDown(TopDownPass):
             if here is not None:
                 h = cell.enter(h, here)
             site = Site(index, (tf.shape(h)[0], *h.shape[1:-1], self.latent_width))
+            cell = read_as(self.posterior, cell)
             return walk_level(cell, h, site, plan, noise, seen, inputs, keep)
 
         def run(group, stack, features):
@@ -143,7 +148,8 @@ class TopDown(TopDownPass):
 
     def get_config(self) -> dict:
         cell = keras.saving.get_registered_name(self.cell_class)
-        return {**super().get_config(), "cell": cell, "gated": self.gated}
+        own = {"cell": cell, "posterior": self.posterior, "gated": self.gated}
+        return {**super().get_config(), **own}
 
 
 def _without_latents(level, h, condition):

@@ -43,6 +43,9 @@ class Architecture:
     num_mixtures: int = 10
     # Bits of a pixel that the likelihood sees, 1 to 8.
     bit_depth: int = 8
+    # How q is read from its network: "absolute", or "residual" for a shift and a scale of the prior
+    # (Vahdat and Kautz 2020). None for what is usual with the level's cell, "absolute" of a VDVAE.
+    posterior: str | None = None
     # What is subtracted from the pixels before the encoder, on [0, 255], then what divides them.
     pixel_mean: float = units.HALF_RANGE
     pixel_std: float = units.HALF_RANGE

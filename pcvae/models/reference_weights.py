@@ -11,6 +11,7 @@ import numpy as np
 from pcvae.checks import some_names
 from pcvae.errors import UserError
 from pcvae.layers.cells import VDVAECell
+from pcvae.layers.cells.posteriors import ABSOLUTE
 from pcvae.models.vdvae import VDVAE
 
 _NAMES_SHOWN = 10
@@ -32,10 +33,11 @@ def reference_names(model: VDVAE) -> dict[str, WeightSlice]:
         UserError: the model has what the reference has not, such as levels without latents.
     """
     plain = isinstance(model, VDVAE) and model.cell_class is VDVAECell
+    plain = plain and model.decoder.posterior == ABSOLUTE
     if not plain or model.condition is not None or model.readouts:
         raise UserError(
-            "the reference is a VDVAE without a condition and prefix decoders, got the "
-            f"{type(model).__name__} {model.name!r}"
+            f"the reference is a VDVAE of posterior={ABSOLUTE!r} without a condition and prefix "
+            f"decoders, got the {type(model).__name__} {model.name!r}"
         )
     if not all(map(model.decoder.has_latents, model.decoder.groups)):
         raise UserError("the reference has a latent at every level: set num_latent_levels=None")

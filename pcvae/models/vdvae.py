@@ -97,6 +97,7 @@ class VDVAE(HierarchicalModel):
         self.decoder = TopDown(
             made_of.decoder_blocks,
             cell=self.cell_class,
+            posterior=made_of.posterior,
             latent_width=made_of.latent_width,
             no_bias_above=made_of.no_bias_above,
             num_latent_levels=made_of.num_latent_levels,

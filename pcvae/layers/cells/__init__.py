@@ -1,6 +1,16 @@
 """Cells: what one top-down level computes; an architecture is a cell."""
 
 from pcvae.layers.cells.cell import Cell, ConvolutionalLevel, DeterministicLevel, Site
+from pcvae.layers.cells.posteriors import ResidualPosterior, checked_posterior, read_as
 from pcvae.layers.cells.vdvae import VDVAECell
 
-__all__ = ["Cell", "ConvolutionalLevel", "DeterministicLevel", "Site", "VDVAECell"]
+__all__ = [
+    "Cell",
+    "ConvolutionalLevel",
+    "DeterministicLevel",
+    "ResidualPosterior",
+    "Site",
+    "VDVAECell",
+    "checked_posterior",
+    "read_as",
+]

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian
 from pcvae.layers.cells.cell import Site
+from pcvae.layers.cells.posteriors import ABSOLUTE
 from pcvae.layers.cells.vdvae import VDVAECell
 from pcvae.layers.residual import BottleneckBlock
 
@@ -25,6 +26,9 @@ class LadderCell(VDVAECell):
 
     Arguments are those of `VDVAECell`.
     """
+
+    # The product is relative to the prior already.
+    posteriors = (ABSOLUTE,)
 
     def make_posterior_block(self) -> BottleneckBlock:
         """Returns the block of (mu^, log std^), which sees the activations alone."""
