@@ -120,6 +120,8 @@ CURVES = (
     *(GRADIENT_NORM, LEARNING_RATE, SKIPPED_UPDATES, IMAGES_PER_SECOND),
 )
 
+# Of a `SpectralTerm`: the sum of the largest singular values, without the weight.
+SPECTRAL_SUM = "spectral/sum_of_largest_singular_values"
 LAGRANGE_MULTIPLIER = "lagrange/multiplier"
 CONSTRAINT_GAP = "lagrange/constraint_gap"
 CONSTRAINT_TARGET = "lagrange/target"

@@ -14,6 +14,7 @@ from pcvae.training.newest_checkpoint import (
 from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.replicas import distributed_batches
 from pcvae.training.schedules import LearningRate
+from pcvae.training.spectral import SpectralTerm
 from pcvae.training.strategy import is_chief, make_strategy, peers_of
 from pcvae.training.summaries import ScalarLog
 from pcvae.training.trainers import Trainer
@@ -33,6 +34,7 @@ __all__ = [
     "LearningRate",
     "ScalarLog",
     "SecondStageTrainer",
+    "SpectralTerm",
     "Trainer",
     "TrainingDivergedError",
     "UpdateReport",

@@ -16,6 +16,7 @@ from pcvae.outputs import Constraint
 from pcvae.tracing import graphs_as_traced, is_compiled_by_xla
 from pcvae.training.graph_size import count_graph_nodes
 from pcvae.training.micro_batches import check_parts, mean_over_parts
+from pcvae.training.spectral import SpectralTerm
 from pcvae.training.update import GradientUpdate
 from pcvae.variables import tf_variable
 
@@ -50,6 +51,8 @@ class Trainer:
         jit_compile: whether XLA compiles the step: all of it on one replica; on several what each
             computes of its images, and neither the exchange of the gradients nor the update. The
             first step then takes longer, the numbers differ by rounding.
+        spectral_term: a `SpectralTerm` that is not built yet, whose gradient is added; the reported
+            loss is without it. None for none.
 
     Raises:
         UserError: a multiplier, and an objective without constraints; `micro_batches` is below 1;
@@ -66,6 +69,7 @@ class Trainer:
         multiplier: LagrangeMultiplier | None = None,
         micro_batches: int = 1,
         jit_compile: bool = False,
+        spectral_term: SpectralTerm | None = None,
     ) -> None:
         self.micro_batches = check_integer("micro_batches", micro_batches, 1)
         _check_precision(model)
@@ -78,6 +82,9 @@ class Trainer:
         self.strategy = tf.distribute.get_strategy()
         weights, averages = model.trained_weights, averaged_model.named_weights
         update.build(weights, {name: averages[name] for name in weights})
+        self.spectral_term = spectral_term
+        if spectral_term is not None:
+            spectral_term.build(update.variables)
         self.jit_compile = jit_compile
         whole = jit_compile and self.strategy.num_replicas_in_sync == 1
         self._step = tf.function(self._distributed_step, autograph=False, jit_compile=whole or None)
@@ -86,7 +93,8 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """All that a checkpoint has to keep: {group: {name: variable}}."""
         state = {"model": self.model.trained_weights, **self.update.state}
-        return {**state, "lagrange": self.multiplier.state} if self.multiplier else state
+        parts = {"lagrange": self.multiplier, "spectral": self.spectral_term}
+        return {**state, **{name: part.state for name, part in parts.items() if part}}
 
     @property
     def steps_taken(self) -> int:
@@ -166,6 +174,10 @@ class Trainer:
             # A function of each replica's own, which reads that replica's variables.
             means_over_images = tf.function(means_over_images, autograph=False, jit_compile=True)
         gradients, means = means_over_images()
+        if self.spectral_term is not None:
+            gradients, means[quantities.SPECTRAL_SUM] = self.spectral_term.added_to(
+                gradients, context.num_replicas_in_sync
+            )
         report = self.update.apply(gradients)
         means = context.all_reduce(tf.distribute.ReduceOp.MEAN, means)
         gaps = means.pop(_GAPS, None)
