@@ -1,6 +1,7 @@
 """Variables that training keeps beside the weights, and how a replica reads and writes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -39,3 +40,20 @@ def state_variable(name: str, initial_value: Callable) -> tf.Variable:
         name=name.replace("/", "_"),
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
+
+
+def without_assigning(variables: Mapping[str, Any], function: Callable) -> tuple[Any, dict]:
+    """Calls a function whose layers assign variables, and leaves these as they were.
+
+    Args:
+        variables: {name: `keras.Variable`} that may be assigned; with none it is an ordinary call.
+        function: without arguments.
+
+    Returns:
+        What the function returns, and {name: tensor} of what the variables would hold after it.
+    """
+    if not variables:
+        return function(), {}
+    with keras.StatelessScope(initialize_variables=False):
+        result = function()
+        return result, {name: tf.convert_to_tensor(v.value) for name, v in variables.items()}

@@ -37,7 +37,7 @@ ARROWS = {
     "quantities": {"tables"},
     "export": {"models", "distributions", "tracing"},
     "objectives": {"outputs", "units", "distributions", "variables", "quantities", "wording"},
-    "models": {"layers", "distributions", "outputs", "tracing", "units"},
+    "models": {"layers", "distributions", "outputs", "tracing", "units", "variables"},
     "layers": {"distributions", "outputs", "tracing", "units"},
     "distributions": {"units"},
     "data": {"units"},

@@ -1,6 +1,7 @@
 """Depth without nodes: n equal layers held as one, each weight once with a leading level axis."""
 
 import contextlib
+import copy
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -32,8 +33,7 @@ class Stack(keras.layers.Layer):
     Args:
         block: the template, any layer that maps a shape to itself. It owns no weights of the stack.
         count: number of layers.
-        unroll: whether to write the layers out one by one. The values and gradients are the same;
-            the graph grows with `count`.
+        unroll: whether to write the layers out one by one: a larger graph, the same values.
         recompute: whether the gradient keeps the input of each layer alone and computes the rest
             anew: less memory, more time, the same values.
     """
@@ -134,13 +134,13 @@ class Stack(keras.layers.Layer):
         """
         weights = [tf.convert_to_tensor(weight.value) for weight in self._stacked]
         inputs = [*weights, *(tf.convert_to_tensor(values) for values in per_level)]
-        level = _Level(self._hidden.block, self._hidden.variables, step)
+        level = _Level(self._hidden.block, self._hidden.variables, step, not self.trainable)
         run = recomputed(level) if self.recompute and may_be_differentiated() else level
         if self.unroll or tf.executing_eagerly():
             carry, outputs = written_out(run, carry, inputs, shared)
         elif may_be_differentiated() and may_be_fused() and not is_compiled_by_xla():
             kind = kind_of_level(self._hidden.block, step, carry, inputs, shared)
-            key = (kind, self.recompute)
+            key = (kind, self.recompute, self.trainable)
             function, level = (functions or LevelFunctions()).of(key, run, level)
             carry, outputs = written_out(function, carry, inputs, shared)
         elif self.count == 1:
@@ -183,10 +183,12 @@ class _Level:
         moved: those of them that the step has written.
     """
 
-    def __init__(self, block, variables, step):
+    def __init__(self, block, variables, step, is_held):
         self._block, self._variables, self._step = block, variables, step
         # Keras' word on whether this is training, also for a gradient that comes back to it later.
-        self._call_context = global_state.get_global_attribute("current_call_ctx")
+        self._call_context = copy.copy(global_state.get_global_attribute("current_call_ctx"))
+        if is_held and self._call_context is not None:
+            self._call_context.set_value("training", False)  # as Keras' own layers have it
         self.written = [index for index, v in enumerate(variables) if not v.trainable]
         self.moved = set()
 

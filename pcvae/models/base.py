@@ -1,14 +1,13 @@
 """The interface of the zoo: what every hierarchical model is, and what follows from its walk."""
 
 import abc
-from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from pcvae import units
-from pcvae.checks import some_names
 from pcvae.distributions.noise import Noise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
@@ -21,11 +20,11 @@ from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
 from pcvae.models.description import Level, StageDescription, ends
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
-from pcvae.models.weights import copy_weights, is_frozen, made_again, named_weights
+from pcvae.models.weights import NamedWeights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
-class HierarchicalModel(KerasLoops, abc.ABC):
+class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
     """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
 
     Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
@@ -251,48 +250,3 @@ class HierarchicalModel(KerasLoops, abc.ABC):
         """See `training_output`. The noise is that of seed 0 by default."""
         noise = seeded_noise(0) if noise is None else noise
         return self.training_output(images, noise, condition, keep_latents)
-
-    # Weights by name.
-
-    @property
-    def named_weights(self) -> dict:
-        """{name: variable} of all weights."""
-        return named_weights(self)
-
-    @property
-    def frozen_names(self) -> frozenset[str]:
-        """Names of the weights that are held, by `freeze` or by ``trainable`` of a layer."""
-        return frozenset(self.frozen_weights)
-
-    @property
-    def trained_weights(self) -> dict:
-        """{name: variable} of the weights that training moves."""
-        return {name: w for name, w in self.named_weights.items() if not is_frozen(w)}
-
-    @property
-    def frozen_weights(self) -> dict:
-        """{name: variable} of the weights that stay as they are; see `freeze`."""
-        return {name: w for name, w in self.named_weights.items() if is_frozen(w)}
-
-    def freeze(self, names: Iterable[str]) -> None:
-        """Holds weights by name, too: nothing trains them. UserError if there is none of a name."""
-        names, weights = frozenset(names), self.named_weights
-        if unknown := sorted(names - weights.keys()):
-            raise UserError(f"freeze: {self.name} has no weight {some_names(unknown, 3)}")
-        for name in names:
-            weights[name].trainable = False
-
-    def twin(self) -> Self:
-        """Returns a model of the same configuration, with equal frozen weights and fresh others."""
-        twin = made_again(self)
-        copy_weights(self.frozen_weights, twin)
-        return twin
-
-    def __deepcopy__(self, memo: dict) -> Self:
-        copied = memo[id(self)] = made_again(self)
-        copy_weights(self.named_weights, copied)
-        return copied
-
-    @classmethod
-    def from_config(cls, config: dict) -> Self:
-        return cls(**config)

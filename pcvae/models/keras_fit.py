@@ -6,6 +6,7 @@ see `keras_data`. The noise of an image is keyed by its place in all the data (`
 of replicas, of micro-batches or of steps per execution changes what comes out.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from pcvae.errors import UserError
 from pcvae.models import keras_data
 from pcvae.models.places import Places
 from pcvae.outputs import VDVAEOutput
+from pcvae.variables import assign_local, without_assigning
 
 LOSS = "loss"
 PARTS = ("negative_elbo", "nll", "rate")
@@ -62,21 +64,25 @@ def train_step(model: Any, data: Any, state: LoopState) -> dict:
     optimizer, variables = model.optimizer, model.trainable_variables
     if not variables:
         raise UserError("fit: expected weights to train, but all are frozen")
-    step = tf.cast(optimizer.iterations, tf.int32)
+    step, statistics = tf.cast(optimizer.iterations, tf.int32), model.statistics
     first, total = state.in_update.take(batch.num_images, _begins_update(optimizer))
 
     def gradients_of(images, weights, *rest):
         *condition, seed, first, total = rest
         with tf.GradientTape() as tape:
-            terms = _terms(model, images, condition, SeededNoise(seed, first))
+            call = functools.partial(_terms, model, images, condition, SeededNoise(seed, first))
+            terms, moved = without_assigning(
+                statistics, functools.partial(call, training=bool(statistics))
+            )
             loss = tf.reduce_sum(weights * terms[LOSS]) / tf.cast(total, tf.float32)
             loss = optimizer.scale_loss(loss)
-        return tape.gradient(loss, variables), terms
+        return tape.gradient(loss, variables), terms, moved
 
     shared = (fold_in(make_seed(0), step), first, total)
     run = state.for_any_batch if not model.run_eagerly else _at_once
-    gradients, terms = run("fit", gradients_of, batch.tensors, shared)
+    gradients, terms, moved = run("fit", gradients_of, batch.tensors, shared)
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    _move(statistics, moved, tf.cast(batch.num_images, tf.int64) / total)
     return _logs(batch.own(terms), batch.weights, state)
 
 
@@ -137,14 +143,30 @@ def _at_once(name, function, batch, shared=()):
     return function(*batch, *shared)
 
 
-def _output(model, images, condition, noise):
+def _move(statistics, moved, share):
+    """Sets statistics to the mean over the images of what the replicas have made of them.
+
+    Args:
+        statistics: {name: variable}.
+        moved: {name: new value} of this replica.
+        share: [], which part of the images of the global batch this replica has.
+    """
+    context = tf.distribute.get_replica_context()
+    if moved and context.num_replicas_in_sync > 1:
+        parts = {name: value * tf.cast(share, value.dtype) for name, value in moved.items()}
+        moved = context.all_reduce(tf.distribute.ReduceOp.SUM, parts)
+    for name, value in moved.items():
+        assign_local(statistics[name], value)
+
+
+def _output(model, images, condition, noise, training=False):
     given = {"condition": condition[0]} if condition else {}
-    return model(images, noise=noise, **given)
+    return model(images, noise=noise, training=training, **given)
 
 
-def _terms(model, images, condition, noise):
+def _terms(model, images, condition, noise, training=False):
     """Returns the loss of each image, [batch] nats per dimension, and its parts in bits per dim."""
-    output = _output(model, images, condition, noise)
+    output = _output(model, images, condition, noise, training)
     if output.nll is None:
         raise UserError(
             f"fit needs a head with a likelihood, got {type(model.head).__name__}: choose "

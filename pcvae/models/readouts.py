@@ -6,9 +6,8 @@ The distortion of a prefix is D_k = min over d of E||x - d(z_1:k)||^2 with q as 
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,7 +20,7 @@ from pcvae.models.architecture import Architecture
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.batches import in_batches
 from pcvae.models.registry import register
-from pcvae.models.weights import named_weights
+from pcvae.models.weights import NamedWeights
 from pcvae.outputs import VDVAEOutput
 
 # The fields of an architecture that the readouts of a model share with it, beside the layer string.
@@ -74,7 +73,7 @@ def make_readout(made_of: Architecture, num_levels: int, channels: int, dtype: A
 
 
 @register
-class PrefixDecoders(keras.Model):
+class PrefixDecoders(NamedWeights):
     """A `Readout` for each of several prefixes, all of the form of one model's decoder.
 
     Args:
@@ -137,11 +136,6 @@ class PrefixDecoders(keras.Model):
         lengths, dtype = prefixes_of(model, prefixes), model.dtype_policy.name
         return cls(lengths, model.image_shape, dtype=dtype, **_fields(made_of))
 
-    @property
-    def named_weights(self) -> dict:
-        """{name: variable} of all weights."""
-        return named_weights(self)
-
     def build(self, input_shape: Any = None) -> None:
         if not self.built:
             for decoder in self.decoders:
@@ -168,10 +162,6 @@ class PrefixDecoders(keras.Model):
             "image_shape": list(self.image_shape),
             **_fields(self._made_of),
         }
-
-    @classmethod
-    def from_config(cls, config: dict) -> Self:
-        return cls(**config)
 
 
 def _fields(made_of):
@@ -205,6 +195,7 @@ class RefittedPrefixes:
         return self.decoders.named_weights
 
     named_weights = trained_weights
+    statistics: ClassVar[dict] = {}  # see `HierarchicalModel`
 
     @property
     def decoded_prefixes(self) -> tuple[int, ...]:

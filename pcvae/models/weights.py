@@ -1,18 +1,89 @@
 """The weights of a model by name, and their hash."""
 
 import hashlib
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from pcvae.checks import some_names
 from pcvae.errors import UserError
 
 
-def named_weights(model: keras.Model) -> dict:
-    """Returns {name: variable} of all weights, by names without that of the model."""
-    return {weight.path.split("/", 1)[1]: weight for weight in model.weights}
+class NamedWeights(keras.Model):
+    """A model whose weights go by names, and by what becomes of them in training.
+
+    Each is one of `trained_weights`, `statistics` and `frozen_weights`.
+    """
+
+    @property
+    def named_weights(self) -> dict:
+        """{name: variable} of all weights, by names without that of the model."""
+        return {weight.path.split("/", 1)[1]: weight for weight in self.weights}
+
+    @property
+    def trained_weights(self) -> dict:
+        """{name: variable} of the weights that training moves by gradients."""
+        return {name: w for name, w in self.named_weights.items() if w.trainable}
+
+    @property
+    def statistics(self) -> dict:
+        """{name: variable} of what training moves without a gradient, such as moving means.
+
+        A model that has some is called in training mode by `fit` and by the `Trainer`, and in
+        inference mode everywhere else.
+        """
+        layers = (layer for layer in self._flatten_layers() if not layer.trainable)
+        held = {id(weight) for layer in layers for weight in layer._non_trainable_variables}
+        named = self.named_weights.items()
+        return {name: w for name, w in named if is_statistic(w) and id(w) not in held}
+
+    @property
+    def frozen_weights(self) -> dict:
+        """{name: variable} of the weights that stay as they are; see `freeze`."""
+        moved = self.trained_weights.keys() | self.statistics.keys()
+        return {name: w for name, w in self.named_weights.items() if name not in moved}
+
+    @property
+    def frozen_names(self) -> frozenset[str]:
+        """Names of the weights that are held, by `freeze` or by ``trainable`` of a layer."""
+        return frozenset(self.frozen_weights)
+
+    def freeze(self, names: Iterable[str]) -> None:
+        """Holds weights by name, too: nothing trains them.
+
+        A statistic is held together with the layer whose own it is, all weights of it: as with
+        ``trainable`` of Keras, the layer then computes as in inference.
+
+        Raises:
+            UserError: there is no weight of a name.
+        """
+        names, weights = frozenset(names), self.named_weights
+        if unknown := sorted(names - weights.keys()):
+            raise UserError(f"freeze: {self.name} has no weight {some_names(unknown, 3)}")
+        statistics = {id(weights[name]) for name in names if is_statistic(weights[name])}
+        for name in names:
+            weights[name].trainable = False
+        for layer in self._flatten_layers() if statistics else ():
+            if any(id(weight) in statistics for weight in layer._non_trainable_variables):
+                layer.trainable = False
+
+    def twin(self) -> Self:
+        """Returns a model of the same configuration, with equal frozen weights and fresh others."""
+        twin = made_again(self)
+        copy_weights(self.frozen_weights, twin)
+        return twin
+
+    def __deepcopy__(self, memo: dict) -> Self:
+        copied = memo[id(self)] = made_again(self)
+        copy_weights(self.named_weights, copied)
+        return copied
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        return cls(**config)
 
 
 def made_again(model: Any) -> Any:
@@ -33,10 +104,11 @@ def made_again(model: Any) -> Any:
     return again
 
 
-def is_frozen(weight: keras.Variable) -> bool:
-    """Says whether a weight is held that was made to be trained, unlike a moving average."""
+def is_statistic(weight: keras.Variable) -> bool:
+    """Says whether a weight was made to be moved without a gradient, such as a moving mean."""
     made = weight._value  # itself: what `value` returns may have been cast
-    return not weight.trainable and (made is None or made.trainable)
+    trainable = weight.trainable if made is None else made.trainable
+    return not trainable and tf.as_dtype(weight.dtype).is_floating
 
 
 def copy_weights(weights: dict, model: keras.Model) -> None:

@@ -18,10 +18,11 @@ from pcvae.training.graph_size import count_graph_nodes
 from pcvae.training.micro_batches import check_parts, mean_over_parts
 from pcvae.training.spectral import SpectralTerm
 from pcvae.training.update import GradientUpdate
-from pcvae.variables import tf_variable
+from pcvae.variables import tf_variable, without_assigning
 
 TRAINABLE_PRECISIONS = ("float32", "float64", "mixed_bfloat16")
-_GAPS = "constraint_gaps"  # among the means that a step sums up, and does not report
+# Among the means that a step sums up, and does not report.
+_GAPS, _STATISTICS = "constraint_gaps", "statistics"
 
 
 class Trainer:
@@ -30,6 +31,10 @@ class Trainer:
     Where the objective has ``targets``, a Lagrange multiplier for each: a step minimises the
     `lagrangian` and then moves the multipliers by the gaps, averaged over the global batch. Where
     weights of the model are frozen, such as those of a first stage, it trains the others.
+
+    A model with ``statistics``, such as those of a batch normalisation, is called in training mode,
+    and a step that is not skipped moves them: to the mean, over replicas and micro-batches, of what
+    the layers make of their images. Such a model depends on how the batch is split.
 
     Made inside the scope of the strategy that runs it. The noise of an example is keyed by
     (seed, step, place in the global batch), and losses are sums over the global batch divided by
@@ -80,8 +85,10 @@ class Trainer:
         self.update = update
         self.seed = make_seed(seed)
         self.strategy = tf.distribute.get_strategy()
-        weights, averages = model.trained_weights, averaged_model.named_weights
-        update.build(weights, {name: averages[name] for name in weights})
+        weights, statistics = model.trained_weights, model.statistics
+        averages = averaged_model.named_weights
+        averages = {name: averages[name] for name in (*weights, *statistics)}
+        update.build(weights, averages, statistics)
         self.spectral_term = spectral_term
         if spectral_term is not None:
             spectral_term.build(update.variables)
@@ -92,7 +99,8 @@ class Trainer:
     @property
     def state(self) -> dict[str, Any]:
         """All that a checkpoint has to keep: {group: {name: variable}}."""
-        state = {"model": self.model.trained_weights, **self.update.state}
+        moved = {**self.model.trained_weights, **self.model.statistics}
+        state = {"model": moved, **self.update.state}
         parts = {"lagrange": self.multiplier, "spectral": self.spectral_term}
         return {**state, **{name: part.state for name, part in parts.items() if part}}
 
@@ -178,8 +186,8 @@ class Trainer:
             gradients, means[quantities.SPECTRAL_SUM] = self.spectral_term.added_to(
                 gradients, context.num_replicas_in_sync
             )
-        report = self.update.apply(gradients)
         means = context.all_reduce(tf.distribute.ReduceOp.MEAN, means)
+        report = self.update.apply(gradients, means.pop(_STATISTICS, {}))
         gaps = means.pop(_GAPS, None)
         return {**means, **self._moved_multipliers(constraints, gaps), "update": report}
 
@@ -187,8 +195,12 @@ class Trainer:
         """Returns the gradients, the objective's terms and the means to report of some images."""
         # The update's own order of the variables, which its slots and averages follow.
         variables = [tf_variable(variable) for variable in self.update.variables.values()]
+        statistics = self.update.statistics
+        call = functools.partial(self.model, images, noise=noise, **given)
+        if statistics:
+            call = functools.partial(call, training=True)
         with tf.GradientTape() as tape:
-            output = self.model(images, noise=noise, **given)
+            output, moved = without_assigning(statistics, call)
             terms = self.objective(output, images, step)
             multipliers = self.multiplier and tf.convert_to_tensor(self.multiplier.values)
             loss = lagrangian(terms, multipliers) / context.num_replicas_in_sync
@@ -201,6 +213,8 @@ class Trainer:
         }
         if self.multiplier:
             means[_GAPS] = tf.reduce_mean(terms.constraint_gaps, axis=0)
+        if statistics:
+            means[_STATISTICS] = moved
         return tape.gradient(loss, variables), terms, means
 
     def _moved_multipliers(self, constraints, gaps):

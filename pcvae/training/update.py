@@ -45,10 +45,12 @@ class GradientUpdate:
 
     The average of a weight moves by ``1 - decay`` of the way at each applied update. With
     ``ema_warmup`` (ours) the decay is at most (1 + t) / (10 + t) after t applied updates, so that a
-    short run does not average in its initial weights.
+    short run does not average in its initial weights. The statistics of a model, which no gradient
+    moves, are averaged like its weights.
 
     Attributes:
         variables: dict name -> variable, in the order in which ``apply`` takes their gradients.
+        statistics: dict name -> variable of which ``apply`` is told the new values.
         step: int64 variable, updates tried so far, skipped ones included.
         ema: dict name -> variable, the averaged weights.
     """
@@ -98,10 +100,14 @@ class GradientUpdate:
         self.ema_decay = check_number("ema_decay", ema_decay, 0.0, 1.0, below=True)
         self.ema_warmup = ema_warmup
         self.variables = {}
+        self.statistics = {}
         self.ema = {}
 
     def build(
-        self, variables: Mapping[str, Any] | Sequence, averages: Mapping[str, Any] | None = None
+        self,
+        variables: Mapping[str, Any] | Sequence,
+        averages: Mapping[str, Any] | None = None,
+        statistics: Mapping[str, Any] | None = None,
     ) -> None:
         """Creates all state, in the scope of the strategy that made the variables.
 
@@ -112,24 +118,25 @@ class GradientUpdate:
                 own path. The names are the keys of the state and of the checkpoint.
             averages: dict of the same names -> variable that is to hold the average, such as the
                 weights of a second model; None creates them.
+            statistics: dict name -> float variable that moves without a gradient, if there are any.
 
         Raises:
             ValueError: names or scope do not agree.
         """
         self.variables = named_variables(variables)
+        self.statistics = named_variables(statistics or {})
         self.optimizer.build(self.variables)
+        averaged = {**self.variables, **self.statistics}
         if averages is None:
-            self.ema = {
+            averages = {
                 name: state_variable(f"ema/{name}", lambda v=variable: tf.convert_to_tensor(v))
-                for name, variable in self.variables.items()
+                for name, variable in averaged.items()
             }
-        else:
-            self.ema = named_variables(averages)
-            if self.ema.keys() != self.variables.keys():
-                different = sorted(self.ema.keys() ^ self.variables.keys())
-                raise ValueError(f"averages and variables differ in: {', '.join(different)}")
-            for name, variable in self.variables.items():
-                self.ema[name].assign(tf.convert_to_tensor(variable))
+        self.ema = named_variables(averages)
+        if different := sorted(self.ema.keys() ^ averaged.keys()):
+            raise ValueError(f"averages and variables differ in: {', '.join(different)}")
+        for name, variable in averaged.items():
+            self.ema[name].assign(tf.convert_to_tensor(variable))
         self.step = _counter("step")
         self._skipped_total = _counter("skipped_total")
         self._skipped_in_a_row = _counter("skipped_in_a_row")
@@ -156,12 +163,15 @@ class GradientUpdate:
             },
         }
 
-    def apply(self, gradients: Sequence[tf.Tensor]) -> UpdateReport:
+    def apply(
+        self, gradients: Sequence[tf.Tensor], statistics: Mapping[str, tf.Tensor] | None = None
+    ) -> UpdateReport:
         """Does one update, in replica context or without a strategy.
 
         Args:
             gradients: a tensor for each of ``variables``, in their order: of the loss of the
                 replica's part of the batch, divided by the number of replicas.
+            statistics: {name: new value} of ``statistics``, equal on all replicas.
 
         Returns:
             An ``UpdateReport``.
@@ -179,6 +189,9 @@ class GradientUpdate:
         scale = 1.0 if self.clip_norm is None else self.clip_norm / tf.maximum(norm, self.clip_norm)
         updates_before = tf.convert_to_tensor(self.optimizer.updates_applied)
         learning_rate = self.optimizer.apply(gradients, self.step, active, scale)
+        for name, value in (statistics or {}).items():
+            variable = self.statistics[name]
+            assign_local(variable, tf.where(active, value, tf.convert_to_tensor(variable)))
         self._move_ema(active, updates_before)
         self._remember(norm, finite)
         assign_local(self.step, tf.convert_to_tensor(self.step) + 1)
@@ -211,11 +224,8 @@ class GradientUpdate:
 
     def _aggregate(self, gradients):
         """Sums over the replicas: what every replica gets is equal."""
-        missing = [
-            name
-            for name, gradient in zip(self.variables, gradients, strict=True)
-            if gradient is None
-        ]
+        named = zip(self.variables, gradients, strict=True)
+        missing = [name for name, gradient in named if gradient is None]
         if missing:
             raise ValueError(f"no gradient reaches: {', '.join(missing)}")
         context = tf.distribute.get_replica_context()
@@ -251,7 +261,7 @@ class GradientUpdate:
             done = tf.cast(updates_before, tf.float32)
             decay = tf.minimum(decay, (1.0 + done) / (10.0 + done))
         way = tf.where(active, 1.0 - decay, 0.0)
-        for name, variable in self.variables.items():
+        for name, variable in (*self.variables.items(), *self.statistics.items()):
             average = self.ema[name]
             gap = tf.convert_to_tensor(average) - tf.convert_to_tensor(variable)
             tf.raw_ops.ResourceApplyGradientDescent(

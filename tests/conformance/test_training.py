@@ -65,7 +65,7 @@ def check_what_moved(model, before, without_gradient="-"):
     """
     after = values(model.named_weights)
     moved = {name for name in after if (after[name] != before[name]).any()}
-    assert moved <= model.trained_weights.keys()
+    assert moved <= model.trained_weights.keys() | model.statistics.keys()
     # Padding and closed paths have no gradient.
     seen = [key for key in model.trained_weights if not key.startswith(without_gradient)]
     assert len(moved) > 0.9 * len(seen)

@@ -352,3 +352,14 @@ def test_each_level_of_a_layer_whose_initializer_has_another_name_draws_its_own(
     stack, _ = stack_and_its_layers(keras.layers.DepthwiseConv2D(3, padding="same"), unroll=False)
     kernel = stack.level_weight("kernel").numpy()
     assert len(np.unique(kernel)) == kernel.size
+
+
+def test_a_stack_that_is_held_computes_as_in_inference(eagerly):
+    stack, _ = stack_and_its_layers(keras.layers.BatchNormalization(), unroll=False)
+    expected = stack(inputs(), training=False).numpy()
+    before = [weight.numpy() for weight in stack.non_trainable_weights]
+    assert np.abs(stack(inputs(), training=True) - expected).max() > 0.1
+    for weight, value in zip(stack.non_trainable_weights, before, strict=True):
+        weight.assign(value)
+    stack.trainable = False
+    np.testing.assert_array_equal(stack(inputs(), training=True), expected)

@@ -30,7 +30,9 @@ ENCODER_WITH_A_FINE_BLOCK = "4x1,4d4,1x1"
 def random_weights(model, scale=0.3, seed=0):
     """Gives every weight a random value, so that nothing is zero by its initial value."""
     for index, weight in enumerate(model.weights):
-        weight.assign(scale * tf.random.stateless_normal(weight.shape, seed=(index, seed)))
+        value = scale * tf.random.stateless_normal(weight.shape, seed=(index, seed))
+        # A moving variance is not negative.
+        weight.assign(value if weight.trainable else tf.abs(value))
     return model
 
 

@@ -79,6 +79,7 @@ class LinearGaussianModel(keras.Model):
         return {weight.name: weight for weight in self.weights}
 
     trained_weights = named_weights
+    statistics = {}
 
     def call(self, images, noise):
         x = tf.reshape(units.signed_from_levels(images, 8), [-1, DIMS]) / SCALE
