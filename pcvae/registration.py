@@ -20,10 +20,18 @@ NAMES = {
     "pcvae.layers": (
         *("BernoulliHead", "BottleneckBlock", "DeterministicLevel", "Encoder", "Gate"),
         *("GaussianHead", "GivenLatentLevel", "LabelMaps", "LadderCell", "LinearHead"),
-        *("LogisticMixtureHead", "PointwiseConv2D", "Readout", "Stack", "TopDown", "VDVAECell"),
+        *("LogisticMixtureHead", "NVAECell", "NVAEDecoderBlock", "NVAEEncoderBlock"),
+        *("PointwiseConv2D", "Readout", "SqueezeAndExcitation", "Stack", "TopDown", "VDVAECell"),
     ),
     "pcvae.measure": ("LPIPS",),
-    "pcvae.models": ("ConditionalVDVAE", "LadderVAE", "PrefixDecoders", "StagedVAE", "VDVAE"),
+    "pcvae.models": (
+        "ConditionalVDVAE",
+        "LadderVAE",
+        "NVAE",
+        "PrefixDecoders",
+        "StagedVAE",
+        "VDVAE",
+    ),
 }
 
 

@@ -52,6 +52,8 @@ class Encoder(keras.layers.Layer):
         unroll: whether the levels of a stack are written out in the graph.
         recompute: the coarsest resolution whose levels the gradient computes anew; see `Stack`.
             None for none, 1 for all.
+        block_class: the class of the blocks, with a method ``on_features`` as that of
+            `BottleneckBlock`, or its registered name.
 
     Raises:
         UserError: the string or the widths do not fit together.
@@ -67,9 +69,14 @@ class Encoder(keras.layers.Layer):
         condition_channels: int = 0,
         unroll: bool = False,
         recompute: int | None = None,
+        block_class: type | str = BottleneckBlock,
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
+        is_name = isinstance(block_class, str)
+        self.block_class: Any = (
+            keras.saving.get_registered_object(block_class) if is_name else block_class
+        )
         self.blocks = blocks
         self.width = width
         self.channels = channels
@@ -110,13 +117,11 @@ class Encoder(keras.layers.Layer):
         self.stacks = []
         for group in self.groups:
             width = self.width_at(group.resolution)
-            block = BottleneckBlock(
+            block = self.block_class.on_features(
                 width,
-                int(width * self.bottleneck),
-                width,
+                middle_width=int(width * self.bottleneck),
                 kernel_size=inner_kernel_size(group.resolution),
-                residual=True,
-                last_scale=1.0 / num_blocks,
+                num_blocks=num_blocks,
                 dtype=self.dtype_policy,
                 name="block",
             )
@@ -162,6 +167,7 @@ class Encoder(keras.layers.Layer):
             "condition_channels": self.condition_channels,
             "unroll": self.unroll,
             "recompute": self.recompute,
+            "block_class": keras.saving.get_registered_name(self.block_class),
         }
 
 

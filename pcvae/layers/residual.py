@@ -1,6 +1,6 @@
 """The bottleneck block of the VDVAE (Child 2020, figure 3, right)."""
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -109,6 +109,19 @@ class BottleneckBlock(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.residual = residual
         self.last_scale = last_scale
+
+    @classmethod
+    def on_features(
+        cls, width: int, middle_width: int, kernel_size: int, num_blocks: int, **kwargs: Any
+    ) -> Self:
+        """Returns a residual block on features, one of so many in a row."""
+        scale = 1.0 / num_blocks
+        return cls(width, middle_width, width, kernel_size, True, scale, **kwargs)
+
+    @property
+    def kept_channels(self) -> int:
+        """Channels that the gradient keeps of each place; see `gelu_convolutions`."""
+        return self.in_width + 3 * self.middle_width
 
     def build(self, input_shape: Any = None) -> None:
         middle, kernel, dtype = self.middle_width, self.kernel_size, self.dtype_policy

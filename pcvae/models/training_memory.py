@@ -8,10 +8,11 @@ The process comes first. The state is the weights, their average and two slots o
 images are in work at once, and the gradient needs A of each. W are the gradients of the weights;
 the update makes as much again beside them. R is what the allocator takes for what is asked of it.
 
-A has of each level what its gradient keeps (`layers.gelu_convolutions`): what enters each block,
-three times what enters its inner convolutions, and what is made of the latents; of a level that is
-computed anew, what enters it alone. To this comes what is in work where the gradient begins: that
-of the likelihood or of the largest level, and one level that is computed anew.
+A has of each level what its gradient keeps: what each block says (``kept_channels``; of a
+bottleneck what enters it, and three times what enters its inner convolutions), and what is made of
+the latents; of a level that is computed anew, what enters it alone. To this comes what is in work
+where the gradient begins: that of the likelihood or of the largest level, and one level that is
+computed anew.
 
 ``python benchmarks/memory.py`` prints the estimate beside what is measured.
 """
@@ -23,7 +24,6 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from pcvae.layers.encoder import Encoder
-from pcvae.layers.residual import BottleneckBlock
 from pcvae.layers.top_down import TopDown
 from pcvae.layers.top_down_pass import TopDownPass
 from pcvae.models.base import HierarchicalModel
@@ -102,8 +102,7 @@ def _levels(model) -> Iterator[_Level]:
         latents = TENSORS_OF_A_LATENT * layer.latent_width if isinstance(layer, TopDown) else 0
         for group, stack in zip(layer.groups, layer.stacks, strict=True):
             parts = stack.template()._flatten_layers()
-            blocks = [part for part in parts if isinstance(part, BottleneckBlock)]
-            channels = sum(block.in_width + 3 * block.middle_width for block in blocks)
+            channels = sum(getattr(part, "kept_channels", 0) for part in parts)
             pixels = group.resolution**2
             level = _Level(
                 pixels * FLOAT32_BYTES * layer.width_at(group.resolution),

@@ -15,6 +15,7 @@ from pcvae.layers.encoder import Encoder
 from pcvae.layers.heads import make_head
 from pcvae.layers.levels import parse_encoder_blocks
 from pcvae.layers.plan import Plan
+from pcvae.layers.residual import BottleneckBlock
 from pcvae.layers.top_down import TopDown, UnsharedActivations
 from pcvae.models.architecture import Architecture, check_shapes, inner_prefixes
 from pcvae.models.base import HierarchicalModel
@@ -50,6 +51,8 @@ class VDVAE(HierarchicalModel):
 
     # What one level computes; another cell makes another model.
     cell_class: ClassVar[type] = VDVAECell
+    # What the encoder is made of.
+    encoder_block_class: ClassVar[type] = BottleneckBlock
 
     @Architecture.as_arguments
     def __init__(
@@ -88,7 +91,11 @@ class VDVAE(HierarchicalModel):
             "recompute": made_of.recompute,
             "dtype": self.dtype_policy,
         }
-        seen = {"channels": channels, "condition_channels": condition.channels if condition else 0}
+        seen = {
+            "channels": channels,
+            "condition_channels": condition.channels if condition else 0,
+            "block_class": self.encoder_block_class,
+        }
         self.prefix_encoder = self.condition_encoder = None
         if made_of.unshared_prefix is not None:
             blocks = made_of.encoder_blocks

@@ -66,6 +66,7 @@ ENTRIES = {
         _features,
     ),
     "ladder": Entry(lambda: tiny.random_weights(models.LadderVAE(**tiny.ARGUMENTS))),
+    "nvae": Entry(lambda: tiny.random_weights(models.NVAE(**tiny.ARGUMENTS | GAUSSIAN))),
     "label": Entry(functools.partial(tiny.vdvae, condition=LABEL, **GAUSSIAN), _labels),
     "staged": Entry(functools.partial(_staged, "reconstruction")),
     "staged_by_features": Entry(functools.partial(_staged, "features", num_frozen=1)),

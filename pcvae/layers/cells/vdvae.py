@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian
 from pcvae.layers.cells.cell import ConvolutionalLevel, Site
-from pcvae.layers.residual import BottleneckBlock, add_branch
+from pcvae.layers.residual import add_branch
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -30,16 +30,24 @@ class VDVAECell(ConvolutionalLevel):
         self.latent_width = latent_width
 
     def build(self, input_shape: Any = None) -> None:
-        width, latent = self.width, self.latent_width
         self.posterior_block = self.make_posterior_block()
-        self.prior_block = self.block("prior", width, 2 * latent + width, last_scale=0.0)
-        self.residual_block = self.residual("residual", last_scale=1.0 / self.num_levels)
-        self.latent_projection = self.latent_entrance(latent)
+        self.prior_block = self.make_prior_block()
+        self.residual_block = self.make_residual_block()
+        self.latent_projection = self.latent_entrance(self.latent_width)
         super().build(input_shape)
 
-    def make_posterior_block(self) -> BottleneckBlock:
+    def make_posterior_block(self) -> keras.layers.Layer:
         """Returns the block of the posterior's parameters, which sees features and activations."""
         return self.block("posterior", 2 * self.width, 2 * self.latent_width)
+
+    def make_prior_block(self) -> keras.layers.Layer:
+        """Returns the block of the prior's parameters and its residual."""
+        out_width = 2 * self.latent_width + self.width
+        return self.block("prior", self.width, out_width, last_scale=0.0)
+
+    def make_residual_block(self) -> keras.layers.Layer:
+        """Returns the block that the features go through after the latent has entered."""
+        return self.residual("residual", last_scale=1.0 / self.num_levels)
 
     def prior(self, h: tf.Tensor, site: Site) -> tuple[DiagonalGaussian, tf.Tensor]:
         """Returns p(z_i | z_<i) and the features with the prior's residual added."""
