@@ -17,6 +17,13 @@ class Trace(NamedTuple):
     stage_reconstructions: dict = {}
 
 
+class DrawnLevel(NamedTuple):
+    """The one level of each example that a step of training has drawn, of a diffusion model."""
+
+    snr: tf.Tensor  # [batch] signal-to-noise ratio of what the denoiser has seen
+    estimate: tf.Tensor  # [batch, height, width, channels], what it takes the image to be
+
+
 class VDVAEOutput(NamedTuple):
     """What a hierarchical VAE returns for a batch of images."""
 
@@ -30,6 +37,11 @@ class VDVAEOutput(NamedTuple):
     prefix_reconstructions: dict = {}
     # The same of each earlier stage of a composed model: {its last level: its own image}.
     stage_reconstructions: dict = {}
+    # [batch, levels] mean squared error of the model's own decoder of each prefix z_1:K, of a model
+    # that has one for every K.
+    prefix_mse: tf.Tensor | None = None
+    # What `rate_per_level`, `nll` and `reconstruction` are estimates by, in training by one level.
+    drawn_level: DrawnLevel | None = None
 
 
 class Constraint(NamedTuple):

@@ -128,6 +128,9 @@ CONSTRAINT_TARGET = "lagrange/target"
 PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
 CONFIGURATION = "configuration"
 
+# Of a model of more levels, tables and logs show groups of them.
+MAX_LEVELS_SHOWN = 100
+
 # Counts and settings: they belong to the protocol.
 _SETTINGS = {"num_images", "seed", "step", "importance_samples"}
 _UNITS = {

@@ -113,7 +113,7 @@ def describe(
             "words": condition.in_words,
         },
         "stage_ends": list(model.stage_ends),
-        "own_prefixes": list(model.readouts),
+        "own_prefixes": list(model.decoded_prefixes[:-1]),
         "weights": "ema",
         "precision": " and ".join(sorted({policy.name for policy in policies})),
         **options,
@@ -143,7 +143,7 @@ def readme(record: Mapping[str, Any]) -> str:
         if batch is None
         else f"This export takes and returns exactly {batch} at once, `num_samples` included.",
         levels="\n".join(levels),
-        own_words=_own_words(record["own_prefixes"]),
+        own_words=_own_words(record["own_prefixes"], len(record["levels"])),
         stage_words=_stage_words(record["stage_ends"]),
         condition_words=f"- **Condition**: {condition['words']}, one for each image.\n"
         if condition
@@ -189,9 +189,11 @@ def _stage_words(ends):
     return f"- **Stages**: {len(ends)}, of {', '.join(parts)} levels, in this order.\n"
 
 
-def _own_words(prefixes):
+def _own_words(prefixes, num_levels):
     if not prefixes:
         return ""
+    if len(prefixes) == num_levels - 1:
+        return ";\n  but from 1 on, any number of levels goes through a decoder of its own"
     return f"; {' and '.join(map(str, prefixes))} levels alone go through decoders of their own"
 
 

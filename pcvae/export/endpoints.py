@@ -17,8 +17,12 @@ LEVELS_SPEC = tf.TensorSpec((), tf.int32, name="num_levels")
 
 
 def level_names(model: HierarchicalModel) -> list[str]:
-    """Returns the names of a model's latents in exports and files: ``level_000``, the coarsest."""
-    return [f"level_{index:03d}" for index in range(model.num_levels)]
+    """Returns the names of a model's latents in exports and files: ``level_000``, the coarsest.
+
+    They have as many digits as the last one needs, so that they sort.
+    """
+    digits = max(3, len(str(model.num_levels - 1)))
+    return [f"level_{index:0{digits}d}" for index in range(model.num_levels)]
 
 
 class Endpoints(tf.Module):
@@ -130,7 +134,13 @@ class Endpoints(tf.Module):
                 latents, _ = inferred(images, seed, *condition)
                 return model.rounded(model.readouts[length](latents[:length]))
 
+            def by_its_estimate():
+                given = images, _noise(seed), num_levels
+                return model.rounded(model.prefix_reconstruction(*given, *condition))
+
             result = by_the_model
+            if model.prefix_reconstruction is not None:
+                return tf.cond(num_levels > 0, by_its_estimate, by_the_model)
             for length in model.readouts:
                 own = functools.partial(by_its_own_decoder, length)
                 result = functools.partial(tf.cond, num_levels == length, own, result)
@@ -142,6 +152,8 @@ class Endpoints(tf.Module):
         def decode(condition=None, **latents):
             given = [] if condition is None else [condition]
             levels = tuple(latents[name] for name in level_names(model))
+            if (readout := model.readout_of(model.num_levels)) is not None:
+                return model.rounded(readout(levels))
             seed = tf.zeros((2,), tf.int32)  # nothing is drawn
             options = {"num_images": tf.shape(levels[0])[0]}
             output = model.output(Given(levels), _noise(seed), None, *given, **options)

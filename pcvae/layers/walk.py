@@ -9,6 +9,7 @@ from pcvae.distributions.gaussian import rate_map_nats
 from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
 from pcvae.layers.cells import Cell, Site
+from pcvae.layers.depth import looped, written_out
 from pcvae.layers.plan import Plan
 from pcvae.outputs import Trace
 
@@ -93,6 +94,59 @@ def walk_cells(
     rates, *kept = zip(*columns, strict=True)
     named = dict(zip(keep, kept, strict=True))
     return Trace(h, named.pop(LATENT, ()), tf.stack(rates, axis=1), named)
+
+
+def walk_shared(
+    first: Cell,
+    cell: Cell,
+    h: tf.Tensor,
+    latent_shape: tuple,
+    num_levels: int,
+    plan: Plan,
+    noise: Noise,
+    evidence: Any = None,
+    keep: Sequence[str] = (),
+) -> Trace:
+    """Walks through levels of one shape, all but the first of which are the same cell.
+
+    In a graph they are a loop, which does not grow with the number of levels; run eagerly, level
+    after level.
+
+    Args:
+        first: the first level.
+        cell: all others; the index of the site says which one it is.
+        h: [batch, ...], what the first level starts from; its shape stays.
+        latent_shape: of each latent, without the batch.
+        num_levels: how many levels there are.
+        plan: where the latents come from; noise, evidence and keep as for `walk_cells`.
+
+    Returns:
+        A `Trace`, whose features are the last h.
+
+    Raises:
+        UserError: a rate map is to be kept of a walk without a posterior.
+    """
+    check_keep(plan, keep)
+    shape, columns = (tf.shape(h)[0], *latent_shape), []
+    specs = [
+        tf.TensorSpec(h.shape[:1]),
+        *(tf.TensorSpec([h.shape[0], *latent_shape]) for _ in keep),
+    ]
+    for own, levels in ((first, slice(0, 1)), (cell, slice(1, num_levels))):
+
+        def level(h, slices, shared, own=own):
+            index, *inputs = slices
+            return walk_level(own, h, Site(index, shape), plan, noise, evidence, inputs, keep)
+
+        if levels.start < levels.stop:
+            inputs = (tf.range(levels.start, levels.stop), *plan.at(levels).inputs())
+            run = (level, h, inputs, ())
+            is_loop = levels.stop > 1 and not tf.executing_eagerly()
+            h, outputs = looped(*run, specs) if is_loop else written_out(*run)
+            columns.append(outputs)
+    rates, *stacked = (tf.concat(values, axis=0) for values in zip(*columns, strict=True))
+    kept = {name: tuple(tf.unstack(z)) for name, z in zip(keep, stacked, strict=True)}
+    return Trace(h, kept.pop(LATENT, ()), tf.transpose(rates), kept)
 
 
 def check_keep(plan: Plan, keep: Sequence[str]) -> None:

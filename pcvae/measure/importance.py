@@ -82,7 +82,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
 
     def _replica(self, batch, seed):
         noise = SeededNoise(seed, batch["first_example"])
-        output = self.model.training_output(batch["images"], noise, pointwise=True)
+        output = self.model.posterior_output(batch["images"], noise, pointwise=True)
         return {"log_weight": -output.nll - units.sum_per_example(output.rate_per_level)}
 
 

@@ -1,8 +1,10 @@
 """The architecture of a model as a table: one row per level, and totals."""
 
+import itertools
 from math import prod
 
 from pcvae.models.base import HierarchicalModel
+from pcvae.quantities import MAX_LEVELS_SHOWN
 from pcvae.tables import text_table
 
 _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
@@ -10,6 +12,8 @@ _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
 
 def level_table(model: HierarchicalModel) -> str:
     """Returns the table as text: index, resolution, width, latents and parameters of each level.
+
+    Of more than 100 levels those that are equal and follow each other share a row.
 
     Args:
         model: a `HierarchicalModel`. Of one of several stages a column says the
@@ -22,9 +26,7 @@ def level_table(model: HierarchicalModel) -> str:
     rows, totals = [("stage", *_COLUMNS)], []
     for number, (stage, end) in enumerate(zip(stages, model.stage_ends, strict=True), 1):
         start = end - stage.num_levels
-        for index, (level, *cells) in enumerate(_rows(stage)):
-            level = str(start + index) if index < stage.num_levels else "-"
-            rows.append((str(number), level, *cells))
+        rows += [(str(number), *cells) for cells in _rows(stage, start)]
         totals += ["", f"stage {number}", *_totals(stage)]
     whole = [
         f"levels         {model.num_levels} with latents",
@@ -35,18 +37,32 @@ def level_table(model: HierarchicalModel) -> str:
     return "\n".join([text_table(rows), *totals, "", seen, *whole])
 
 
-def _rows(stage):
-    """Returns the cells of each level of one stage."""
-    return [
-        (
-            str(level),
-            f"{row.resolution}x{row.resolution}",
-            str(row.width),
-            f"{row.num_latents:,}",
-            f"{row.num_params:,}",
+def _rows(stage, start=None):
+    """Returns the cells of each level of one stage, or of each run of equal ones.
+
+    Args:
+        stage: its description.
+        start: number of levels before it, of one among several; its levels without latents then
+            have no number.
+    """
+    indices = range(len(stage.rows))
+    key = stage.rows.__getitem__ if len(indices) > MAX_LEVELS_SHOWN else lambda index: index
+    rows = []
+    for _, equal in itertools.groupby(indices, key):
+        run = list(equal)
+        first, last = run[0], run[-1]
+        row, before = stage.rows[first], start or 0
+        level = str(before + first) if first == last else f"{before + first}-{before + last}"
+        rows.append(
+            (
+                level if start is None or first < stage.num_levels else "-",
+                f"{row.resolution}x{row.resolution}",
+                str(row.width),
+                f"{row.num_latents:,}",
+                f"{row.num_params:,}",
+            )
         )
-        for level, row in enumerate(stage.rows)
-    ]
+    return rows
 
 
 def _totals(stage):

@@ -102,17 +102,22 @@ def reconstruct(
     """
     num_levels = model.num_levels if num_levels is None else num_levels
     num_levels = check_integer("num_levels", num_levels, 0, model.num_levels)
-    if model.readout_of(num_levels, decoder) is not None:
+    own = model.decoder_of_prefix(num_levels, decoder) == inputs.OWN
+    own = own and model.prefix_reconstruction is not None
+    if not own and model.readout_of(num_levels, decoder) is not None:
         latents = model.encode(images, seed, batch_size, condition)[:num_levels]
         return model.decode(latents, seed, temperature, batch_size, condition, decoder)
     temperature = model.temperatures(temperature)
 
     def reconstruct(noise, images, num_levels, temperature, *condition):
+        if own:
+            decoded = model.prefix_reconstruction(images, noise, num_levels, *condition)
+            return model.rounded(decoded)
         plan = plans.posterior_prefix(num_levels, temperature)
         return model.rounded(model.output(plan, noise, images, *condition).reconstruction)
 
     specs = (model._runner.images, COUNT, model._runner.per_level())
-    graph = model._runner.graph("reconstruct", reconstruct, *specs)
+    graph = model._runner.graph(f"reconstruct, own={own}", reconstruct, *specs)
     return model._runner.on_images(
         graph, images, batch_size, seed, condition, num_levels, temperature
     )

@@ -1,7 +1,7 @@
 """The interface of the zoo: what every hierarchical model is, and what follows from its walk."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,14 +17,14 @@ from pcvae.models import arrays, inference
 from pcvae.models.architecture import Architecture
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
-from pcvae.models.description import Level, StageDescription, ends
+from pcvae.models.description import Levelled, StageDescription
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
 from pcvae.models.weights import NamedWeights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
-class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
+class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
     """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
 
     Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
@@ -47,6 +47,9 @@ class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
     head: keras.layers.Layer
     # Of a convolutional model; readouts take their form from it.
     architecture: Architecture | None = None
+    # Of a model that decodes every prefix by itself: function (images, noise, K, condition=None) ->
+    # what it makes of z_1:K from the posterior, [batch, height, width, channels] in [-1, 1].
+    prefix_reconstruction: Callable | None = None
 
     def __init__(
         self, image_shape: Sequence[int], condition: Condition | None = None, **kwargs: Any
@@ -75,11 +78,6 @@ class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
     readout_of = arrays.readout_of
 
     # What a model says.
-
-    @property
-    @abc.abstractmethod
-    def levels(self) -> tuple[Level, ...]:
-        """The levels of latents, in the order in which they are drawn."""
 
     @abc.abstractmethod
     def evidence(self, images: tf.Tensor, condition: GivenCondition) -> Any:
@@ -112,33 +110,6 @@ class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
     def pixel_noise(self, noise: Noise) -> Noise:
         """Returns the noise that the head draws pixels with."""
         return noise
-
-    # What follows from the levels.
-
-    @property
-    def num_levels(self) -> int:
-        """Number of levels of latents."""
-        return len(self.levels)
-
-    @property
-    def level_resolutions(self) -> tuple[int, ...]:
-        """Resolution of each level."""
-        return tuple(level.resolution for level in self.levels)
-
-    @property
-    def latent_shapes(self) -> tuple[tuple, ...]:
-        """Shape of each latent, without the batch."""
-        return tuple(level.shape for level in self.levels)
-
-    @property
-    def prefixes(self) -> tuple[int, ...]:
-        """Numbers of levels K of the prefixes at which a resolution of a stage is complete."""
-        return ends(self.levels, lambda level: (level.stage, level.resolution))
-
-    @property
-    def stage_ends(self) -> tuple[int, ...]:
-        """Number of levels up to and with each stage."""
-        return ends(self.levels, lambda level: level.stage)
 
     @property
     def readouts(self) -> dict[int, keras.layers.Layer]:
@@ -193,6 +164,16 @@ class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
         )
 
     def training_output(
+        self, images: tf.Tensor, noise: Noise, condition: Any = None
+    ) -> VDVAEOutput:
+        """Returns what an objective sees in a step of training: by default `posterior_output`.
+
+        A model of very many levels may draw one of them instead, and return estimates that are
+        right on average.
+        """
+        return self.posterior_output(images, noise, condition)
+
+    def posterior_output(
         self,
         images: tf.Tensor,
         noise: Noise,
@@ -246,7 +227,10 @@ class HierarchicalModel(NamedWeights, KerasLoops, abc.ABC):
         noise: Noise | None = None,
         keep_latents: bool = False,
         condition: Any = None,
+        training: bool = False,
     ) -> VDVAEOutput:
-        """See `training_output`. The noise is that of seed 0 by default."""
+        """See `posterior_output`, and in training `training_output`. The default seed is 0."""
         noise = seeded_noise(0) if noise is None else noise
-        return self.training_output(images, noise, condition, keep_latents)
+        if training:
+            return self.training_output(images, noise, condition)
+        return self.posterior_output(images, noise, condition, keep_latents)

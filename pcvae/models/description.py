@@ -1,9 +1,13 @@
 """What a model says of itself: its levels of latents, and the rows of the level table."""
 
+import abc
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 from pcvae.models.conditions import Condition
+
+NUM_GROUPS = 10  # of equal levels
 
 
 class Level(NamedTuple):
@@ -12,11 +16,71 @@ class Level(NamedTuple):
     shape: tuple  # of the latent of one example
     resolution: int  # side of the features that it enters
     stage: int = 0  # of a composed model
+    # Of levels that are shown as one; names sort in the order of the levels. None for those of its
+    # resolution.
+    group: str | None = None
+
+
+class Levelled(abc.ABC):
+    """Something with levels of latents, and what follows from them."""
+
+    @property
+    @abc.abstractmethod
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of latents, in the order in which they are drawn."""
+
+    @property
+    def num_levels(self) -> int:
+        """Number of levels of latents."""
+        return len(self.levels)
+
+    @property
+    def level_resolutions(self) -> tuple[int, ...]:
+        """Resolution of each level."""
+        return tuple(level.resolution for level in self.levels)
+
+    @property
+    def level_groups(self) -> tuple[int | str, ...]:
+        """Group of each level: its resolution, if it has no other."""
+        return tuple(level.group or level.resolution for level in self.levels)
+
+    @property
+    def latent_shapes(self) -> tuple[tuple, ...]:
+        """Shape of each latent, without the batch."""
+        return tuple(level.shape for level in self.levels)
+
+    @property
+    def prefixes(self) -> tuple[int, ...]:
+        """Numbers of levels K of the prefixes at which a group of a stage is complete."""
+        return ends(self.levels, lambda level: (level.stage, level.group or level.resolution))
+
+    @property
+    def stage_ends(self) -> tuple[int, ...]:
+        """Number of levels up to and with each stage."""
+        return ends(self.levels, lambda level: level.stage)
 
 
 def ends(levels: tuple[Level, ...], key: Callable) -> tuple[int, ...]:
     """Returns the number of levels up to and with the last of each key, in order."""
     return tuple({key(level): number for number, level in enumerate(levels, 1)}.values())
+
+
+def groups_of(num_levels: int) -> list[str]:
+    """Returns the group of each of many equal levels: ten groups, named by their levels.
+
+    Args:
+        num_levels: how many levels there are.
+
+    Returns:
+        A name for each level, such as ``"000-099"`` for the first hundred of a thousand.
+    """
+    ends = [-(-number * num_levels // NUM_GROUPS) for number in range(NUM_GROUPS + 1)]
+    digits = len(str(num_levels - 1))
+    return [
+        f"{first:0{digits}d}-{end - 1:0{digits}d}"
+        for first, end in itertools.pairwise(ends)
+        for _ in range(first, end)
+    ]
 
 
 class LevelRow(NamedTuple):

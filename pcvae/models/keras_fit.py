@@ -71,9 +71,8 @@ def train_step(model: Any, data: Any, state: LoopState) -> dict:
         *condition, seed, first, total = rest
         with tf.GradientTape() as tape:
             call = functools.partial(_terms, model, images, condition, SeededNoise(seed, first))
-            terms, moved = without_assigning(
-                statistics, functools.partial(call, training=bool(statistics))
-            )
+            call = functools.partial(call, training=True)
+            terms, moved = without_assigning(statistics, call)
             loss = tf.reduce_sum(weights * terms[LOSS]) / tf.cast(total, tf.float32)
             loss = optimizer.scale_loss(loss)
         return tape.gradient(loss, variables), terms, moved

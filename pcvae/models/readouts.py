@@ -202,12 +202,15 @@ class RefittedPrefixes:
         """Numbers of levels of the prefixes, ascending."""
         return self.decoders.prefixes
 
-    def __call__(self, images: tf.Tensor, noise: Noise | None = None) -> VDVAEOutput:
+    def __call__(
+        self, images: tf.Tensor, noise: Noise | None = None, training: bool = False
+    ) -> VDVAEOutput:
         """Decodes one posterior sample of each image by every decoder.
 
         Args:
             images: uint8 [batch, height, width, channels].
             noise: a `SeededNoise` or `GivenNoise`; by default that of seed 0.
+            training: not used: the frozen model is never trained.
 
         Returns:
             A `VDVAEOutput`: the true rates of all levels, the reconstruction of the longest
@@ -215,7 +218,7 @@ class RefittedPrefixes:
         """
         noise = seeded_noise(0) if noise is None else noise
         frozen = self.frozen_model
-        decoded = frozen.training_output(images, noise, keep_latents=True)
+        decoded = frozen.posterior_output(images, noise, keep_latents=True)
         latents = tuple(map(tf.stop_gradient, decoded.latents))
         reconstructions = self.decoders(latents)
         return VDVAEOutput(

@@ -131,6 +131,7 @@ class StagedVAE(HierarchicalModel):
         keep_latents: bool = False,
         condition: Any = None,
         earlier_rates: tf.Tensor | None = None,
+        training: bool = False,
     ) -> VDVAEOutput:
         """The posterior walk.
 
@@ -141,15 +142,16 @@ class StagedVAE(HierarchicalModel):
             condition: what the last stage is given, if it was computed before: then no other stage
                 is run. See `earlier_pass`.
             earlier_rates: [batch, levels of the other stages] nats that came with it.
+            training: whether this is a step of training.
 
         Returns:
             A `VDVAEOutput` of the whole.
         """
         noise = seeded_noise(0) if noise is None else noise
         if condition is None:
-            return self.training_output(images, noise, keep_latents=keep_latents)
+            return super().call(images, noise, keep_latents, training=training)
         here = self.pixel_noise(noise)
-        output = self.stages[-1].training_output(images, here, condition, keep_latents)
+        output = self.stages[-1].call(images, here, keep_latents, condition, training)
         rates = tf.concat([earlier_rates, output.rate_per_level], axis=1)
         return output._replace(rate_per_level=rates)
 

@@ -32,7 +32,7 @@ class NamedWeights(keras.Model):
     def statistics(self) -> dict:
         """{name: variable} of what training moves without a gradient, such as moving means.
 
-        A model that has some is called in training mode by `fit` and by the `Trainer`, and in
+        A model is called in training mode by `fit` and by the `Trainer`, and in
         inference mode everywhere else.
         """
         layers = (layer for layer in self._flatten_layers() if not layer.trainable)

@@ -1,5 +1,6 @@
 """What a hierarchical VAE is trained for: pure functions of its outputs."""
 
+from pcvae.objectives.denoising import Denoising
 from pcvae.objectives.distortion import mse
 from pcvae.objectives.elbo import NegativeELBO
 from pcvae.objectives.lagrangian import (
@@ -14,6 +15,7 @@ from pcvae.objectives.refit import PrefixDistortion
 __all__ = [
     "ConstrainedDistortion",
     "ConstrainedRate",
+    "Denoising",
     "LagrangeMultiplier",
     "NegativeELBO",
     "PrefixDistortion",

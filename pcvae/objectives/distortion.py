@@ -34,3 +34,12 @@ def own_distortion(objective: object, output: VDVAEOutput, images: tf.Tensor) ->
             "leave them out, or take ProgressiveCoding"
         )
     return mse(images, output.reconstruction)
+
+
+def check_learned_rates(objective: object, output: VDVAEOutput) -> None:
+    """Raises UserError if the rates of a model follow from a noise schedule: nothing moves them."""
+    if output.drawn_level is not None:
+        raise UserError(
+            f"{type(objective).__name__} needs a model whose posterior is learned; the rates of a "
+            "diffusion model follow from its noise schedule: take Denoising or NegativeELBO"
+        )

@@ -18,7 +18,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.checks import check_choice, check_number
 from pcvae.errors import UserError
-from pcvae.objectives.distortion import mse, own_distortion
+from pcvae.objectives.distortion import check_learned_rates, mse, own_distortion
 from pcvae.objectives.targets import distortion_target, rate_target, rate_targets
 from pcvae.outputs import Constraint, ObjectiveTerms, VDVAEOutput
 from pcvae.quantities import prefix_distortion_tag
@@ -76,6 +76,7 @@ class ConstrainedRate:
         Raises:
             UserError: the model has decoders of prefixes, which this objective does not train.
         """
+        check_learned_rates(self, output)
         distortion = own_distortion(self, output, images)
         rate = units.sum_per_example(output.rate_per_level)
         gap = units.nats_per_dim(rate, images.shape[1:]) - self.target
@@ -108,6 +109,7 @@ class ConstrainedDistortion:
 
     def __call__(self, output: VDVAEOutput, images: tf.Tensor, step: tf.Tensor) -> ObjectiveTerms:
         """Gives the terms of a batch; see `ConstrainedRate`. The loss is in nats per dimension."""
+        check_learned_rates(self, output)
         distortion = own_distortion(self, output, images)
         rate = units.sum_per_example(output.rate_per_level)
         gap = distortion - self.target
@@ -147,6 +149,7 @@ class ProgressiveCoding:
         Raises:
             UserError: the model does not decode as many prefixes as there are targets.
         """
+        check_learned_rates(self, output)
         own = output.rate_per_level.shape[1]
         reconstructions = {**output.prefix_reconstructions, own: output.reconstruction}
         prefixes = sorted(reconstructions)

@@ -149,7 +149,9 @@ class Trainer:
             UserError: model and objective do not fit together.
         """
         images = tf.zeros((1, *self.model.image_shape), tf.uint8)
-        output = self.model(images, noise=SeededNoise(self.seed, tf.constant(0, tf.int64)))
+        noise = SeededNoise(self.seed, tf.constant(0, tf.int64))
+        call = functools.partial(self.model, images, noise=noise, training=True)
+        output, _ = without_assigning(self.model.statistics, call)
         return self.objective(output, images, 0).constraints
 
     def graph_nodes(self, batch: Mapping[str, Any]) -> int:
@@ -196,9 +198,7 @@ class Trainer:
         # The update's own order of the variables, which its slots and averages follow.
         variables = [tf_variable(variable) for variable in self.update.variables.values()]
         statistics = self.update.statistics
-        call = functools.partial(self.model, images, noise=noise, **given)
-        if statistics:
-            call = functools.partial(call, training=True)
+        call = functools.partial(self.model, images, noise=noise, training=True, **given)
         with tf.GradientTape() as tape:
             output, moved = without_assigning(statistics, call)
             terms = self.objective(output, images, step)

@@ -50,6 +50,12 @@ def _frozen_prefix():
     return model
 
 
+DENOISER = {
+    "width": 4,
+    "multipliers": (1,),
+    "blocks_per_resolution": 1,
+    "attention_resolutions": (),
+}
 LABEL = {"kind": "label", "num_classes": 3}
 
 ENTRIES = {
@@ -67,6 +73,11 @@ ENTRIES = {
     ),
     "ladder": Entry(lambda: tiny.random_weights(models.LadderVAE(**tiny.ARGUMENTS))),
     "nvae": Entry(lambda: tiny.random_weights(models.NVAE(**tiny.ARGUMENTS | GAUSSIAN))),
+    "ddpm": Entry(
+        lambda: tiny.random_weights(
+            models.DDPM(tiny.IMAGE_SHAPE, betas=(0.1, 0.4, 0.7), variance="upper", **DENOISER)
+        )
+    ),
     "label": Entry(functools.partial(tiny.vdvae, condition=LABEL, **GAUSSIAN), _labels),
     "staged": Entry(functools.partial(_staged, "reconstruction")),
     "staged_by_features": Entry(functools.partial(_staged, "features", num_frozen=1)),

@@ -43,6 +43,13 @@ SMALL = {
     "models.small_vdvae": {"width": 8, "latent_width": 2},
     "models.VDVAE": _SMALL_STRINGS,
     "models.ConditionalVDVAE": _SMALL_STRINGS,
+    "models.DDPM": {
+        "num_levels": 3,
+        "last_beta": 0.5,
+        "width": 4,
+        "multipliers": (1,),
+        "attention_resolutions": (),
+    },
 }
 # Prefixes of latents, and what stands for them in a model whose images have four pixels a side.
 PREFIXES = ("NUM_LATENT_LEVELS", "UNSHARED_PREFIX", "PREFIX_DECODERS")
@@ -248,3 +255,7 @@ def test_describe_takes_a_model_file_by_itself_and_published_ones_have_their_siz
         assert table["total"] == f"{num_params:,} parameters"
         assert str(num_levels - 1) in table and str(num_levels) not in table
         assert ("bit_depth = 5" in _text(name)) == (bit_depth == 5)
+    if preset == "ddpm_cifar10":
+        assert table["total"] == "35,746,307 parameters"
+        assert table["levels"] == "1000 with latents"
+        assert len(lines) < 20

@@ -36,7 +36,7 @@ class LinearGaussian:
         self.project = tf.constant(LOADINGS.T / STD**2 / precision, tf.float32)
         self.log_std = tf.constant(np.log(spread) - 0.5 * np.log(precision), tf.float32)
 
-    def training_output(self, images, noise, pointwise):
+    def posterior_output(self, images, noise, pointwise):
         x = tf.reshape(units.signed_from_levels(images, 8), [-1, DIMS])
         mean = x @ self.project
         posterior = DiagonalGaussian(mean, tf.broadcast_to(self.log_std, tf.shape(mean)))
@@ -120,7 +120,7 @@ def test_rates_of_drawn_latents_are_the_rates_on_average(vdvae, pictures, staged
     images = np.repeat(images[:1], 2000, axis=0)
     noise = seeded_noise(3)
     drawn, analytic = (
-        model.training_output(images, noise, pointwise=pointwise).rate_per_level.numpy()
+        model.posterior_output(images, noise, pointwise=pointwise).rate_per_level.numpy()
         for pointwise in (True, False)
     )
     differences = drawn.astype(float) - analytic

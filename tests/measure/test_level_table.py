@@ -3,7 +3,7 @@
 import re
 
 from pcvae.measure import level_table
-from pcvae.models import VDVAE, StagedVAE
+from pcvae.models import DDPM, VDVAE, StagedVAE
 from tests.models import tiny
 
 
@@ -50,6 +50,13 @@ def test_stages_add_up_and_their_levels_are_counted_through():
     assert "given          uint8 images of shape (4, 4, 3)" in of_stages[1]
     assert numbers_of(whole)["total"] == model.count_params()
     assert "latents        36" in whole
+
+
+def test_of_a_thousand_levels_equal_ones_share_a_row():
+    model = DDPM((4, 4, 3), width=4, multipliers=(1,), attention_resolutions=())
+    header, row, empty, *_ = level_table(model).splitlines()
+    assert row.split() == ["0-999", "4x4", "4", "48", "0"]
+    assert header.startswith("level") and not empty
 
 
 def numbers_of(text):

@@ -206,7 +206,7 @@ class NoisySign:
     def __init__(self, deviation):
         self.deviation = deviation
 
-    def training_output(self, images, noise, keep_latents):
+    def posterior_output(self, images, noise, keep_latents):
         signs = tf.sign(tf.reduce_mean(tf.cast(images, tf.float32), [1, 2, 3]) - 127.5)
         shape = (tf.shape(signs)[0], 1, 1, 1)
         latent = tf.reshape(signs, shape) + self.deviation * noise.normal(0, shape)
