@@ -32,9 +32,10 @@ class Trainer:
     `lagrangian` and then moves the multipliers by the gaps, averaged over the global batch. Where
     weights of the model are frozen, such as those of a first stage, it trains the others.
 
-    A model with ``statistics``, such as those of a batch normalisation, is called in training mode,
-    and a step that is not skipped moves them: to the mean, over replicas and micro-batches, of what
-    the layers make of their images. Such a model depends on how the batch is split.
+    The model is called in training mode. Where it has ``statistics``, such as those of a batch
+    normalisation, a step that is not skipped moves them: to the mean, over replicas and
+    micro-batches, of what the layers make of their images. Such a model depends on how the batch
+    is split.
 
     Made inside the scope of the strategy that runs it. The noise of an example is keyed by
     (seed, step, place in the global batch), and losses are sums over the global batch divided by
