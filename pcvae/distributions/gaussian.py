@@ -97,6 +97,31 @@ class DiagonalGaussian(tfd.Distribution):
         return self._broadcast(self.log_std + (0.5 + HALF_LOG_TWO_PI))
 
 
+class DrawnGaussian(DiagonalGaussian):
+    """A `DiagonalGaussian` from which a value was drawn before the prior was known.
+
+    That prior depends on the value, so that their KL divergence is not the rate. In its place
+    ``tfd.kl_divergence(q, p)`` is log q - log p at the value, whose expectation is the rate: of
+    each element, in nats, and possibly negative.
+    """
+
+    def __init__(
+        self, mean: tf.Tensor, log_std: tf.Tensor, value: tf.Tensor, name: str = "DrawnGaussian"
+    ) -> None:
+        """Builds the distribution; see `DiagonalGaussian`. The value is [...], too."""
+        super().__init__(mean, log_std, name)
+        self.value = value
+
+
+@tfd.RegisterKL(DrawnGaussian, DiagonalGaussian)
+def log_ratio_at_the_value(
+    q: DrawnGaussian, p: DiagonalGaussian, name: str | None = None
+) -> tf.Tensor:
+    """Returns log q - log p of each element at the value of q, float32 [...] nats."""
+    with tf.name_scope(name or "log_ratio_at_the_value"):
+        return q.log_prob(q.value) - p.log_prob(q.value)
+
+
 @tfd.RegisterKL(DiagonalGaussian, DiagonalGaussian)
 def kl_diagonal_gaussians(
     q: DiagonalGaussian, p: DiagonalGaussian, name: str | None = None

@@ -26,18 +26,23 @@ VALUE_SITE = 2**30 + 1
 class Head(keras.layers.Layer):
     """Maps features to the parameters of a distribution over each pixel, and speaks for it.
 
-    ``call`` is a 1x1 convolution, in float32 under any dtype policy. The other methods take its
-    result. Images are uint8 in [0, 255] for every bit depth; the head keeps their top bits.
+    ``call`` is a 1x1 convolution, in float32 under any dtype policy, unless the features are the
+    parameters already. The other methods take its result. Images are uint8 in [0, 255] for every
+    bit depth; the head keeps their top bits.
     """
 
     has_likelihood = True
 
-    def __init__(self, channels: int = 3, bit_depth: int = 8, **kwargs: Any) -> None:
+    def __init__(
+        self, channels: int = 3, bit_depth: int = 8, has_projection: bool = True, **kwargs: Any
+    ) -> None:
         """Builds the head.
 
         Args:
             channels: int, channels of the images, 1 to 4.
             bit_depth: int, bits of a pixel that are modelled, 1 to 8.
+            has_projection: whether a 1x1 convolution makes the parameters of the features. Without
+                it the features are the parameters, and the head has no weights.
             **kwargs: arguments of a Keras layer.
 
         Raises:
@@ -48,6 +53,7 @@ class Head(keras.layers.Layer):
         check_integer("bit_depth", bit_depth, 1, MAX_BIT_DEPTH)
         self.channels = channels
         self.bit_depth = bit_depth
+        self.has_projection = has_projection
 
     @property
     def num_params(self) -> int:
@@ -56,7 +62,12 @@ class Head(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Builds the projection for features [batch, height, width, channels of the decoder]."""
-        self.projection = convolution(self.num_params, 1, input_shape[-1], "float32", "projection")
+        if self.has_projection:
+            self.projection = convolution(
+                self.num_params, 1, input_shape[-1], "float32", "projection"
+            )
+        elif input_shape[-1] != self.num_params:
+            raise ValueError(f"expected {self.num_params} features, got {input_shape[-1]}")
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         """Computes the parameters of each pixel.
@@ -67,7 +78,7 @@ class Head(keras.layers.Layer):
         Returns:
             float32 [batch, height, width, num_params].
         """
-        return self.projection(features)
+        return self.projection(features) if self.has_projection else tf.cast(features, tf.float32)
 
     def negative_log_likelihood(self, params: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Computes -log p(images), the sum over pixels and channels.
@@ -104,7 +115,8 @@ class Head(keras.layers.Layer):
 
     def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
-        return {**super().get_config(), "channels": self.channels, "bit_depth": self.bit_depth}
+        names = ("channels", "bit_depth", "has_projection")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def _distribution(self, params):
         """Returns the mass function over levels that the parameters stand for."""

@@ -162,6 +162,13 @@ class Mixed(NamedTuple):
         return latent, rate
 
 
+def inferring(plan: Plan) -> Plan:
+    """Returns the plan that takes what another has as given, and the rest from the posterior."""
+    if isinstance(plan, Mixed):
+        return plan._replace(inferred=tf.ones_like(plan.temperature, tf.bool))
+    return plan
+
+
 def posterior_prefix(num_levels: tf.Tensor, temperature: tf.Tensor) -> Mixed:
     """Returns the plan of a prefix: z_1:K from the posterior, the rest from the prior.
 

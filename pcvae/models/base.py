@@ -50,6 +50,10 @@ class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
     # Of a model that decodes every prefix by itself: function (images, noise, K, condition=None) ->
     # what it makes of z_1:K from the posterior, [batch, height, width, channels] in [-1, 1].
     prefix_reconstruction: Callable | None = None
+    # Whether the sum of the first K rates of an output has the rate of the prefix z_1:K as its
+    # expectation, and none is negative. Otherwise it is an upper bound on that rate for K below all
+    # levels; see `quantities.UPPER_BOUNDS`.
+    rates_of_prefixes_are_exact: bool = True
 
     def __init__(
         self, image_shape: Sequence[int], condition: Condition | None = None, **kwargs: Any

@@ -80,6 +80,11 @@ class StagedVAE(HierarchicalModel):
         )
 
     @property
+    def rates_of_prefixes_are_exact(self) -> bool:
+        """Whether those of all stages are."""
+        return all(stage.rates_of_prefixes_are_exact for stage in self.stages)
+
+    @property
     def named_weights(self) -> dict:
         """{name: variable} of all weights: ``stage_0/encoder/...``."""
         return {

@@ -68,7 +68,9 @@ class NegativeELBO:
             )
         image_shape = images.shape[1:]
         rate = units.sum_per_example(output.rate_per_level)
-        charged = tf.maximum(output.rate_per_level, self.free_bits_nats_per_level)
+        charged = output.rate_per_level
+        if self.free_bits_nats_per_level:  # a rate at one latent may be negative
+            charged = tf.maximum(charged, self.free_bits_nats_per_level)
         weighted = self.rate_weight(step) * units.sum_per_example(charged)
         return ObjectiveTerms(
             loss=units.nats_per_dim(output.nll + weighted, image_shape),

@@ -56,6 +56,20 @@ DENOISER = {
     "blocks_per_resolution": 1,
     "attention_resolutions": (),
 }
+
+
+def _dense(name):
+    model_class = models.registered_models()[name]
+    model = model_class(tiny.IMAGE_SHAPE, (2, 3), (5, 6), bit_depth=8, **GAUSSIAN)
+    return tiny.random_weights(model)
+
+
+def _convolutional_bottom_up():
+    return tiny.random_weights(
+        models.ConvolutionalBottomUpVAE(tiny.IMAGE_SHAPE, (2,), 6, latent_width=2, **GAUSSIAN)
+    )
+
+
 LABEL = {"kind": "label", "num_classes": 3}
 
 ENTRIES = {
@@ -78,6 +92,9 @@ ENTRIES = {
             models.DDPM(tiny.IMAGE_SHAPE, betas=(0.1, 0.4, 0.7), variance="upper", **DENOISER)
         )
     ),
+    "dense_ladder": Entry(functools.partial(_dense, "DenseLadderVAE")),
+    "bottom_up": Entry(functools.partial(_dense, "BottomUpVAE")),
+    "convolutional_bottom_up": Entry(_convolutional_bottom_up),
     "label": Entry(functools.partial(tiny.vdvae, condition=LABEL, **GAUSSIAN), _labels),
     "staged": Entry(functools.partial(_staged, "reconstruction")),
     "staged_by_features": Entry(functools.partial(_staged, "features", num_frozen=1)),

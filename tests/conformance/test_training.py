@@ -93,6 +93,8 @@ def test_a_step_moves_what_is_trained_and_two_replicas_equal_one(name):
     with op_by_op(name not in GRAPHS):
         model, before, result = step(name, ("CPU:0",))
     check_what_moved(model, before)
+    if model.statistics:
+        return  # what the layers make of a batch hangs on all of it: tests/training/test_statistics
     with op_by_op():
         other, _, other_result = step(name, ("CPU:0", "CPU:1"))
     for key, weight in values(model.named_weights).items():
