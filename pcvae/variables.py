@@ -42,18 +42,24 @@ def state_variable(name: str, initial_value: Callable) -> tf.Variable:
     )
 
 
-def without_assigning(variables: Mapping[str, Any], function: Callable) -> tuple[Any, dict]:
+def without_assigning(
+    variables: Mapping[str, Any],
+    function: Callable,
+    values: Mapping[str, tf.Tensor] | None = None,
+) -> tuple[Any, dict]:
     """Calls a function whose layers assign variables, and leaves these as they were.
 
     Args:
         variables: {name: `keras.Variable`} that may be assigned; with none it is an ordinary call.
         function: without arguments.
+        values: {name: tensor} that they are to hold while it runs; None for what they hold.
 
     Returns:
         What the function returns, and {name: tensor} of what the variables would hold after it.
     """
     if not variables:
         return function(), {}
-    with keras.StatelessScope(initialize_variables=False):
+    mapping = [(variables[name], value) for name, value in (values or {}).items()]
+    with keras.StatelessScope(mapping, initialize_variables=False):
         result = function()
         return result, {name: tf.convert_to_tensor(v.value) for name, v in variables.items()}

@@ -13,7 +13,7 @@ from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
 from pcvae.layers.top_down_pass import batch_size_of
 from pcvae.layers.walk import LATENT
-from pcvae.models import arrays, inference
+from pcvae.models import arrays, inference, recalibration
 from pcvae.models.architecture import Architecture
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
@@ -80,6 +80,7 @@ class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
     natural_condition = arrays.natural_condition
     decoder_of_prefix = arrays.decoder_of_prefix
     readout_of = arrays.readout_of
+    recalibrated = recalibration.recalibrated
 
     # What a model says.
 

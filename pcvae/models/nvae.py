@@ -14,7 +14,8 @@ class NVAE(VDVAE):
 
     Layer strings, conditions, readouts and everything else are those of a `VDVAE`, and so are the
     arguments; ``bottleneck`` counts for readouts and for levels without latents alone, which are
-    those of a `VDVAE`.
+    those of a `VDVAE`. Moving statistics fit what training saw; `recalibrated` measures them for
+    samples of another temperature.
     """
 
     cell_class: ClassVar[type] = NVAECell

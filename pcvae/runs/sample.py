@@ -34,6 +34,7 @@ def sample(
     pixels: str = "sample",
     condition: Any = None,
     batch_size: int | None = None,
+    recalibrate_batches: int = 0,
     fallback: bool = True,
 ) -> None:
     """Draws images from a run or an export.
@@ -57,6 +58,9 @@ def sample(
         condition: of a conditional model: labels such as ``"0,1,2"``, or the path of images; image
             i gets the i-th of them, from the start again after the last.
         batch_size: images drawn at once; None for 16, or what an export takes.
+        recalibrate_batches: of a model with batch normalisation: from how many batches of samples
+            its moving statistics are measured anew before (`HierarchicalModel.recalibrated`); 0
+            leaves them as they were trained.
         fallback: whether an older checkpoint will do; see `load`.
 
     Raises:
@@ -65,6 +69,9 @@ def sample(
     """
     num_samples = check_integer("num_samples", num_samples, 1, _MAX_INDEX)
     first_sample = check_integer("first_sample", first_sample, 0, _MAX_INDEX)
+    recalibrate_batches = check_integer("recalibrate_batches", recalibrate_batches, 0)
+    if recalibrate_batches and export is not None:
+        raise UserError("recalibrate_batches: the weights of an export stay: give the run instead")
     check_seed(seed)
     into_folder = str(output).endswith(os.sep) or Path(output).is_dir()
     indices = range(first_sample, first_sample + num_samples)
@@ -83,6 +90,15 @@ def sample(
     else:
         temperature = models.temperatures_of_stages(model, stage_temperatures)
     conditions = _Conditions(condition, model.condition)
+    if recalibrate_batches:
+        model = model.recalibrated(
+            temperature,
+            recalibrate_batches,
+            seed,
+            batch_size,
+            conditions.arrays,
+            lambda batches: with_progress(batches, len(batches), "measuring statistics, batches"),
+        )
     kept = []
     starts = range(first_sample - first_sample % batch_size, indices.stop, batch_size)
     for start in with_progress(starts, len(starts), "drawing images, batches"):
@@ -112,27 +128,27 @@ class _Conditions:
             raise UserError(f"condition={text}: this model takes none")
         if condition is not None and text is None:
             raise UserError(f"condition: this model takes {condition.in_words}: give --condition")
-        self._arrays = None
+        self.arrays = None
         if condition is None:
             return
         if condition.kind == "label":
             try:
-                self._arrays = np.array([int(part) for part in text.split(",")], np.int32)
+                self.arrays = np.array([int(part) for part in text.split(",")], np.int32)
             except ValueError as error:
                 raise UserError(
                     f"condition={text}: expected {condition.in_words}, such as 0,1,2"
                 ) from error
         elif condition.kind == "image":
-            self._arrays = data.read_images(text, condition.shape)
+            self.arrays = data.read_images(text, condition.shape)
         else:
             raise UserError("condition: features are given in Python, to model.sample")
-        self._arrays = condition.checked_batch(self._arrays, len(self._arrays))
+        self.arrays = condition.checked_batch(self.arrays, len(self.arrays))
 
     def of(self, indices):
         """Returns the arguments of `sample` for some images."""
-        if self._arrays is None:
+        if self.arrays is None:
             return {}
-        return {"condition": self._arrays[np.array(indices) % len(self._arrays)]}
+        return {"condition": self.arrays[np.array(indices) % len(self.arrays)]}
 
     def picture(self, images, indices):
         """Returns a grid of the images, below their conditions if those are images, too."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcvae import runs
+from pcvae import models, runs
 from pcvae.errors import UserError
 from pcvae.runs.load import load_run
 from pcvae.runs.picture_output import write_picture_or_arrays
@@ -104,6 +104,20 @@ def test_a_grid_has_an_end(tmp_path):
         runs.sample(run_dir=GOLDEN, output=tmp_path / "x.png", num_samples=1025)
 
 
+def test_statistics_are_measured_anew_where_that_is_asked_for(tmp_path, monkeypatch, eagerly):
+    model = tiny.random_weights(models.NVAE(**tiny.ARGUMENTS, head="gaussian"))
+    module = sys.modules["pcvae.runs.sample"]
+    monkeypatch.setattr(module, "load_run", lambda run_dir, fallback: (model, 1, None))
+    arguments = {"num_samples": 16, "temperature": 0.5, "output": tmp_path / "x.npz"}
+    runs.sample(**arguments, recalibrate_batches=2)
+    images = np.load(tmp_path / "x.npz")["images"]
+    expected = model.recalibrated(0.5, 2, batch_size=16).sample(16, 0.5)
+    np.testing.assert_array_equal(images, expected)
+    assert (images != model.sample(16, 0.5)).any()
+    with pytest.raises(UserError, match="recalibrate_batches: the weights of an export stay"):
+        runs.sample(**arguments, export="folder", recalibrate_batches=2)
+
+
 def test_conditions_by_index():
     label = tiny.conditional(condition="label", num_classes=3).condition
     given = _Conditions("2,0", label).of(range(3, 6))["condition"]
@@ -135,6 +149,8 @@ def test_arguments_are_checked(draw):
         ({"num_samples": 1, "batch_size": -2}, "batch_size: .*got -2"),
         ({"num_samples": 1, "pixels": "none"}, "pixels: .*got 'none'"),
         ({"num_samples": 1, "temperature": [1.0]}, r"temperature: .*got \[1.0\]"),
+        ({"num_samples": 1, "recalibrate_batches": -1}, "recalibrate_batches: .*got -1"),
+        ({"num_samples": 1, "recalibrate_batches": 1}, "samples of .* no moving statistics"),
     ):
         with pytest.raises(UserError, match=says):
             draw(**arguments)

@@ -43,6 +43,11 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string("stage_temperatures", None, text, flag_values=values)
     shared_flags.define(values, "seed", "The same seed gives the same images.")
+    text = (
+        "Of a model with batch normalisation: measure its moving statistics anew from so many "
+        "batches of samples at this temperature, as for low ones; 0 leaves those of training."
+    )
+    flags.DEFINE_integer("recalibrate_batches", 0, text, lower_bound=0, flag_values=values)
     text = "Draw pixels from the head, or take its mean."
     shared_flags.define(values, "pixels", text, default="sample")
     text = (
@@ -108,6 +113,7 @@ def default_name(
     last: float | None = None,
     first_sample: int = 0,
     pixels: str = "sample",
+    recalibrate_batches: int = 0,
 ) -> str:
     """Returns the name of a picture, such as ``samples_64_t0.9_seed_0.png``."""
     numbers = temperature if isinstance(temperature, tuple) else (temperature,)
@@ -117,6 +123,7 @@ def default_name(
     text += "" if last is None else f"to{last}"
     start = f"_from{first_sample}" if first_sample else ""
     kind = "" if pixels == "sample" else f"_{pixels}"
+    kind += f"_recalibrated{recalibrate_batches}" if recalibrate_batches else ""
     return f"samples_{num_samples}{start}_t{text}{kind}_seed_{seed}.png"
 
 
@@ -134,6 +141,7 @@ def run(values: flags.FlagValues) -> None:
         last,
         values.first_sample,
         values.pixels,
+        values.recalibrate_batches,
     )
     place = os.path.join(run_dir, "images", name) if run_dir else name
     output = values.output or place
@@ -154,6 +162,7 @@ def run(values: flags.FlagValues) -> None:
         pixels=values.pixels,
         condition=values.condition,
         batch_size=values.batch_size,
+        recalibrate_batches=values.recalibrate_batches,
         output=output,
         **shared_flags.fallback_argument(values),
     )
