@@ -36,6 +36,14 @@ NEGATIVE_ELBO = Quantity(
     "reconstruction plus rate: an upper bound on -log p(x); lower is better",
     "negative_elbo/bits_per_dim",
 )
+IW_NLL = Quantity(
+    "iw_nll_bits_per_dim",
+    "importance-weighted bound",
+    "bits/dim",
+    4,
+    "a tighter upper bound on -log p(x), from several posterior samples",
+    "iw_nll/bits_per_dim",
+)
 NLL = Quantity(
     "nll_bits_per_dim", "reconstruction term", "bits/dim", 4, "-log p(x | z)", "nll/bits_per_dim"
 )
@@ -62,13 +70,7 @@ PSNR = Quantity("psnr_db", "PSNR", "dB", 2, "of the reconstruction, mean over im
 QUANTITIES = (
     NEGATIVE_ELBO,
     Quantity("negative_elbo_nats", "negative ELBO", "nats/image", 2, "the same in nats"),
-    Quantity(
-        "iw_nll_bits_per_dim",
-        "importance-weighted bound",
-        "bits/dim",
-        4,
-        "a tighter upper bound on -log p(x), from several posterior samples",
-    ),
+    IW_NLL,
     Quantity("iw_nll_nats", "importance-weighted bound", "nats/image", 2, "the same in nats"),
     Quantity(
         "effective_sample_size",

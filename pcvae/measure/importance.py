@@ -13,6 +13,7 @@ from pcvae.errors import UserError
 from pcvae.measure.likelihood import mean_with_error
 from pcvae.measure.per_image import PerImageEvaluation
 from pcvae.models.base import HierarchicalModel
+from pcvae.objectives import bound_nats, log_weights_of
 
 
 class ImportanceWeightedEvaluation(PerImageEvaluation):
@@ -59,7 +60,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
         """
         bounds, sizes = [], []
         for log_weights in self.log_weights(images, seed, progress):
-            bounds.append(bound_nats(log_weights))
+            bounds.append(bound_nats(log_weights).numpy())
             sizes.append(effective_sample_size(log_weights))
         bound = np.concatenate(bounds)
         in_bits = units.bits_per_dim(bound, self.model.image_shape)
@@ -83,16 +84,7 @@ class ImportanceWeightedEvaluation(PerImageEvaluation):
     def _replica(self, batch, seed):
         noise = SeededNoise(seed, batch["first_example"])
         output = self.model.posterior_output(batch["images"], noise, pointwise=True)
-        return {"log_weight": -output.nll - units.sum_per_example(output.rate_per_level)}
-
-
-def bound_nats(log_weights: np.ndarray) -> np.ndarray:
-    """Returns -log of the mean weight of each image, [num_images] nats.
-
-    Args:
-        log_weights: float64 [num_images, K].
-    """
-    return np.log(log_weights.shape[1]) - logsumexp(log_weights, axis=1)
+        return {"log_weight": log_weights_of(output)}
 
 
 def effective_sample_size(log_weights: np.ndarray) -> np.ndarray:

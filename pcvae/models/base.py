@@ -233,9 +233,10 @@ class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
         keep_latents: bool = False,
         condition: Any = None,
         training: bool = False,
+        pointwise: bool = False,
     ) -> VDVAEOutput:
         """See `posterior_output`, and in training `training_output`. The default seed is 0."""
         noise = seeded_noise(0) if noise is None else noise
-        if training:
+        if training and not pointwise:
             return self.training_output(images, noise, condition)
-        return self.posterior_output(images, noise, condition, keep_latents)
+        return self.posterior_output(images, noise, condition, keep_latents, pointwise)

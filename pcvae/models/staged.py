@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_noise
+from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
 from pcvae.layers.walk import LATENT
 from pcvae.models.base import HierarchicalModel
@@ -137,6 +138,7 @@ class StagedVAE(HierarchicalModel):
         condition: Any = None,
         earlier_rates: tf.Tensor | None = None,
         training: bool = False,
+        pointwise: bool = False,
     ) -> VDVAEOutput:
         """The posterior walk.
 
@@ -148,13 +150,22 @@ class StagedVAE(HierarchicalModel):
                 is run. See `earlier_pass`.
             earlier_rates: [batch, levels of the other stages] nats that came with it.
             training: whether this is a step of training.
+            pointwise: see `Posterior`.
 
         Returns:
             A `VDVAEOutput` of the whole.
+
+        Raises:
+            UserError: pointwise rates are asked for, and those of other stages are known alone.
         """
         noise = seeded_noise(0) if noise is None else noise
         if condition is None:
-            return super().call(images, noise, keep_latents, training=training)
+            return super().call(images, noise, keep_latents, None, training, pointwise)
+        if pointwise:
+            raise UserError(
+                "cache_first_stage: importance weights take new latents of every stage: leave it "
+                "out, or take NegativeELBO"
+            )
         here = self.pixel_noise(noise)
         output = self.stages[-1].call(images, here, keep_latents, condition, training)
         rates = tf.concat([earlier_rates, output.rate_per_level], axis=1)

@@ -3,6 +3,7 @@
 from pcvae.objectives.denoising import Denoising
 from pcvae.objectives.distortion import mse
 from pcvae.objectives.elbo import NegativeELBO
+from pcvae.objectives.importance_weighted import ImportanceWeighted, bound_nats, log_weights_of
 from pcvae.objectives.lagrangian import (
     ConstrainedDistortion,
     ConstrainedRate,
@@ -16,10 +17,13 @@ __all__ = [
     "ConstrainedDistortion",
     "ConstrainedRate",
     "Denoising",
+    "ImportanceWeighted",
     "LagrangeMultiplier",
     "NegativeELBO",
     "PrefixDistortion",
     "ProgressiveCoding",
+    "bound_nats",
     "lagrangian",
+    "log_weights_of",
     "mse",
 ]

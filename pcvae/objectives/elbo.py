@@ -61,11 +61,7 @@ class NegativeELBO:
                 trained.
         """
         distortion = own_distortion(self, output, images)
-        if output.nll is None:
-            raise UserError(
-                "NegativeELBO needs a head with a likelihood, got the linear head: choose "
-                "'logistic_mixture', 'gaussian' or 'bernoulli'"
-            )
+        check_likelihood(self, output)
         image_shape = images.shape[1:]
         rate = units.sum_per_example(output.rate_per_level)
         charged = output.rate_per_level
@@ -80,4 +76,13 @@ class NegativeELBO:
                 NEGATIVE_ELBO.tag: units.bits_per_dim(output.nll + rate, image_shape),
                 NLL.tag: units.bits_per_dim(output.nll, image_shape),
             },
+        )
+
+
+def check_likelihood(objective: object, output: VDVAEOutput) -> None:
+    """Raises UserError if the head of a model has no likelihood."""
+    if output.nll is None:
+        raise UserError(
+            f"{type(objective).__name__} needs a head with a likelihood, got the linear head: "
+            "choose 'logistic_mixture', 'gaussian' or 'bernoulli'"
         )

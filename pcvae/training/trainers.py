@@ -45,7 +45,9 @@ class Trainer:
         model: the model that is trained.
         averaged_model: a model of the same configuration; its weights hold the moving average.
         objective: function (output, images, step) -> `ObjectiveTerms`. Its attribute ``targets``,
-            if any, has the targets of its constraints, in the order of the gaps.
+            if any, has the targets of its constraints, in the order of the gaps. One with
+            ``samples_per_image``, K, gets each image K times, next to one another, with rates at
+            the latents that were drawn (`Posterior.pointwise`).
         update: a `GradientUpdate` that is not built yet. It gets the model's `trained_weights`: for
             frozen ones there is neither a gradient, nor a slot, nor an average.
         seed: integer, of the noise.
@@ -151,9 +153,7 @@ class Trainer:
         """
         images = tf.zeros((1, *self.model.image_shape), tf.uint8)
         noise = SeededNoise(self.seed, tf.constant(0, tf.int64))
-        call = functools.partial(self.model, images, noise=noise, training=True)
-        output, _ = without_assigning(self.model.statistics, call)
-        return self.objective(output, images, 0).constraints
+        return self._terms(0, noise, images)[1].constraints
 
     def graph_nodes(self, batch: Mapping[str, Any]) -> int:
         """Returns the number of graph nodes of a step, those of its functions included."""
@@ -198,11 +198,8 @@ class Trainer:
         """Returns the gradients, the objective's terms and the means to report of some images."""
         # The update's own order of the variables, which its slots and averages follow.
         variables = [tf_variable(variable) for variable in self.update.variables.values()]
-        statistics = self.update.statistics
-        call = functools.partial(self.model, images, noise=noise, training=True, **given)
         with tf.GradientTape() as tape:
-            output, moved = without_assigning(statistics, call)
-            terms = self.objective(output, images, step)
+            output, terms, moved = self._terms(step, noise, images, **given)
             multipliers = self.multiplier and tf.convert_to_tensor(self.multiplier.values)
             loss = lagrangian(terms, multipliers) / context.num_replicas_in_sync
         means = {
@@ -214,9 +211,22 @@ class Trainer:
         }
         if self.multiplier:
             means[_GAPS] = tf.reduce_mean(terms.constraint_gaps, axis=0)
-        if statistics:
+        if moved:
             means[_STATISTICS] = moved
         return tape.gradient(loss, variables), terms, means
+
+    def _terms(self, step, noise, images, **given):
+        """Returns the output for some images, the objective's terms and what statistics become."""
+        samples = getattr(self.objective, "samples_per_image", None)
+        if samples:
+            images, given = tf.nest.map_structure(
+                lambda values: tf.repeat(values, samples, axis=0), (images, given)
+            )
+            noise = noise._replace(first_example=samples * noise.first_example)
+            given["pointwise"] = True
+        call = functools.partial(self.model, images, noise=noise, training=True, **given)
+        output, moved = without_assigning(self.update.statistics, call)
+        return output, self.objective(output, images, step), moved
 
     def _moved_multipliers(self, constraints, gaps):
         """Moves the multipliers by the gaps of the global batch; returns what to report of them."""
