@@ -45,7 +45,7 @@ def read(path):
 
 @pytest.mark.slow
 def test_table2_compares_stages_with_their_baseline(
-    data, extractor, steps_in_this_process, eagerly, tmp_path, capfd
+    data, extractor, steps_in_this_process, eagerly, few_pictures, tmp_path, capfd
 ):
     folder = tmp_path / "table"
     arguments = [f"--run_dir={folder}", f"--data={data}", f"--extractor={extractor}"]

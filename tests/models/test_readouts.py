@@ -222,7 +222,7 @@ def least_error(deviation):
     return 1.0 - np.sum(weights * np.tanh(z / deviation**2)) / weights.sum()
 
 
-@pytest.mark.parametrize("deviation", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("deviation", [0.5, 3.0])
 def test_the_fit_finds_the_least_error_in_closed_form(deviation):
     """Black and white images, told by a noisy sign: the best decoder is the posterior mean."""
     strategy = training.make_strategy("one_device")
