@@ -42,6 +42,13 @@ class VDVAEOutput(NamedTuple):
     prefix_mse: tf.Tensor | None = None
     # What `rate_per_level`, `nll` and `reconstruction` are estimates by, in training by one level.
     drawn_level: DrawnLevel | None = None
+    # [batch] nats that training minimises in place of nll; None for a head that has no such thing.
+    surrogate: tf.Tensor | None = None
+
+    @property
+    def reconstruction_nats(self) -> tf.Tensor | None:
+        """[batch] nats: the term beside the rate that training minimises."""
+        return self.nll if self.surrogate is None else self.surrogate
 
 
 class Constraint(NamedTuple):

@@ -154,6 +154,11 @@ def rate_of_level_tag(level: int) -> str:
     return f"rate/level_{level:03d}_nats"
 
 
+def share_tag(level: int) -> str:
+    """Returns the tag of a level's share in the rate of an image: ``share/level_017_percent``."""
+    return f"share/level_{level:03d}_percent"
+
+
 def prefix_distortion_tag(num_levels: int) -> str:
     """Returns the tag of the distortion of a prefix: ``distortion/prefix_004_mse``."""
     return f"distortion/prefix_{num_levels:03d}_mse"

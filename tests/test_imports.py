@@ -19,7 +19,10 @@ ARROWS = {
     "__main__": {"cli"},
     "commands": {"cli"},
     "cli": {"gin_utils", "runs", "studies"},
-    "studies": {"runs", "training", "measure", "show", "models", "tables", "quantities", "wording"},
+    "studies": {
+        *("runs", "training", "measure", "show", "models", "layers", "objectives", "distributions"),
+        *("outputs", "units", "tables", "quantities", "wording"),
+    },
     "runs": {
         *("training", "measure", "show", "export", "data", "models", "objectives"),
         *("quantities", "tables", "wording"),

@@ -37,7 +37,7 @@ class Architecture:
     width_per_resolution: str | dict = ""
     # The finest resolution that starts from a learned bias.
     no_bias_above: int = 64
-    # "logistic_mixture", "linear", "gaussian" or "bernoulli".
+    # A key of `layers.HEADS`: "logistic_mixture", "linear", "gaussian", "gaussian_floor" ...
     head: str = "logistic_mixture"
     # Components of the logistic mixture.
     num_mixtures: int = 10

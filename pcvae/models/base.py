@@ -194,10 +194,11 @@ class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
         """
         keep = (LATENT,) if keep_latents or self.readouts else ()
         output = self.output(Posterior(pointwise), noise, images, condition, keep=keep)
-        likely = self.head.has_likelihood
+        head, params = self.head, output.head_params
         return output._replace(
             latents=output.latents if keep_latents else (),
-            nll=self.head.negative_log_likelihood(output.head_params, images) if likely else None,
+            nll=head.negative_log_likelihood(params, images) if head.has_likelihood else None,
+            surrogate=head.surrogate_nats(params, images) if head.has_surrogate else None,
             prefix_reconstructions={k: r(output.latents) for k, r in self.readouts.items()},
         )
 

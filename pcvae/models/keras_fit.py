@@ -174,7 +174,8 @@ def _terms(model, images, condition, noise, training=False):
     rate = units.sum_per_example(output.rate_per_level)
     nats = {"negative_elbo": output.nll + rate, "nll": output.nll, "rate": rate}
     parts = {name: units.bits_per_dim(value, model.image_shape) for name, value in nats.items()}
-    return {LOSS: units.nats_per_dim(nats["negative_elbo"], model.image_shape), **parts}
+    loss = output.reconstruction_nats + rate
+    return {LOSS: units.nats_per_dim(loss, model.image_shape), **parts}
 
 
 def _logs(terms, weights, state):

@@ -4,6 +4,7 @@ from pcvae.objectives.denoising import Denoising
 from pcvae.objectives.distortion import mse
 from pcvae.objectives.elbo import NegativeELBO
 from pcvae.objectives.importance_weighted import ImportanceWeighted, bound_nats, log_weights_of
+from pcvae.objectives.kl_shares import KLShares
 from pcvae.objectives.lagrangian import (
     ConstrainedDistortion,
     ConstrainedRate,
@@ -18,6 +19,7 @@ __all__ = [
     "ConstrainedRate",
     "Denoising",
     "ImportanceWeighted",
+    "KLShares",
     "LagrangeMultiplier",
     "NegativeELBO",
     "PrefixDistortion",

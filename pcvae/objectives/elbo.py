@@ -69,7 +69,7 @@ class NegativeELBO:
             charged = tf.maximum(charged, self.free_bits_nats_per_level)
         weighted = self.rate_weight(step) * units.sum_per_example(charged)
         return ObjectiveTerms(
-            loss=units.nats_per_dim(output.nll + weighted, image_shape),
+            loss=units.nats_per_dim(output.reconstruction_nats + weighted, image_shape),
             rate=rate,
             distortion=distortion,
             metrics={

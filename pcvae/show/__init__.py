@@ -3,6 +3,7 @@
 from pcvae.show import matplotlib_import  # noqa: F401 - before who needs it
 from pcvae.show.curves import Line, Panel, curve_plot
 from pcvae.show.edits import BELOW, interpolate, lerp, slerp, swap, traverse
+from pcvae.show.gaussian_plot import gaussian_plot
 from pcvae.show.grids import (
     captioned_grid,
     conditional_grid,
@@ -38,6 +39,7 @@ __all__ = [
     "curve_plot",
     "displayable",
     "frechet_plot",
+    "gaussian_plot",
     "image_grid",
     "inline_svg",
     "interpolate",

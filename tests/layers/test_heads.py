@@ -17,10 +17,12 @@ CASES = [
     ("linear", 3, 8),
     ("gaussian", 3, 8),
     ("gaussian", 2, 3),
+    ("gaussian_floor", 3, 8),
     ("bernoulli", 1, 1),
     ("bernoulli", 3, 1),
 ]
 LIKELIHOODS = [name for name in HEADS if name != "linear"]
+DRAWING = [name for name in LIKELIHOODS if name != "gaussian_floor"]  # whose samples are no means
 LIKELIHOOD_CASES = [case for case in CASES if case[0] in LIKELIHOODS]
 
 
@@ -168,7 +170,7 @@ class SitesOf:
         return seeded_noise(0).uniform(site, shape)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("name", DRAWING)
 def test_a_head_draws_once_at_each_of_its_sites_and_at_none_of_a_level(name):
     head, noise = head_of(name, 1, 1), SitesOf()
     head.sample(random_params(head, 2), noise)
@@ -246,6 +248,7 @@ def test_the_mean_of_a_confident_head_is_the_image(name):
         "logistic_mixture": tf.concat([tf.zeros_like(place), place, narrow], axis=-1),
         "linear": place,
         "gaussian": tf.concat([place, narrow], axis=-1),
+        "gaussian_floor": tf.concat([place, narrow], axis=-1),
         "bernoulli": 30.0 * place,
     }[name]
     np.testing.assert_allclose(head.mean(params), place, atol=1e-6)
@@ -258,8 +261,34 @@ def test_the_mean_of_a_confident_head_is_the_image(name):
         "gaussian": -np.log(inside) - np.log(2 * inside - 1),
         "bernoulli": 2 * np.log1p(np.exp(-30.0)),
     }
+    nats["gaussian_floor"] = nats["gaussian"]
     if head.has_likelihood:
         nll = float(head.negative_log_likelihood(params, image)[0])
         assert nll == pytest.approx(nats[name], rel=1e-3, abs=1e-6)
     if name != "logistic_mixture":  # a logistic of scale e^-7 still reaches the next level
         np.testing.assert_array_equal(head.sample(params, seeded_noise(0)), image)
+
+
+def test_gaussian_floor_is_a_divergence_of_two_normals():
+    """Against Monte Carlo of its definition, and 0 at the image itself with the floor's std."""
+    head, images = make_head("gaussian_floor", 1), images_of(0, 1, (3, 1, 2))
+    floor = head.FLOOR_STD
+    signed = units.signed_from_levels(images, 8).numpy()
+    params = np.concatenate([signed + 0.1, np.full_like(signed, np.log(0.07))], axis=-1)
+    noisy = signed + floor * np.random.default_rng(1).normal(size=(200_000, *signed.shape))
+    std = np.exp(head._distribution(params).log_std)
+    gap = scipy.stats.norm.logpdf(noisy, signed, floor)
+    gap -= scipy.stats.norm.logpdf(noisy, signed + 0.1, std)
+    expected = gap.mean(axis=0).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(head.surrogate_nats(params, images), expected, rtol=0.01)
+    # Where softplus(x + 7) - 7 is the logarithm of the floor.
+    raw = np.log(np.expm1(np.log(floor) + 7.0)) - 7.0
+    params = np.concatenate([signed, np.full_like(signed, raw)], axis=-1)
+    np.testing.assert_allclose(head.surrogate_nats(params, images), 0.0, atol=1e-5)
+
+
+def test_samples_of_gaussian_floor_are_its_mean():
+    head = make_head("gaussian_floor", 3)
+    params = head(features_of(0))
+    expected = units.images_from_signed(head.mean(params))
+    np.testing.assert_array_equal(head.sample(params, seeded_noise(0)), expected)
