@@ -52,13 +52,14 @@ SMALL = {
     },
 }
 # Prefixes of latents, and what stands for them in a model whose images have four pixels a side.
-PREFIXES = ("NUM_LATENT_LEVELS", "UNSHARED_PREFIX", "PREFIX_DECODERS")
+PREFIXES = ("NUM_LATENT_LEVELS", "UNSHARED_PREFIX", "PREFIX_DECODERS", "LEVELS_PER_SHARE")
 COARSER = {
     "None": "None",
     "()": "()",
     "'4x4'": "'1x1'",
     "'8x8'": "'4x4'",
     "('1x1', '4x4')": "('1x1', 3)",
+    "(2, 2, 2)": "(1, 1, 2)",
 }
 # A second stage that takes its first from a cache; the others run it at each step.
 CACHED = "experiments/table2_celeba64_stage2.gin"

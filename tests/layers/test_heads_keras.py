@@ -87,7 +87,10 @@ def test_a_traced_head_with_unknown_batch_gives_the_same(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "laplace"}, "logistic_mixture, linear, gaussian, bernoulli, got 'laplace'"),
+        (
+            {"kind": "laplace"},
+            "logistic_mixture, linear, gaussian, gaussian_floor, bernoulli, got 'laplace'",
+        ),
         ({"kind": "gaussian", "bit_depth": 9}, "bit_depth: .* 1 to 8, got 9"),
         ({"kind": "linear", "bit_depth": 0}, "from 1 to 8, got 0"),
         ({"kind": "gaussian", "channels": 5}, "channels: .* 1 to 4, got 5"),
