@@ -124,6 +124,13 @@ CURVES = (
 
 # Of a `SpectralTerm`: the sum of the largest singular values, without the weight.
 SPECTRAL_SUM = "spectral/sum_of_largest_singular_values"
+# What is said wherever rates are shown of a model whose ``rates_of_prefixes_are_exact`` is false.
+UPPER_BOUNDS = (
+    "latents are inferred upwards: the rate of a prefix below all levels is an upper bound, and "
+    "that of a single level may be negative"
+)
+# By which records of evaluations, and rows of curves, say so.
+EXACT_PREFIXES, IS_UPPER_BOUND = "rates_of_prefixes_are_exact", "rate_is_upper_bound"
 LAGRANGE_MULTIPLIER = "lagrange/multiplier"
 CONSTRAINT_GAP = "lagrange/constraint_gap"
 CONSTRAINT_TARGET = "lagrange/target"
@@ -183,6 +190,16 @@ def constrained_prefixes(tags: Iterable[str]) -> list[int | None]:
 def samples_tag(temperature: float) -> str:
     """Returns the tag of the samples at a temperature: ``images/samples_t1.0``."""
     return f"images/samples_t{float(temperature)}"
+
+
+def rate_notes(record: Mapping[str, Any]) -> list[str]:
+    """Returns what has to be said of the rates in an evaluation or in a row of a curve."""
+    return [UPPER_BOUNDS] if bounds_prefixes(record) else []
+
+
+def bounds_prefixes(record: Mapping[str, Any]) -> bool:
+    """Says whether rates of prefixes are upper bounds, of an evaluation or of a row of a curve."""
+    return not record.get(EXACT_PREFIXES, True) or record.get(IS_UPPER_BOUND, False)
 
 
 class Measured(NamedTuple):

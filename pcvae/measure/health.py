@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pcvae.measure.constraints import MET, TRAIN_LONGER, ConstraintResult
-from pcvae.quantities import DISTORTION, NEGATIVE_ELBO
+from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, bounds_prefixes
 
 DEAD_LEVEL_NATS = 0.01  # rate per image below which a level carries nothing
 FLOOR_MARGIN = 0.05  # a rate within this of the free bits, relatively, is at the floor
@@ -109,7 +109,9 @@ def _nothing_found(findings):
 
 def _of_the_images(record, resolutions, series, free_bits):
     """Returns the findings that hang on the images."""
-    findings = [_dead_levels(record, resolutions)]
+    findings = []
+    if not bounds_prefixes(record):  # otherwise the rate of a single level says nothing of its use
+        findings.append(_dead_levels(record, resolutions))
     if free_bits > 0.0:
         findings.append(_at_the_floor(record, resolutions, free_bits))
     multipliers = series.multipliers if series else {}

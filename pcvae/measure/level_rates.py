@@ -5,6 +5,7 @@ from typing import Any
 
 from pcvae import units
 from pcvae.measure.health import level_remark
+from pcvae.quantities import bounds_prefixes
 from pcvae.tables import number_text
 
 
@@ -25,10 +26,11 @@ def level_rows(
     Returns:
         A list of dict: ``index``, ``resolution``, ``rate_nats`` and ``rate_bits_per_dim`` with
         their standard errors, ``share`` (% of the rate of all levels), ``prefix_bits_per_dim`` (of
-        this level and all before it) and ``remark``.
+        this level and all before it; "<=" where it is an upper bound) and ``remark``.
     """
     rates, errors = record["rate_nats_per_level"], record["rate_nats_per_level_stderr"]
     total, before, rows = sum(rate or 0.0 for rate in rates), 0.0, []
+    bounds = bounds_prefixes(record)
     for index, (rate, error) in enumerate(zip(rates, errors, strict=True)):
         before += rate or 0.0
         known = rate is not None
@@ -41,8 +43,9 @@ def level_rows(
                 if known
                 else "",
                 "share": f"{100.0 * rate / total:.1f}" if known and total else "",
-                "prefix_bits_per_dim": f"{units.bits_per_dim(before, image_shape):.5f}",
-                "remark": level_remark(rate, free_bits_nats_per_level),
+                "prefix_bits_per_dim": ("<= " if bounds and index < len(rates) - 1 else "")
+                + f"{units.bits_per_dim(before, image_shape):.5f}",
+                "remark": "" if bounds and known else level_remark(rate, free_bits_nats_per_level),
             }
         )
     return rows

@@ -4,7 +4,7 @@ import itertools
 from math import prod
 
 from pcvae.models.base import HierarchicalModel
-from pcvae.quantities import MAX_LEVELS_SHOWN
+from pcvae.quantities import MAX_LEVELS_SHOWN, UPPER_BOUNDS
 from pcvae.tables import text_table
 
 _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
@@ -21,8 +21,10 @@ def level_table(model: HierarchicalModel) -> str:
             come for each stage and for the whole.
     """
     stages = model.describe()
+    notes = [] if model.rates_of_prefixes_are_exact else ["", UPPER_BOUNDS]
     if len(stages) == 1:
-        return "\n".join([text_table([_COLUMNS, *_rows(stages[0])]), "", *_totals(stages[0])])
+        table = text_table([_COLUMNS, *_rows(stages[0])])
+        return "\n".join([table, "", *_totals(stages[0]), *notes])
     rows, totals = [("stage", *_COLUMNS)], []
     for number, (stage, end) in enumerate(zip(stages, model.stage_ends, strict=True), 1):
         start = end - stage.num_levels
@@ -34,7 +36,7 @@ def level_table(model: HierarchicalModel) -> str:
         f"total          {model.count_params():,} parameters",
     ]
     seen = f"all stages (the later see {model.later_stages_see})"
-    return "\n".join([text_table(rows), *totals, "", seen, *whole])
+    return "\n".join([text_table(rows), *totals, "", seen, *whole, *notes])
 
 
 def _rows(stage, start=None):

@@ -17,6 +17,7 @@ from pcvae.models import given_prefix
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.readouts import PrefixDecoders
 from pcvae.objectives import mse
+from pcvae.quantities import IS_UPPER_BOUND
 
 REFIT, OWN, PRIOR = "refit", "own", "prior"
 
@@ -59,7 +60,8 @@ def rate_distortion_curve(
         A list of rows as in ``results/rate_distortion.json``: ``num_levels``, ``resolution``,
         ``rate_nats_per_dim``, ``rate_bits_per_dim``, ``distortion_mse`` (on [-1, 1]) and
         ``psnr_db`` (mean over images), each mean with ``_stderr``, and ``decoder``; by decoder,
-        then ascending in K. With ``per_image`` a pair of it and a dict of arrays:
+        then ascending in K. Of a model that infers latents upwards ``rate_is_upper_bound`` says
+        so. With ``per_image`` a pair of it and a dict of arrays:
         ``rate_nats_per_level`` [num_images, levels] and ``distortion_mse`` [num_images, rows].
     """
     evaluation = _PrefixEvaluation(model, prefix_decoders, batch_size)
@@ -71,6 +73,8 @@ def rate_distortion_curve(
         row = {"num_levels": num_levels, "resolution": model.level_resolutions[num_levels - 1]}
         row |= mean_with_error("rate_nats_per_dim", units.nats_per_dim(rate, model.image_shape))
         row |= mean_with_error("rate_bits_per_dim", units.bits_per_dim(rate, model.image_shape))
+        if not model.rates_of_prefixes_are_exact:
+            row[IS_UPPER_BOUND] = num_levels < model.num_levels
         rows.append({**row, **distortion_means(distortion), "decoder": decoder})
         distortions.append(distortion)
     if not per_image:

@@ -46,8 +46,6 @@ class BottomUpVAE(DenseHierarchy):
         **options: see `DenseHierarchy`, also for the errors.
     """
 
-    rates_of_prefixes_are_exact = False
-
     def __init__(
         self,
         image_shape: Sequence[int] = (28, 28, 1),
@@ -58,6 +56,11 @@ class BottomUpVAE(DenseHierarchy):
         **options: Any,
     ) -> None:
         super().__init__(image_shape, latent_widths, widths, name=name, **options)
+
+    @property
+    def rates_of_prefixes_are_exact(self) -> bool:
+        """Whether there is one level alone."""
+        return self.num_levels == 1
 
     def seen_widths(self) -> Sequence[int]:
         return self.latent_widths
@@ -84,8 +87,6 @@ class ConvolutionalBottomUpVAE(HierarchicalModel):
     Raises:
         UserError: the arguments do not fit together.
     """
-
-    rates_of_prefixes_are_exact = False
 
     def __init__(
         self,
@@ -155,6 +156,11 @@ class ConvolutionalBottomUpVAE(HierarchicalModel):
     def levels(self) -> tuple[Level, ...]:
         channels = self._fields["latent_width"]
         return tuple(Level((side, side, channels), side) for side in self.sides)
+
+    @property
+    def rates_of_prefixes_are_exact(self) -> bool:
+        """Whether there is one level alone."""
+        return self.num_levels == 1
 
     def evidence(self, images: tf.Tensor, condition: GivenCondition) -> tf.Tensor:
         """Returns the levels of the pixels on [-1, 1], [batch, height, width, channels]."""

@@ -12,7 +12,7 @@ from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.progress import progress_of
-from pcvae.quantities import evaluation_table
+from pcvae.quantities import EXACT_PREFIXES, evaluation_table, rate_notes
 from pcvae.runs.frechet import checked_arguments, frechet_lines, frechet_record
 from pcvae.runs.import_lpips import read_lpips
 from pcvae.runs.load import load_run
@@ -112,7 +112,7 @@ def evaluate(
         f"{images} of the {split} split of {dataset.name}, averaged weights of "
         f"step {loaded.step:,}, seed {seed}"
     )
-    print(evaluation_table(record), *lines, sep="\n")
+    print(evaluation_table(record), *lines, *rate_notes(record), sep="\n")
     findings = health_of(directory, record)
     print(*measure.health_lines(findings), f"wrote {path}", sep="\n")
     if suffix and output is None:
@@ -136,6 +136,7 @@ def evaluate_split(
     progress = progress_of(f"evaluating the {split} split, batches")
     record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
     model = likelihood.model
+    exact = model.rates_of_prefixes_are_exact
     return {
         "data": dataset.origin,
         "split": split,
@@ -144,6 +145,7 @@ def evaluate_split(
         "step": step,
         "image_shape": list(model.image_shape),
         "level_resolutions": list(model.level_resolutions),
+        **({} if exact else {EXACT_PREFIXES: False}),
         **record,
     }
 

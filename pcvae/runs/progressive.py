@@ -11,6 +11,7 @@ from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.files import write_json, write_together
 from pcvae.progress import progress_of
+from pcvae.quantities import IS_UPPER_BOUND
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.runs.run_directory import RunDirectory
@@ -50,7 +51,7 @@ def progressive(
     Returns:
         What ``progressive.json`` holds: a list with one dict for each prefix: ``num_levels``,
         ``resolution``, ``bits`` and ``psnr_db``, one number per image; None for an image that is
-        reconstructed without an error.
+        reconstructed without an error. ``rate_is_upper_bound`` stands where the bits are one.
 
     Raises:
         UserError: the run is damaged, or an argument is out of range.
@@ -90,6 +91,7 @@ def progressive(
             "num_levels": column["num_levels"],
             "resolution": column["resolution"],
             "bits": column["bits"].tolist(),
+            **({IS_UPPER_BOUND: True} if column[IS_UPPER_BOUND] else {}),
             "psnr_db": [float(x) if np.isfinite(x) else None for x in column["psnr_db"]],
         }
         for column in columns

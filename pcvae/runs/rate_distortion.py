@@ -14,7 +14,14 @@ from pcvae.checks import check_seed
 from pcvae.errors import UserError
 from pcvae.files import plain_path, told_when_full, write_arrays, write_json, write_together
 from pcvae.progress import progress_of
-from pcvae.quantities import DISTORTION, PSNR, RATE, RATE_NATS_PER_DIM
+from pcvae.quantities import (
+    DISTORTION,
+    PSNR,
+    RATE,
+    RATE_NATS_PER_DIM,
+    bounds_prefixes,
+    rate_notes,
+)
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.load import load
 from pcvae.runs.report import check_report_files, refreshed_report
@@ -105,7 +112,8 @@ def rate_distortion(
     measured = {"data": dataset.origin, "split": split, "num_images": count, "seed": seed}
     rows = [{**row, **measured} for row in rows]
     if training.is_chief(strategy):
-        print(_table(rows), *_unfinished_lines(rows), sep="\n", flush=True)
+        notes = dict.fromkeys(note for row in rows for note in rate_notes(row))
+        print(_table(rows), *notes, *_unfinished_lines(rows), sep="\n", flush=True)
         some = None if count == len(images) else count
         suffix = directory.suffix(split, some, dataset.origin)
         paths = _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed)
@@ -196,6 +204,8 @@ def _table(rows):
     lines = [("decoder", "K", "resolution", *(q.title for q in rates), "mse", PSNR.title)]
     for row in rows:
         side = row["resolution"]
-        numbers = (quantity.text(row) for quantity in (*rates, DISTORTION, PSNR))
+        at_most = "<= " if bounds_prefixes(row) else ""
+        numbers = [at_most + quantity.text(row) for quantity in rates]
+        numbers += [quantity.text(row) for quantity in (DISTORTION, PSNR)]
         lines.append((row["decoder"], str(row["num_levels"]), f"{side}x{side}", *numbers))
     return text_table(lines)

@@ -8,6 +8,7 @@ from typing import Any
 from pcvae import measure, models, show
 from pcvae.errors import UserError
 from pcvae.files import read_text, write_json
+from pcvae.quantities import rate_notes
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.training_log import curve_panels, training_series
 
@@ -79,6 +80,7 @@ def write_report(run_dir: str | os.PathLike) -> Path:
         curves=curve_figures(histories, directory.run().get("constraints", [])),
         rate_plots=_rate_plots(label, rows, by_resolution),
         curve_note=_curve_note(rows),
+        rate_note="; ".join(rate_notes(record)),
         levels=measure.level_rows(record, shape, resolutions, directory.free_bits_nats_per_level()),
         pictures=_pictures(directory),
         protocol=_protocol(record, rows),

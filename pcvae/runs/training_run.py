@@ -163,6 +163,8 @@ def train(
         given = cached_first_stage(model, train_images, seed, batch_size)
     if configuration:
         train_log.text(start, quantities.CONFIGURATION, configuration)
+    if not model.rates_of_prefixes_are_exact and restored is None:
+        train_log.text(start, "rate", quantities.UPPER_BOUNDS)
     resolutions = model.level_resolutions
 
     def report(window):

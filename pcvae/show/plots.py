@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from pcvae.quantities import bounds_prefixes
 from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, own_settings, pixels, plain_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -56,7 +57,10 @@ def rate_distortion_plot(
                 used.add(decoder)
                 for axis, name in zip(axes, names, strict=True):
                     _draw_points(axis, points, name, decoder, colour)
-        axes[0].plot([], [], color=colour, linewidth=5, label=plain_text(label))
+        bounds = (
+            " (rates below all levels: upper bounds)" if any(map(bounds_prefixes, rows)) else ""
+        )
+        axes[0].plot([], [], color=colour, linewidth=5, label=plain_text(label) + bounds)
     for decoder in (name for name in _DECODERS if name in used):
         text, marker, size, line = _DECODERS[decoder]
         axes[0].plot([], [], color=MUTED_COLOUR, marker=marker, ms=size, linestyle=line, label=text)
@@ -110,7 +114,7 @@ def rate_by_resolution_plot(
         if len(rates) <= 2:
             axis.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=9)
     axis.margins(y=0.12)
-    axis.set_ylim(bottom=0.0)
+    axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))  # what is not exact may be negative
     axis.set_xticks(range(len(sides)), [f"{side}x{side}" for side in sides])
     axis.set_xlabel("resolution of the latents")
     axis.set_ylabel("rate (bits/dim of the image)")
@@ -213,15 +217,15 @@ def logarithmic_axis(axis: Axes) -> None:
 
 def _rate_axis(axis, rates):
     """Chooses a linear rate axis, or one that is linear at zero and logarithmic beyond."""
-    positive = [rate for rate in rates if rate > 0.0]
+    positive, least = [rate for rate in rates if rate > 0.0], 1.08 * min([0.0, *rates])
     top = max(positive, default=1.0)
     inner = sorted(rate for rate in positive if rate > 1e-3 * top)
     if len(inner) < 2 or inner[-1] < 20 * inner[0]:
-        axis.set_xlim(0.0, 1.08 * max(positive, default=1.0))  # room for a marker at the end
+        axis.set_xlim(least, 1.08 * max(positive, default=1.0))  # room for a marker at the end
         return
     threshold = next((limit for limit in _LINEAR_UP_TO if limit >= inner[0]), _LINEAR_UP_TO[-1])
     axis.set_xscale("symlog", linthresh=threshold, linscale=0.6)
-    axis.set_xlim(-0.05 * threshold, 1.25 * top)  # room for a marker at zero
+    axis.set_xlim(min(-0.05 * threshold, least), 1.25 * top)  # room for a marker at zero
     decades = range(round(math.log10(threshold)), math.ceil(math.log10(1.25 * top)))
     ticks = [0.0, *(c * 10.0**d for d in decades for c in (1, 2, 5) if c * 10.0**d <= 1.25 * top)]
     axis.set_xticks(ticks)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from pcvae import units
 from pcvae.measure.single_prefix import psnr_db_of_images
+from pcvae.quantities import IS_UPPER_BOUND, bounds_prefixes
 from pcvae.show.figures import own_settings, pixels
 from pcvae.show.grids import captioned_grid, displayable, original_label
 
@@ -29,12 +30,12 @@ def progressive_reconstructions(
     Returns:
         A list with one dict for each prefix at which a resolution is complete: ``num_levels``,
         ``resolution``, ``images`` uint8 as given, ``bits`` [num_images], the rate of the prefix in
-        bits per image, and ``psnr_db`` [num_images], of the 8-bit reconstruction; infinite where
-        it is the image.
+        bits per image, ``rate_is_upper_bound``, whether it is at most that, and ``psnr_db``
+        [num_images], of the 8-bit reconstruction; infinite where it is the image.
     """
     condition = _condition(model, images)
     nats = model.rate_per_level(images, seed=seed, condition=condition).astype(np.float64)
-    columns = []
+    columns, exact = [], model.rates_of_prefixes_are_exact
     for num_levels in (progress or list)(model.prefixes):
         made = model.reconstruct(images, num_levels, seed=seed, condition=condition)
         columns.append(
@@ -43,6 +44,7 @@ def progressive_reconstructions(
                 "resolution": model.level_resolutions[num_levels - 1],
                 "images": made,
                 "bits": units.nats_to_bits(nats[:, :num_levels].sum(axis=1)),
+                IS_UPPER_BOUND: not exact and num_levels < model.num_levels,
                 "psnr_db": psnr_db_of_images(images, made),
             }
         )
@@ -70,6 +72,7 @@ def reconstruction_picture(
             [
                 "",
                 *(
+                    f"{'at most ' if bounds_prefixes(column) else ''}"
                     f"{_bits(column['bits'][index])}\n{_decibels(column['psnr_db'][index])}"
                     for column in columns
                 ),

@@ -43,6 +43,8 @@ SMALL = {
     "models.small_vdvae": {"width": 8, "latent_width": 2},
     "models.VDVAE": _SMALL_STRINGS,
     "models.ConditionalVDVAE": _SMALL_STRINGS,
+    "models.BottomUpVAE": {"latent_widths": (2,), "widths": (4,)},
+    "models.DenseLadderVAE": {"latent_widths": (2,), "widths": (4,)},
     "models.DDPM": {
         "num_levels": 3,
         "last_beta": 0.5,
