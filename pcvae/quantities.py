@@ -137,8 +137,8 @@ CONSTRAINT_TARGET = "lagrange/target"
 PREFIX_RECONSTRUCTION = "images/prefix_reconstruction"
 CONFIGURATION = "configuration"
 
-# Of a model of more levels, tables and logs show groups of them.
-MAX_LEVELS_SHOWN = 100
+# Of a model of so many levels, or more, tables and logs show groups of them.
+MANY_LEVELS = 100
 
 # Counts and settings: they belong to the protocol.
 _SETTINGS = {"num_images", "seed", "step", "importance_samples"}
@@ -154,6 +154,16 @@ _UNITS = {
 def rate_of_resolution_tag(resolution: int) -> str:
     """Returns the tag of the rate of all levels of a resolution: ``rate/resolution_008``."""
     return f"rate/resolution_{resolution:03d}"
+
+
+def rate_of_group_tag(group: int | str) -> str:
+    """Returns the tag of the rate of a group, a resolution or a name: ``rate/levels_00-09``."""
+    return rate_of_resolution_tag(group) if isinstance(group, int) else f"rate/levels_{group}"
+
+
+def group_name(group: int | str) -> str:
+    """Returns what people read of a group of levels: ``8x8`` for a resolution, or its name."""
+    return f"{group}x{group}" if isinstance(group, int) else group
 
 
 def rate_of_level_tag(level: int) -> str:

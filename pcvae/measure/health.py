@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pcvae.checks import some_names
 from pcvae.measure.constraints import MET, TRAIN_LONGER, ConstraintResult
-from pcvae.quantities import DISTORTION, NEGATIVE_ELBO, bounds_prefixes
+from pcvae.quantities import DISTORTION, MANY_LEVELS, NEGATIVE_ELBO, bounds_prefixes, group_name
 
 DEAD_LEVEL_NATS = 0.01  # rate per image below which a level carries nothing
 FLOOR_MARGIN = 0.05  # a rate within this of the free bits, relatively, is at the floor
@@ -48,7 +49,7 @@ class TrainingSeries(NamedTuple):
 
 def health_findings(
     record: Mapping[str, Any],
-    resolutions: Sequence[int],
+    groups: Sequence[int | str],
     series: TrainingSeries | None = None,
     free_bits_nats_per_level: float = 0.0,
     own_data: bool = True,
@@ -61,7 +62,7 @@ def health_findings(
 
     Args:
         record: an evaluation, as in ``results/evaluation.json``.
-        resolutions: resolution of each level.
+        groups: group of each level, its resolution or a name.
         series: a `TrainingSeries`, or None where no training log is there.
         free_bits_nats_per_level: those of the objective.
         own_data: whether the evaluated images are of the data that the run was trained on.
@@ -71,7 +72,7 @@ def health_findings(
     """
     findings = [_nonfinite(record, series)]
     if own_data:
-        findings += _of_the_images(record, resolutions, series, free_bits_nats_per_level)
+        findings += _of_the_images(record, groups, series, free_bits_nats_per_level)
     if series and series.steps:
         findings += [_skipped(series), _data_wait(series)]
     order = (ERROR, WARNING, OK)
@@ -107,13 +108,15 @@ def _nothing_found(findings):
     return f"health: {len(findings)} checks, nothing found"
 
 
-def _of_the_images(record, resolutions, series, free_bits):
+def _of_the_images(record, groups, series, free_bits):
     """Returns the findings that hang on the images."""
     findings = []
-    if not bounds_prefixes(record):  # otherwise the rate of a single level says nothing of its use
-        findings.append(_dead_levels(record, resolutions))
+    # The rate of a single level that is a bound says nothing of its use; the rates of levels that
+    # stand in groups follow from a noise schedule.
+    if not bounds_prefixes(record) and "level_groups" not in record:
+        findings.append(_dead_levels(record, groups))
     if free_bits > 0.0:
-        findings.append(_at_the_floor(record, resolutions, free_bits))
+        findings.append(_at_the_floor(record, groups, free_bits))
     multipliers = series.multipliers if series else {}
     for result in map(ConstraintResult.of_record, record.get("constraints", ())):
         findings.append(_constraint(result))
@@ -134,12 +137,12 @@ def level_remark(rate_nats: float, free_bits_nats_per_level: float = 0.0) -> str
     return "at the free-bits floor" if held else ""
 
 
-def _dead_levels(record, resolutions):
+def _dead_levels(record, groups):
     rates = _numbers(record["rate_nats_per_level"])
     dead = [level for level, rate in enumerate(rates) if rate < DEAD_LEVEL_NATS]
     statement = (
         f"dead levels (rate below {DEAD_LEVEL_NATS} nats per image): {len(dead) or 'none'} of "
-        f"{len(rates)}{_named(dead, resolutions)}"
+        f"{len(rates)}{_named(dead, groups)}"
     )
     remedy = (
         f"{TRAIN_LONGER}; a slower start of the rate (KL_WARMUP_STEPS) or a floor "
@@ -148,13 +151,13 @@ def _dead_levels(record, resolutions):
     return _finding("dead levels", bool(dead), len(dead), "levels", statement, remedy)
 
 
-def _at_the_floor(record, resolutions, free_bits):
+def _at_the_floor(record, groups, free_bits):
     rates = _numbers(record["rate_nats_per_level"])
     floor = free_bits * (1.0 + FLOOR_MARGIN)
     held = [level for level, rate in enumerate(rates) if rate <= floor]
     statement = (
         f"levels at the free-bits floor ({free_bits:g} nats per image): {len(held) or 'none'} of "
-        f"{len(rates)}{_named(held, resolutions)}"
+        f"{len(rates)}{_named(held, groups)}"
     )
     remedy = (
         "their rate is what the floor gives away, not what the images ask for: lower "
@@ -277,9 +280,9 @@ def _finding(name, wrong, value, unit, statement, remedy):
     return Finding(name, severity, value, unit, statement, remedy if wrong else "")
 
 
-def _named(levels, resolutions):
-    names = ", ".join(f"{level} ({resolutions[level]}x{resolutions[level]})" for level in levels)
-    return f": {names}" if names else ""
+def _named(levels, groups):
+    names = [f"{level} ({group_name(groups[level])})" for level in levels]
+    return f": {some_names(names, MANY_LEVELS)}" if names else ""
 
 
 def _unknown(value):

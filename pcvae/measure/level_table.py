@@ -4,7 +4,7 @@ import itertools
 from math import prod
 
 from pcvae.models.base import HierarchicalModel
-from pcvae.quantities import MAX_LEVELS_SHOWN, UPPER_BOUNDS
+from pcvae.quantities import MANY_LEVELS, UPPER_BOUNDS
 from pcvae.tables import text_table
 
 _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
@@ -13,7 +13,7 @@ _COLUMNS = ("level", "resolution", "width", "latents", "parameters")
 def level_table(model: HierarchicalModel) -> str:
     """Returns the table as text: index, resolution, width, latents and parameters of each level.
 
-    Of more than 100 levels those that are equal and follow each other share a row.
+    Of 100 levels or more those that are equal and follow each other share a row.
 
     Args:
         model: a `HierarchicalModel`. Of one of several stages a column says the
@@ -48,7 +48,7 @@ def _rows(stage, start=None):
             have no number.
     """
     indices = range(len(stage.rows))
-    key = stage.rows.__getitem__ if len(indices) > MAX_LEVELS_SHOWN else lambda index: index
+    key = stage.rows.__getitem__ if len(indices) >= MANY_LEVELS else lambda index: index
     rows = []
     for _, equal in itertools.groupby(indices, key):
         run = list(equal)

@@ -17,7 +17,7 @@ from pcvae.models import given_prefix
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.readouts import PrefixDecoders
 from pcvae.objectives import mse
-from pcvae.quantities import IS_UPPER_BOUND
+from pcvae.quantities import IS_UPPER_BOUND, MANY_LEVELS
 
 REFIT, OWN, PRIOR = "refit", "own", "prior"
 
@@ -38,10 +38,11 @@ def rate_distortion_curve(
 
     - ``refit``: one fitted to the prefix with q frozen, which gives D_K as the paper defines it;
     - ``own``: the model's own output where the prefix is all levels, those of its own
-      ``prefix_decoders``, trained together with q, and of a composed model the image that each
-      stage makes of its latents;
-    - ``prior``: the model's decoder with the levels below K at the prior's means, for every K: an
-      upper bound on D_K. (Ours: the means rather than samples. They make the decoder deterministic,
+      ``prefix_decoders``, trained together with q, of a composed model the image that each stage
+      makes of its latents, and of a diffusion model the denoiser's estimate for every K;
+    - ``prior``: the model's decoder with the levels below K at the prior's means, for every K (of a
+      diffusion model, and of one of 100 levels or more, for those of ``model.prefixes``): an upper
+      bound on D_K. (Ours: the means rather than samples. They make the decoder deterministic,
       which is what D_K is about, and spare it the noise that samples add.)
 
     Every image counts once, and neither the size of the batches nor the number of replicas changes
@@ -85,28 +86,26 @@ def rate_distortion_curve(
 
 def rate_by_resolution(
     rate_nats_per_level: np.ndarray,
-    resolutions: Sequence[int] | np.ndarray,
+    groups: Sequence[int | str] | np.ndarray,
     image_shape: Sequence[int],
-) -> dict[int, dict[str, Any]]:
-    """Returns the rate of all levels of each resolution, with its error.
+) -> dict[int | str, dict[str, Any]]:
+    """Returns the rate of all levels of each resolution, or of another group, with its error.
 
     Args:
         rate_nats_per_level: [num_images, levels].
-        resolutions: resolution of each level.
+        groups: group of each level, its resolution or a name.
         image_shape: (height, width, channels).
 
     Returns:
-        {resolution: {"rate_bits_per_dim": mean, "rate_bits_per_dim_stderr": error}}.
+        {group: {"rate_bits_per_dim": mean, "rate_bits_per_dim_stderr": error}}.
     """
-    resolutions = np.asarray(resolutions)
+    columns: dict[int | str, list[int]] = {}
+    for level, group in enumerate(groups):
+        columns.setdefault(group, []).append(level)
+    sums = {group: rate_nats_per_level[:, levels].sum(axis=1) for group, levels in columns.items()}
     return {
-        int(side): mean_with_error(
-            "rate_bits_per_dim",
-            units.bits_per_dim(
-                rate_nats_per_level[:, resolutions == side].sum(axis=1), image_shape
-            ),
-        )
-        for side in dict.fromkeys(resolutions)
+        group: mean_with_error("rate_bits_per_dim", units.bits_per_dim(nats, image_shape))
+        for group, nats in sums.items()
     }
 
 
@@ -117,7 +116,9 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         super().__init__(model, batch_size)
         self._refitted = prefix_decoders
         own = sorted({*model.decoded_prefixes, *model.stage_ends})
-        self._prefixes = {OWN: own, PRIOR: range(1, model.num_levels + 1)}
+        some = model.prefix_reconstruction is not None or model.num_levels >= MANY_LEVELS
+        by_the_prior = model.prefixes if some else range(1, model.num_levels + 1)
+        self._prefixes = {OWN: own, PRIOR: tuple(by_the_prior)}
         if prefix_decoders is not None:
             self._prefixes = {REFIT: prefix_decoders.prefixes, **self._prefixes}
 
@@ -131,6 +132,7 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         images = batch["images"]
         noise = SeededNoise(seed, batch["first_example"])
         output = self.model(images, noise=noise, keep_latents=True)
+        of_each = output.prefix_mse
         own = {
             **output.prefix_reconstructions,
             **output.stage_reconstructions,
@@ -138,7 +140,7 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         }
         values = {
             "rate_per_level": output.rate_per_level,
-            OWN: _errors(images, own),
+            OWN: _errors(images, own) if of_each is None else of_each,
             PRIOR: self._prior_errors(images, output, noise),
         }
         if self._refitted is not None:
@@ -146,8 +148,8 @@ class _PrefixEvaluation(LikelihoodEvaluation):
         return values
 
     def _prior_errors(self, images, output, noise):
-        """Returns the mse with the levels below K at the prior's means, [batch, K]."""
-        model = self.model
+        """Returns the mse with the levels below K at the prior's means, [batch, prefixes]."""
+        model, prefixes = self.model, self._prefixes[PRIOR]
         temperature = tf.zeros(model.num_levels)
         condition = None if model.condition is None else model.condition.natural(images)
 
@@ -157,12 +159,12 @@ class _PrefixEvaluation(LikelihoodEvaluation):
             return mse(images, decoded.reconstruction)
 
         whole = mse(images, output.reconstruction)  # nothing is left to the prior
-        if model.num_levels == 1:
+        if len(prefixes) == 1:
             return whole[:, None]
         # A loop, so that the graph does not grow with the number of levels.
         errors = tf.map_fn(
             tf.autograph.experimental.do_not_convert(error),
-            tf.range(1, model.num_levels),
+            tf.constant(prefixes[:-1]),
             fn_output_signature=tf.float32,
             parallel_iterations=1,
         )

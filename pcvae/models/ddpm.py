@@ -11,7 +11,7 @@ import tensorflow as tf
 from pcvae import units
 from pcvae.checks import check_bytes, check_choice
 from pcvae.distributions.noise import Noise
-from pcvae.distributions.noise_schedule import PUBLISHED_STEPS, make_schedule
+from pcvae.distributions.noise_schedule import LINEAR, PUBLISHED_STEPS, make_schedule
 from pcvae.errors import UserError
 from pcvae.layers.cells import Site
 from pcvae.layers.cells.diffusion import (
@@ -56,6 +56,8 @@ class DDPM(HierarchicalModel):
     Args:
         image_shape: (height, width, channels), height equal to width.
         num_levels: T; None for 1000, or as many as there are betas.
+        schedule: "linear" for betas that grow linearly, "log_snr" for a signal-to-noise ratio whose
+            logarithm falls linearly (ours; the tighter bound where there are few levels).
         first_beta: beta_1 of the linear schedule; None for 1e-4 * 1000 / T (ours where T is other).
         last_beta: beta_T; None for 0.02 * 1000 / T.
         betas: those of another schedule, one for each level; None for the linear one.
@@ -75,6 +77,7 @@ class DDPM(HierarchicalModel):
         self,
         image_shape: Sequence[int] = (32, 32, 3),
         num_levels: int | None = None,
+        schedule: str = LINEAR,
         first_beta: float | None = None,
         last_beta: float | None = None,
         betas: Sequence[float] | None = None,
@@ -95,6 +98,7 @@ class DDPM(HierarchicalModel):
             raise UserError(f"image_shape: expected square images, got {self.image_shape}")
         self._schedule_arguments = {
             "num_levels": num_levels,
+            "schedule": schedule,
             "first_beta": first_beta,
             "last_beta": last_beta,
             "betas": list(betas) if isinstance(betas, tuple) else betas,

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pcvae import data, measure, training
+from pcvae import data, measure, models, training
 from pcvae.checks import check_folder, check_integer
 from pcvae.errors import UserError
 from pcvae.files import write_json
@@ -136,17 +136,29 @@ def evaluate_split(
     progress = progress_of(f"evaluating the {split} split, batches")
     record = likelihood(dataset.images(split)[:num_images], seed=seed, progress=progress)
     model = likelihood.model
-    exact = model.rates_of_prefixes_are_exact
     return {
         "data": dataset.origin,
         "split": split,
         "seed": seed,
         "weights": "ema",
         "step": step,
-        "image_shape": list(model.image_shape),
-        "level_resolutions": list(model.level_resolutions),
-        **({} if exact else {EXACT_PREFIXES: False}),
+        **shape_fields(model),
         **record,
+    }
+
+
+def shape_fields(model: models.HierarchicalModel) -> dict[str, Any]:
+    """Returns what a record says of the images and levels of a model.
+
+    ``level_groups`` are there where they are others than the resolutions, and it is said where
+    rates of prefixes are upper bounds.
+    """
+    groups, resolutions = list(model.level_groups), list(model.level_resolutions)
+    return {
+        "image_shape": list(model.image_shape),
+        "level_resolutions": resolutions,
+        **({} if groups == resolutions else {"level_groups": groups}),
+        **({} if model.rates_of_prefixes_are_exact else {EXACT_PREFIXES: False}),
     }
 
 

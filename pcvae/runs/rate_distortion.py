@@ -13,9 +13,11 @@ from pcvae import measure, models, show, training
 from pcvae.checks import check_seed
 from pcvae.errors import UserError
 from pcvae.files import plain_path, told_when_full, write_arrays, write_json, write_together
+from pcvae.measure.rate_distortion import REFIT
 from pcvae.progress import progress_of
 from pcvae.quantities import (
     DISTORTION,
+    MANY_LEVELS,
     PSNR,
     RATE,
     RATE_NATS_PER_DIM,
@@ -113,7 +115,7 @@ def rate_distortion(
     rows = [{**row, **measured} for row in rows]
     if training.is_chief(strategy):
         notes = dict.fromkeys(note for row in rows for note in rate_notes(row))
-        print(_table(rows), *notes, *_unfinished_lines(rows), sep="\n", flush=True)
+        print(_table(_shown(model, rows)), *notes, *_unfinished_lines(rows), sep="\n", flush=True)
         some = None if count == len(images) else count
         suffix = directory.suffix(split, some, dataset.origin)
         paths = _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed)
@@ -142,7 +144,7 @@ def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, 
         }
         writers[Path(per_image)] = functools.partial(write_arrays, **arrays, **columns)
     by_resolution = measure.rate_by_resolution(
-        arrays["rate_nats_per_level"], model.level_resolutions, model.image_shape
+        arrays["rate_nats_per_level"], model.level_groups, model.image_shape
     )
     pictures = {
         "rate_distortion": show.rate_distortion_plot({directory.label: rows}),
@@ -196,6 +198,13 @@ def _unfinished_lines(rows):
                     "steps (--refit_steps=N --refit_from_scratch)"
                 )
     return lines
+
+
+def _shown(model, rows):
+    """Returns the rows of a table: of many levels those of some prefixes alone."""
+    if model.num_levels < MANY_LEVELS:
+        return rows
+    return [row for row in rows if row["num_levels"] in model.prefixes or row["decoder"] == REFIT]
 
 
 def _table(rows):

@@ -5,6 +5,7 @@ numbers, and a list needs one entry per level.
 """
 
 import math
+import re
 from typing import Any
 
 from pcvae.checks import is_number_or_none
@@ -18,6 +19,7 @@ _EVALUATION_MEANS = ("rate_bits_per_dim", "rate_nats_per_level", "distortion_mse
 _LIKELIHOOD_MEANS = ("nll_bits_per_dim", "negative_elbo_bits_per_dim")
 _CURVE_NUMBERS = ("rate_bits_per_dim", "distortion_mse", "psnr_db")
 _STDERR = "_stderr"
+_GROUP = re.compile(r"[\w-]{1,40}")
 _KNOWN = {quantity.key for quantity in QUANTITIES}
 
 
@@ -60,6 +62,8 @@ def fault_of_evaluation(record: Any) -> str | None:
         return f"image_shape {_shown(record['image_shape'])}"
     if shaped and not _are_counts(record["level_resolutions"], len(rates)):
         return f"level_resolutions {_shown(record['level_resolutions'])}"
+    if "level_groups" in record and not _are_groups(record["level_groups"], len(rates)):
+        return f"level_groups {_shown(record['level_groups'])}"
     for name, value in record.items():
         if not _fits(name, value, len(rates)):
             return f"{_shown(name, repr_of=str)} {_shown(value)}"
@@ -161,6 +165,15 @@ def _is_count(value):
 
 def _are_counts(values, length):
     return isinstance(values, list) and len(values) == length and all(map(_is_count, values))
+
+
+def _are_groups(values, length):
+    """Says whether a value is the group of each level: a resolution, or a name such as 00-09."""
+    return (
+        isinstance(values, list)
+        and len(values) == length
+        and all(_is_count(v) or (isinstance(v, str) and _GROUP.fullmatch(v)) for v in values)
+    )
 
 
 def _shown(value, repr_of=repr):

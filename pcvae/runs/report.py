@@ -29,20 +29,17 @@ CAPTIONS = {
 _CURVE_FIELDS = ("data", "split", "num_images", "seed")
 
 
-def health_of(
-    directory: RunDirectory, record: Mapping[str, Any], resolutions: Sequence[int] | None = None
-) -> list[measure.Finding]:
+def health_of(directory: RunDirectory, record: Mapping[str, Any]) -> list[measure.Finding]:
     """Returns the findings about a run; see `measure.health_findings`.
 
     Args:
         directory: a `RunDirectory`.
         record: an evaluation of it.
-        resolutions: resolution of each level; None for those of the record.
     """
-    resolutions = resolutions or shape_of(directory, record)[1]
+    groups = shape_of(directory, record)[1]
     series = training_series(directory.scalars("train"))
     free_bits, own = directory.free_bits_nats_per_level(), directory.has_data(record.get("data"))
-    return measure.health_findings(record, resolutions, series, free_bits, own)
+    return measure.health_findings(record, groups, series, free_bits, own)
 
 
 def write_health(directory: RunDirectory, record: Mapping[str, Any]) -> list[measure.Finding]:
@@ -67,8 +64,8 @@ def write_report(run_dir: str | os.PathLike) -> Path:
     directory = RunDirectory(run_dir)
     record, label = directory.evaluation(), directory.label
     histories = {label: {name: directory.scalars(name) for name in ("train", "eval")}}
-    rows, (shape, resolutions) = directory.curve_if_measured(), shape_of(directory, record)
-    by_resolution = measure.mean_rate_by_resolution(record, shape, resolutions)
+    rows, (shape, groups) = directory.curve_if_measured(), shape_of(directory, record)
+    by_resolution = measure.mean_rate_by_resolution(record, shape, groups)
     show.write_page(
         "report.html",
         directory.report_html,
@@ -81,7 +78,7 @@ def write_report(run_dir: str | os.PathLike) -> Path:
         rate_plots=_rate_plots(label, rows, by_resolution),
         curve_note=_curve_note(rows),
         rate_note="; ".join(rate_notes(record)),
-        levels=measure.level_rows(record, shape, resolutions, directory.free_bits_nats_per_level()),
+        levels=measure.level_rows(record, shape, groups, directory.free_bits_nats_per_level()),
         pictures=_pictures(directory),
         protocol=_protocol(record, rows),
         configuration=_texts(directory),
@@ -136,8 +133,8 @@ def curve_or_point(directory: RunDirectory, record: Mapping[str, Any]) -> list[d
 
 def shape_of(
     directory: RunDirectory, record: Mapping[str, Any]
-) -> tuple[tuple[int, ...], list[int]]:
-    """Returns the image shape and the resolution of each level of a run.
+) -> tuple[tuple[int, ...], list[int | str]]:
+    """Returns the image shape and the group of each level of a run, its resolution or a name.
 
     Records of older versions do not hold them; the model does.
 
@@ -145,7 +142,8 @@ def shape_of(
         UserError: the model has other levels than the record.
     """
     if "image_shape" in record:
-        return tuple(record["image_shape"]), record["level_resolutions"]
+        groups = record.get("level_groups", record["level_resolutions"])
+        return tuple(record["image_shape"]), groups
     model = models.read_model(directory.model_json)
     count = len(record["rate_nats_per_level"])
     if count != model.num_levels:
@@ -153,7 +151,7 @@ def shape_of(
             f"{directory}: expected an evaluation of {model.num_levels} levels, got one of "
             f"{count}: evaluate the run, pcvae-evaluate --run_dir={directory}"
         )
-    return model.image_shape, list(model.level_resolutions)
+    return model.image_shape, list(model.level_groups)
 
 
 def protocol_of(record: Mapping[str, Any]) -> dict[str, Any]:

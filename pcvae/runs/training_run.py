@@ -15,7 +15,7 @@ from pcvae.checks import check_batch, check_bytes, check_counts, check_folder, c
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.models.recorded import BYTES_PER_WEIGHT
-from pcvae.runs.evaluate import evaluate_split
+from pcvae.runs.evaluate import evaluate_split, shape_fields
 from pcvae.runs.frozen_weights import FrozenWeights, cached_first_stage
 from pcvae.runs.one_writer import one_writer
 from pcvae.runs.report import health_of, write_report
@@ -165,11 +165,11 @@ def train(
         train_log.text(start, quantities.CONFIGURATION, configuration)
     if not model.rates_of_prefixes_are_exact and restored is None:
         train_log.text(start, "rate", quantities.UPPER_BOUNDS)
-    resolutions = model.level_resolutions
+    groups = model.level_groups
 
     def report(window):
         if window.is_due:
-            train_log.scalars(window.step, reports.training_scalars(window, resolutions))
+            train_log.scalars(window.step, reports.training_scalars(window, groups))
         _say(chief, [reports.progress_line(window, wording)])
 
     def with_constraints(record):
@@ -182,9 +182,10 @@ def train(
     def validate(step):
         images, between = validation_images[:num_validation_images], peers and peers.between
         record = with_constraints(likelihood(images, seed=seed, progress=between))
-        eval_log.scalars(step, reports.evaluation_scalars(record, resolutions))
+        eval_log.scalars(step, reports.evaluation_scalars(record, groups))
         if chief:
-            findings = health_of(directory, {"split": "validation", **record}, resolutions)
+            whole = {"split": "validation", **shape_fields(model), **record}
+            findings = health_of(directory, whole)
             line = f"validation, averaged weights: {measure.headline(record)}"
             _say(chief, [line, *measure.health_summary(findings)])
 

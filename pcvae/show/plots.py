@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from pcvae.quantities import bounds_prefixes
+from pcvae.quantities import bounds_prefixes, group_name
 from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, own_settings, pixels, plain_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -24,6 +24,7 @@ _LABELS = {
     "distortion_mse": "mean squared error on [-1, 1]",
     "psnr_db": "PSNR (dB, mean over images)",
 }
+MAX_MARKERS = 50  # of one decoder: more of them are a line
 # Rates of coarse prefixes span orders of magnitude and may be zero: the axis is linear up to the
 # first of these that leaves something below it, and logarithmic beyond.
 _LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -82,9 +83,10 @@ def rate_distortion_plot(
 
 @own_settings()
 def rate_by_resolution_plot(
-    rates: Mapping[str, Mapping[int, Mapping[str, Any]]], output: Callable[[Figure], Any] = pixels
+    rates: Mapping[str, Mapping[int | str, Mapping[str, Any]]],
+    output: Callable[[Figure], Any] = pixels,
 ) -> Any:
-    """Plots how many bits each resolution of levels carries, one group of bars a resolution.
+    """Plots how many bits each resolution, or other group of levels, carries.
 
     Args:
         rates: {label: what `rate_by_resolution` returns}.
@@ -93,7 +95,9 @@ def rate_by_resolution_plot(
     Returns:
         What ``output`` returns; by default uint8 [height, width, 3].
     """
-    sides = sorted({side for by_side in rates.values() for side in by_side})
+    found = {side for by_side in rates.values() for side in by_side}
+    sides = sorted(found, key=lambda side: (isinstance(side, str), side))
+    named = any(isinstance(side, str) for side in sides)
     figure = Figure(figsize=(max(5.5, 0.5 * len(sides) * len(rates)), 4.0), layout="constrained")
     axis = figure.subplots()
     width = 0.8 / len(rates)
@@ -115,8 +119,8 @@ def rate_by_resolution_plot(
             axis.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=9)
     axis.margins(y=0.12)
     axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))  # what is not exact may be negative
-    axis.set_xticks(range(len(sides)), [f"{side}x{side}" for side in sides])
-    axis.set_xlabel("resolution of the latents")
+    axis.set_xticks(range(len(sides)), map(group_name, sides), rotation=45 if named else 0)
+    axis.set_xlabel("levels of latents" if named else "resolution of the latents")
     axis.set_ylabel("rate (bits/dim of the image)")
     axis.grid(True, axis="y", color=GRID_COLOUR)
     axis.set_axisbelow(True)
@@ -179,6 +183,8 @@ def _draw_points(axis, rows, name, decoder, colour):
         axis.annotate("infinite: no error", at, xycoords=edge, fontsize=9, **offset)
     # A squared error of zero has no place on a logarithmic axis.
     rows = [row for row in rows if row[name] != math.inf and (name == "psnr_db" or row[name] > 0.0)]
+    if len(rows) > MAX_MARKERS:
+        marker, line = None, "-"
     for row in rows:
         if "label" in row:
             at = (row["rate_bits_per_dim"], row[name])

@@ -73,12 +73,12 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600}h{seconds % 3600 // 60:02d}m"
 
 
-def training_scalars(window: Window, resolutions: Sequence[int]) -> dict[str, Any]:
+def training_scalars(window: Window, groups: Sequence[int | str]) -> dict[str, Any]:
     """Returns {tag: number} of a window of training.
 
     Args:
         window: a `loop.Window`.
-        resolutions: resolution of each level.
+        groups: group of each level, its resolution or a name.
     """
     update = window.metrics["update"]
     named = {
@@ -88,7 +88,7 @@ def training_scalars(window: Window, resolutions: Sequence[int]) -> dict[str, An
     }
     return {
         **named,
-        **rate_scalars(window.metrics["rate_per_level_nats"], resolutions),
+        **rate_scalars(window.metrics["rate_per_level_nats"], groups),
         quantities.GRADIENT_NORM.tag: update.gradient_norm,
         quantities.SKIPPED_UPDATES.tag: update.skipped_total,
         quantities.LEARNING_RATE.tag: update.learning_rate,
@@ -97,7 +97,7 @@ def training_scalars(window: Window, resolutions: Sequence[int]) -> dict[str, An
     }
 
 
-def evaluation_scalars(record: Mapping[str, Any], resolutions: Sequence[int]) -> dict[str, Any]:
+def evaluation_scalars(record: Mapping[str, Any], groups: Sequence[int | str]) -> dict[str, Any]:
     """Returns {tag: number} of an evaluation; see `measure.LikelihoodEvaluation`."""
     scalars = {
         quantity.tag: _number(record[quantity.key])
@@ -107,21 +107,22 @@ def evaluation_scalars(record: Mapping[str, Any], resolutions: Sequence[int]) ->
     for constraint in record.get("constraints", ()):
         tag = quantities.constraint_tag(quantities.CONSTRAINT_GAP, constraint["num_levels"])
         scalars[tag] = _number(constraint["constraint_gap"])
-    return {**scalars, **rate_scalars(record["rate_nats_per_level"], resolutions)}
+    return {**scalars, **rate_scalars(record["rate_nats_per_level"], groups)}
 
 
 def rate_scalars(
-    rate_per_level_nats: Sequence[float], resolutions: Sequence[int]
+    rate_per_level_nats: Sequence[float], groups: Sequence[int | str]
 ) -> dict[str, float]:
-    """Returns the rates of levels and the sums over resolutions, nats per image."""
+    """Returns the sums of rates over groups, and those of levels unless there are 100 or more.
+
+    In nats per image; a group is a resolution or a name.
+    """
     scalars, sums = {}, {}
-    for level, (rate, resolution) in enumerate(zip(rate_per_level_nats, resolutions, strict=True)):
+    for level, (rate, group) in enumerate(zip(rate_per_level_nats, groups, strict=True)):
         scalars[quantities.rate_of_level_tag(level)] = _number(rate)
-        sums[resolution] = sums.get(resolution, 0.0) + _number(rate)
-    return {
-        **{quantities.rate_of_resolution_tag(side): rate for side, rate in sums.items()},
-        **scalars,
-    }
+        sums[group] = sums.get(group, 0.0) + _number(rate)
+    of_groups = {quantities.rate_of_group_tag(group): rate for group, rate in sums.items()}
+    return {**of_groups, **scalars} if len(scalars) < quantities.MANY_LEVELS else of_groups
 
 
 def _number(value):

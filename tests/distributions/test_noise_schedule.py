@@ -16,7 +16,9 @@ def test_constants_of_the_published_schedule():
     assert schedule.snr[0] == pytest.approx(9999.0, rel=1e-9)
 
 
-@pytest.mark.parametrize("schedule", [linear_schedule(40), NoiseSchedule(OTHER)])
+@pytest.mark.parametrize(
+    "schedule", [linear_schedule(40), make_schedule(9, "log_snr"), NoiseSchedule(OTHER)]
+)
 def test_the_posterior_of_a_step_undoes_the_step(schedule):
     """Its mean and variance, averaged over x_t, are those of q(x_{t-1} | x_0)."""
     abar = np.cumprod(1.0 - schedule.betas)
@@ -26,6 +28,11 @@ def test_the_posterior_of_a_step_undoes_the_step(schedule):
     np.testing.assert_allclose(mean, np.sqrt(before), rtol=1e-12)
     spread = np.square(schedule.state_weights) * (1.0 - abar) + schedule.posterior_variances
     np.testing.assert_allclose(spread, 1.0 - before, rtol=1e-10, atol=1e-12)
+
+
+def test_the_logarithm_of_the_snr_falls_linearly_between_the_published_ends():
+    ends, schedule = linear_schedule().snr[[0, -1]], make_schedule(30, "log_snr")
+    np.testing.assert_allclose(np.log(schedule.snr), np.linspace(*np.log(ends), 30), rtol=1e-9)
 
 
 @pytest.mark.parametrize("upper", [False, True])
@@ -51,7 +58,10 @@ def test_the_rate_of_an_error_is_the_divergence_of_two_gaussians(upper):
         ({"betas": 0.1}, r"betas: expected .* got 0\.1"),
         ({"betas": []}, r"betas: expected .* got \[\]"),
         ({"betas": [0.1], "num_levels": 2}, "betas: expected one for each of num_levels=2, got 1"),
-        ({"betas": [0.1], "last_beta": 0.2}, "betas: expected none beside first_beta"),
+        ({"betas": [0.1], "last_beta": 0.2}, "first_beta, last_beta: expected them with schedule="),
+        ({"schedule": "log_snr", "first_beta": 0.2}, "first_beta, last_beta: expected them with"),
+        ({"schedule": "log_snr", "num_levels": 1}, "num_levels: expected an integer of at least 2"),
+        ({"schedule": "cosine"}, "schedule: expected one of linear, log_snr, got 'cosine'"),
     ],
 )
 def test_a_schedule_that_is_none_is_refused(arguments, message):

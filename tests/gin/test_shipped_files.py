@@ -47,7 +47,7 @@ SMALL = {
     "models.DenseLadderVAE": {"latent_widths": (2,), "widths": (4,)},
     "models.DDPM": {
         "num_levels": 3,
-        "last_beta": 0.5,
+        "schedule": "log_snr",
         "width": 4,
         "multipliers": (1,),
         "attention_resolutions": (),

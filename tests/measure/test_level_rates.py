@@ -25,6 +25,18 @@ def test_rows():
     assert rows[1]["resolution"] == "4x4"
 
 
+def test_of_many_levels_a_row_is_a_group():
+    rates = [24 * math.log(2.0) / 50] * 100
+    record = {"rate_nats_per_level": rates, "rate_nats_per_level_stderr": [0.1] * 100}
+    rows = level_rows(record, SHAPE, ["00-49"] * 50 + ["50-99"] * 50)
+    assert [(row["index"], row["resolution"]) for row in rows] == [
+        ("0-49", "00-49"),
+        ("50-99", "50-99"),
+    ]
+    assert [row["prefix_bits_per_dim"] for row in rows] == ["0.50000", "1.00000"]
+    assert [(row["rate_bits_per_dim"], row["share"]) for row in rows] == [("0.50000", "50.0")] * 2
+
+
 def test_a_level_at_the_floor():
     rows = level_rows(RECORD, SHAPE, RESOLUTIONS, free_bits_nats_per_level=17.0)
     assert [row["remark"] for row in rows][:3] == ["", "at the free-bits floor", "dead"]

@@ -9,8 +9,16 @@ import tensorflow as tf
 from pcvae import training, units
 from pcvae.distributions.noise import seeded_noise
 from pcvae.measure import LikelihoodEvaluation, rate_by_resolution, rate_distortion_curve
-from pcvae.models import VDVAE, PrefixDecoders, StagedVAE, load_weights, posterior_prefix
+from pcvae.models import (
+    DDPM,
+    VDVAE,
+    PrefixDecoders,
+    StagedVAE,
+    load_weights,
+    posterior_prefix,
+)
 from pcvae.objectives import mse
+from tests.conformance.models import DENOISER
 from tests.models import tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_eagerly")]
@@ -205,3 +213,24 @@ def test_each_stage_of_a_composed_model_has_its_own_image():
     alone = LikelihoodEvaluation(first, batch_size=5)(images, seed=SEED)
     for name in ("rate_nats_per_dim", "distortion_mse", "distortion_mse_stderr"):
         assert own[1][name] == pytest.approx(alone[name], rel=1e-5)
+
+
+def test_a_diffusion_model_has_an_own_decoder_for_every_prefix():
+    model, images = (
+        randomise(DDPM((4, 4, 3), betas=(0.1, 0.3, 0.6), **DENOISER)),
+        tiny.random_images(),
+    )
+    rows, arrays = rate_distortion_curve(model, images, seed=SEED, per_image=True)
+    assert [(row["decoder"], row["num_levels"]) for row in rows] == [
+        *(("own", k) for k in (1, 2, 3)),
+        *(("prior", k) for k in model.prefixes),
+    ]
+    output = model(images, seeded_noise(SEED))
+    np.testing.assert_allclose(arrays["distortion_mse"][:, :3], output.prefix_mse, rtol=1e-4)
+    plan = posterior_prefix(2, tf.zeros(3))
+    error = mse(images, model.output(plan, seeded_noise(SEED), images).reconstruction)
+    np.testing.assert_allclose(rows[4]["distortion_mse"], np.mean(error), rtol=1e-4)
+    whole = np.mean(mse(images, output.reconstruction))
+    np.testing.assert_allclose(
+        [rows[2]["distortion_mse"], rows[5]["distortion_mse"]], whole, rtol=1e-5
+    )

@@ -110,7 +110,7 @@ def test_a_prefix_is_decoded_by_the_estimate_of_its_last_latent(eagerly):
 @pytest.mark.parametrize("plan", ["prior", "posterior"])
 def test_the_graph_of_a_walk_does_not_grow_with_the_number_of_levels(plan):
     def nodes(num_levels):
-        model = DDPM(tiny.IMAGE_SHAPE, num_levels, 0.01, 0.1, **DENOISER)
+        model = DDPM(tiny.IMAGE_SHAPE, num_levels, "log_snr", **DENOISER)
 
         @tf.function(autograph=False)
         def walk(images):
@@ -131,6 +131,12 @@ def test_a_thousand_levels_are_sampled_and_measured():
     output = tf.function(model, autograph=False)(tf.constant(images))
     assert output.rate_per_level.shape == (2, 1000)
     assert np.isfinite(output.rate_per_level).all() and np.isfinite(output.nll).all()
+
+
+def test_a_thousand_levels_are_shown_as_ten():
+    model = make(betas=None, num_levels=1000)
+    assert model.prefixes == tuple(range(100, 1001, 100))
+    assert list(dict.fromkeys(model.level_groups))[1] == "100-199"
 
 
 def test_estimates_are_clipped_but_still_drawn_back():

@@ -20,6 +20,7 @@ RECORD = {
     "split": "test",
     "image_shape": [8, 8, 3],
     "level_resolutions": [1, 8],
+    "level_groups": ["0-0", 8],
     "rate_nats_per_level": [1.0, None],
     "rate_nats_per_level_stderr": [0.1, None],
     **{name: 1.0 for name in (*MEANS, "psnr_db")},

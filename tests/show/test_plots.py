@@ -111,6 +111,15 @@ def test_bits_by_resolution():
     sides, found = heights({"a": {1: one, 4: unknown}, "b": {8: one}, "c": {}})
     assert sides == ["1x1", "4x4", "8x8"]
     np.testing.assert_array_equal(found, [[0.5, np.nan, 0.0], [0.0, 0.0, 0.5], [0.0] * 3])
+    sides, found = heights({"a": {"00-49": one, "50-99": one}, "b": {4: one}})
+    assert sides == ["4x4", "00-49", "50-99"]
+    assert found == [[0.0, 0.5, 0.5], [0.5, 0.0, 0.0]]
+
+
+def test_many_points_of_a_decoder_are_a_line():
+    rows = [row(k, 0.01 * k, 1.0 / k, "own") for k in range(1, 101)]
+    (bars,) = figure_of({"a": rows}).axes[0].containers
+    assert (bars.lines[0].get_marker(), bars.lines[0].get_linestyle()) == ("None", "-")
 
 
 class _Refitted:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pcvae.models.description import groups_of
 from pcvae.training import reports
 from pcvae.training.loop import Window
 from pcvae.wording import wording_of
@@ -50,6 +51,14 @@ def test_rates_of_resolutions_are_sums_over_levels():
         "rate/level_001_nats": 2.0,
         "rate/level_002_nats": 3.5,
     }
+
+
+def test_of_many_levels_the_rates_of_groups_are_all():
+    groups = groups_of(1000)
+    scalars = reports.rate_scalars([0.5] * 1000, groups)
+    assert len(scalars) == 10 and set(scalars.values()) == {50.0}
+    assert list(scalars) == sorted(scalars)
+    assert list(scalars)[:2] == ["rate/levels_000-099", "rate/levels_100-199"]
 
 
 def test_evaluation_scalars_keep_what_is_not_finite():
