@@ -65,6 +65,9 @@ def looped(
         body,
         (tf.constant(0), carry, results),
         maximum_iterations=count,
+        # Where a level does not wait for the one before it, as in a fixed posterior, several would
+        # run at once, and the convolutions of oneDNN overwrite the memory of each other.
+        parallel_iterations=1,
     )
     return carry, tuple(result.stack() for result in results)
 
