@@ -20,6 +20,11 @@ EPSILON = 1e-5
 SQUEEZED_WIDTH, SQUEEZE = 4, 16
 
 
+def swish(x: tf.Tensor) -> tf.Tensor:
+    """Returns x sigmoid(x). TensorFlow's has a gradient of its own, which no export may hold."""
+    return x * tf.sigmoid(x)
+
+
 @keras.saving.register_keras_serializable(package="pcvae")
 class SqueezeAndExcitation(keras.layers.Layer):
     """Multiplies each channel by a number in (0, 1), which the means of all channels say.
@@ -78,7 +83,7 @@ class NVAEBlock(keras.layers.Layer):
 
     @property
     def kept_channels(self) -> int:
-        """Channels that the gradient keeps of each place: what enters the parts of the branch."""
+        """Channels that the gradient keeps of each place: what enters the parts, and sigmoids."""
         raise NotImplementedError
 
     def convolution(
@@ -130,17 +135,17 @@ class NVAEEncoderBlock(NVAEBlock):
         width, kernel_size = self.width, self.kernel_size
         return [
             self.normalisation("norm_1", width),
-            tf.nn.swish,
+            swish,
             self.convolution("c1", width, kernel_size, width),
             self.normalisation("norm_2", width),
-            tf.nn.swish,
+            swish,
             self.convolution("c2", width, kernel_size, width),
             self.squeeze_and_excitation(),
         ]
 
     @property
     def kept_channels(self) -> int:
-        return 7 * self.width
+        return 9 * self.width
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -157,10 +162,10 @@ class NVAEDecoderBlock(NVAEBlock):
             self.normalisation("norm_1", width),
             self.convolution("expand", inner, 1, width),
             self.normalisation("norm_2", inner),
-            tf.nn.swish,
+            swish,
             self._depthwise(inner),
             self.normalisation("norm_3", inner),
-            tf.nn.swish,
+            swish,
             self.convolution("project", width, 1, inner),
             self.normalisation("norm_4", width),
             self.squeeze_and_excitation(),
@@ -168,7 +173,7 @@ class NVAEDecoderBlock(NVAEBlock):
 
     @property
     def kept_channels(self) -> int:
-        return (4 + 6 * EXPANSION) * self.width
+        return (4 + 8 * EXPANSION) * self.width
 
     def _depthwise(self, width):
         layer = keras.layers.DepthwiseConv2D(

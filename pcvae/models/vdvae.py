@@ -43,7 +43,8 @@ class VDVAE(HierarchicalModel):
             its own that is trained together with the model. The prefix of all levels is not among
             them: the model itself decodes it.
         frozen: names of weights that are held; see `freeze`.
-        **fields: the fields of an `Architecture`, and ``name`` and ``dtype`` of a Keras model.
+        name: by default that of the class.
+        **fields: the fields of an `Architecture`, and ``dtype`` of a Keras model.
 
     Raises:
         UserError: the arguments do not fit together.
@@ -62,7 +63,7 @@ class VDVAE(HierarchicalModel):
         prefix_decoders: Sequence[int | str] = (),
         frozen: Sequence[str] = (),
         *,
-        name: str = "vdvae",
+        name: str | None = None,
         dtype: Any = None,
         **fields: Any,
     ) -> None:
@@ -71,6 +72,7 @@ class VDVAE(HierarchicalModel):
         image_shape = tuple(map(int, image_shape or (side, side, 3)))
         if isinstance(condition, dict):
             condition = make_condition(image_shape=image_shape, **condition)
+        name = name or type(self).__name__.lower()
         super().__init__(image_shape, condition, name=name, dtype=dtype)
         self.architecture = made_of
         wanted = BYTES_PER_WEIGHT * made_of.least_num_weights

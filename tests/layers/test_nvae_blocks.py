@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pcvae.export.operations import OPERATIONS
 from pcvae.layers import Stack
 from pcvae.layers.cells import Site
 from pcvae.layers.cells.nvae import NVAECell
 from pcvae.layers.nvae_blocks import EPSILON, MOMENTUM, NVAEDecoderBlock, NVAEEncoderBlock
+from pcvae.tracing import nodes_of
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 WIDTH = 6
@@ -124,3 +126,13 @@ def test_a_block_is_made_again_from_its_configuration():
     again.set_weights(block.get_weights())
     x = tf.random.stateless_normal(SHAPE, seed=(3, 0))
     np.testing.assert_array_equal(again(x), block(x))
+
+
+@pytest.mark.parametrize("block", [NVAEEncoderBlock(WIDTH, 3), NVAEDecoderBlock(WIDTH, 5)], ids=str)
+def test_an_export_may_hold_what_a_block_computes(block):
+    block.build()
+    graph = tf.function(block).get_concrete_function(tf.TensorSpec(SHAPE)).graph
+    nodes = list(nodes_of(graph.as_graph_def()))
+    assert {node.op for node in nodes} <= OPERATIONS
+    # With a gradient of its own an operation would be saved with tensors that it has captured.
+    assert not any("_gradient_op_type" in node.attr for node in nodes)
