@@ -49,9 +49,9 @@ class TimedBlock(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, h: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
-        branch = self.conv_1(tf.nn.silu(self.norm_1(h)))
+        branch = self.conv_1(swish(self.norm_1(h)))
         branch += self.time_bias(time)[:, None, None, :]
-        branch = self.conv_2(tf.nn.silu(self.norm_2(branch)))
+        branch = self.conv_2(swish(self.norm_2(branch)))
         stream = h if self.shortcut is None else tf.cast(self.shortcut(h), h.dtype)
         h = add_branch(stream, branch)
         return h if self.attention is None else self.attention(h)
@@ -135,6 +135,14 @@ def pointwise(
 ) -> keras.layers.Conv2D:
     """Returns a built 1x1 convolution."""
     return unet_convolution(name, filters, in_width, dtype, kernel_size=1, **options)
+
+
+def swish(x: tf.Tensor) -> tf.Tensor:
+    """Returns x sigmoid(x).
+
+    TensorFlow's own brings a gradient along into what is exported, which may then do anything.
+    """
+    return x * tf.sigmoid(x)
 
 
 def dense(name: str, units: int, in_width: int, dtype: Any) -> keras.layers.Dense:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
-from pcvae.layers.timed_block import TimedBlock, dense, group_norm, unet_convolution
+from pcvae.layers.timed_block import TimedBlock, dense, group_norm, swish, unet_convolution
 
 LONGEST_PERIOD = 10_000.0  # of the sines that tell the time
 
@@ -133,8 +133,8 @@ class UNet(keras.layers.Layer):
         Returns:
             float32 of the shape of x.
         """
-        told = self.time_out(tf.nn.silu(self.time_hidden(sines(time, self.width))))
-        told = tf.nn.silu(told)
+        told = self.time_out(swish(self.time_hidden(sines(time, self.width))))
+        told = swish(told)
         h = tf.cast(self.entrance(x), x.dtype)
         skips, down, up = [h], iter(self.down_blocks), iter(self.up_blocks)
         for index in range(len(self.sides)):
@@ -152,7 +152,7 @@ class UNet(keras.layers.Layer):
             if index < len(self.ups):
                 larger = tf.repeat(tf.repeat(h, 2, axis=1), 2, axis=2)
                 h = tf.cast(self.ups[index](larger), x.dtype)
-        return tf.cast(self.exit(tf.nn.silu(self.last_norm(h))), x.dtype)
+        return tf.cast(self.exit(swish(self.last_norm(h))), x.dtype)
 
     def get_config(self) -> dict:
         return {

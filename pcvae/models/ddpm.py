@@ -194,8 +194,7 @@ class DDPM(HierarchicalModel):
         def latent(cell, index, before):
             site = Site(tf.convert_to_tensor(index), shape)
             posterior = cell.posterior(before, None, x_0, site)
-            drawn = posterior.from_noise(noise.normal(site.index, shape))
-            return tf.ensure_shape(drawn, x_0.shape)
+            return cell.absorb(x_0, posterior.from_noise(noise.normal(site.index, shape)))
 
         def body(index, before):
             return index + 1, latent(self.cell, index, before)

@@ -7,8 +7,10 @@ import tensorflow as tf
 from pcvae import models, objectives, units
 from pcvae.distributions.noise import SeededNoise, seeded_noise
 from pcvae.errors import UserError
+from pcvae.export.operations import OPERATIONS
 from pcvae.models import DDPM
 from pcvae.models.one_level import STATE_SITE, STEP_SITE
+from pcvae.tracing import nodes_of
 from pcvae.training.graph_size import count_graph_nodes
 from tests.conformance.models import DENOISER
 from tests.models import tiny
@@ -108,7 +110,9 @@ def test_a_prefix_is_decoded_by_the_estimate_of_its_last_latent(eagerly):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plan", ["prior", "posterior"])
-def test_the_graph_of_a_walk_does_not_grow_with_the_number_of_levels(plan):
+def test_the_graph_of_a_walk_does_not_grow_and_can_be_exported(plan):
+    """It is made of what an export may hold, and as large for many levels as for few."""
+
     def nodes(num_levels):
         model = DDPM(tiny.IMAGE_SHAPE, num_levels, "log_snr", **DENOISER)
 
@@ -119,7 +123,9 @@ def test_the_graph_of_a_walk_does_not_grow_with_the_number_of_levels(plan):
             return model.draw(models.Prior(tf.ones(num_levels)), seeded_noise(0), num_images=2)
 
         spec = tf.TensorSpec((None, *tiny.IMAGE_SHAPE), tf.uint8)
-        return count_graph_nodes(walk.get_concrete_function(spec).graph)
+        graph = walk.get_concrete_function(spec).graph
+        assert {node.op for node in nodes_of(graph.as_graph_def())} <= OPERATIONS
+        return count_graph_nodes(graph)
 
     assert nodes(3) == nodes(30)
 

@@ -40,7 +40,8 @@ class PureNoiseCell:
 
     def absorb(self, h: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
         """Returns the latent, which is all that the next level sees."""
-        return tf.ensure_shape(latent, h.shape)
+        latent.set_shape(h.shape)
+        return latent
 
 
 class DiffusionCell:
@@ -94,7 +95,8 @@ class DiffusionCell:
 
     def absorb(self, h: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
         """Returns the latent, which is all that the next level sees."""
-        return tf.ensure_shape(latent, h.shape)
+        latent.set_shape(h.shape)
+        return latent
 
     def _coefficients(self, step, h):
         """Returns the four numbers of a step, of shapes that broadcast with h."""
