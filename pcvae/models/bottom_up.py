@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from pcvae import units
-from pcvae.checks import check_counts
+from pcvae.checks import check_counts, check_number
 from pcvae.distributions.gaussian import DiagonalGaussian
 from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
@@ -105,6 +105,7 @@ class ConvolutionalBottomUpVAE(HierarchicalModel):
     ) -> None:
         super().__init__(image_shape, name=name, dtype=dtype)
         check_counts(width=width, latent_width=latent_width)
+        check_number("bottleneck", bottleneck, 0.0, above=True)
         self.sides = check_sizes("sides", sides)
         self._check_sides()
         self._fields = {

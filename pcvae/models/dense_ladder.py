@@ -25,7 +25,7 @@ class DenseLadderVAE(DenseHierarchy):
 
     Sizes by default are the published ones, there counted from the image: latents of 64, 32, 16, 8
     and 4 numbers, hidden layers of 512, 256, 128, 64 and 64. (Ours: the first level, too, takes the
-    product; logarithms of deviations instead of softplus for variances.)
+    product.)
 
     Args:
         image_shape: (height, width, channels).

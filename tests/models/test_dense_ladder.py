@@ -32,7 +32,7 @@ def test_where_the_image_says_nothing_the_posterior_is_the_prior(model):
     images, noise = tiny.random_images(4), seeded_noise(1)
     assert (model(images, noise).rate_per_level.numpy() > 1e-3).any()
     for cell in model.cells:
-        widths = [0.0] * cell.latent_width + [30.0] * cell.latent_width
+        widths = [0.0] * cell.latent_width + [1e9] * cell.latent_width
         cell.to_posterior.bias.assign(widths)
         cell.to_posterior.kernel.assign(0.0 * cell.to_posterior.kernel)
     trace = model.trace(models.Posterior(), noise, images, keep=(models.LATENT,))
@@ -40,6 +40,15 @@ def test_where_the_image_says_nothing_the_posterior_is_the_prior(model):
     prior = model.trace(models.Prior(tf.ones(2)), noise, num_images=4, keep=(models.LATENT,))
     for latent, expected in zip(trace.latents, prior.latents, strict=True):
         np.testing.assert_allclose(latent, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_gives_means_and_softplus_of_variances(model):
+    x = np.array([-90.0, -15.1, -14.9, 0.0, 40.0, 1e20])
+    gaussian = model.cells[0].gaussian(tf.constant([*x, *x], tf.bfloat16)[None])
+    x = np.asarray(tf.cast(tf.constant(x, tf.bfloat16), tf.float64))
+    np.testing.assert_allclose(gaussian.loc[0], x, rtol=1e-6)
+    expected = 0.5 * np.where(x < -30.0, x, np.log(np.logaddexp(0.0, np.maximum(x, -30.0))))
+    np.testing.assert_allclose(gaussian.log_std[0], expected, rtol=1e-5)
 
 
 def test_the_posterior_is_the_normalised_product(model):

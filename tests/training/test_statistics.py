@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pcvae import training
 from pcvae.distributions.noise import seeded_noise
+from pcvae.layers.cells.dense import MOMENTUM
 from pcvae.models import DenseLadderVAE, StagedVAE
 from pcvae.objectives import NegativeELBO
 from tests.models import tiny
@@ -14,7 +15,6 @@ from tests.training.small_steps import distributed
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
-MOMENTUM = 0.99  # of Keras
 DEVICES = {1: ("CPU:0",), 2: ("CPU:0", "CPU:1")}
 
 

@@ -10,6 +10,10 @@ from pcvae.layers.cells.cell import Site
 from pcvae.layers.cells.ladder import product
 
 NEGATIVE_SLOPE = 0.1  # of the leaky rectifier; ours
+# Of moving statistics: ours, so that those of a short run are not those of its first steps. They
+# are averaged over steps once more, with the weights.
+MOMENTUM = 0.9
+LINEAR_BELOW = -15.0  # where log(softplus(x)) is x in float32
 
 
 def dense(
@@ -46,7 +50,9 @@ class HiddenLayers(keras.layers.Layer):
         ]
         self.normalisations = []
         for number in (1, 2) if self.normalised else ():
-            layer = keras.layers.BatchNormalization(dtype=policy, name=f"normalisation_{number}")
+            layer = keras.layers.BatchNormalization(
+                momentum=MOMENTUM, dtype=policy, name=f"normalisation_{number}"
+            )
             layer.build((None, self.width))
             self.normalisations.append(layer)
         super().build(input_shape)
@@ -113,13 +119,17 @@ class DenseCell(keras.layers.Layer):
 
     def recognised(self, hidden: tf.Tensor) -> DiagonalGaussian:
         """Returns the Gaussian of the latent that [batch, width] from `upwards` stands for."""
-        return _gaussian(self.to_posterior(hidden))
+        return self.gaussian(self.to_posterior(hidden))
 
     def prior(self, h: tf.Tensor, site: Site) -> tuple[DiagonalGaussian, tf.Tensor]:
         """Returns p(z_i | z_<i), and h [batch, width_above] as it is."""
         if self.to_prior is None:
             return standard_normal(site), h
-        return _gaussian(self.to_prior(h)), h
+        return self.gaussian(self.to_prior(h)), h
+
+    def gaussian(self, parameters: tf.Tensor) -> DiagonalGaussian:
+        """Returns the Gaussian of means and logarithms of deviations, one after the other."""
+        return DiagonalGaussian(*tf.split(parameters, 2, axis=-1))
 
     def posterior(
         self, h: tf.Tensor, prior: DiagonalGaussian, evidence: Any, site: Site
@@ -138,7 +148,16 @@ class DenseCell(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="pcvae")
 class DenseLadderCell(DenseCell):
-    """A `DenseCell` whose posterior is the prior times what the image says; see `LadderCell`."""
+    """A `DenseCell` whose posterior is the prior times what the image says; see `LadderCell`.
+
+    Its layers give means and, through softplus, variances, as published.
+    """
+
+    def gaussian(self, parameters: tf.Tensor) -> DiagonalGaussian:
+        """Returns the Gaussian of means and variances before their softplus."""
+        mean, x = tf.split(tf.cast(parameters, tf.float32), 2, axis=-1)
+        log_variance = tf.math.log(tf.nn.softplus(tf.maximum(x, LINEAR_BELOW)))
+        return DiagonalGaussian(mean, 0.5 * tf.where(x < LINEAR_BELOW, x, log_variance))
 
     def posterior(
         self, h: tf.Tensor, prior: DiagonalGaussian, evidence: Any, site: Site
@@ -151,7 +170,3 @@ def standard_normal(site: Site) -> DiagonalGaussian:
     """Returns the prior of a level that has none of its own: N(0, 1) of the site's shape."""
     zeros = tf.zeros(site.shape)
     return DiagonalGaussian(zeros, zeros)
-
-
-def _gaussian(parameters):
-    return DiagonalGaussian(*tf.split(parameters, 2, axis=-1))
