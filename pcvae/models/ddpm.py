@@ -33,6 +33,7 @@ from pcvae.models.registry import register
 from pcvae.outputs import Trace, VDVAEOutput
 
 VARIANCES = LOWER, UPPER = "lower", "upper"
+NOISE, VELOCITY = "noise", "velocity"
 
 
 @register
@@ -49,7 +50,8 @@ class DDPM(HierarchicalModel):
     of variance beta_1 about xhat(x_1, 1), discretised to the levels of a pixel. Latents have the
     shape of the image and its scale, [-1, 1].
 
-    The U-Net predicts the noise: xhat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t). Ours: xhat is
+    The U-Net predicts the noise, xhat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t), or the
+    velocity (Salimans and Ho 2022), xhat = sqrt(abar_t) x_t - sqrt(1 - abar_t) v. Ours: xhat is
     clipped to [-1, 1] wherever it is used, with the gradient of no clipping (Ho et al. clip in
     sampling and evaluation); with T other than 1000 the network is told (t - 1) 1000 / T.
 
@@ -62,6 +64,7 @@ class DDPM(HierarchicalModel):
         last_beta: beta_T; None for 0.02 * 1000 / T.
         betas: those of another schedule, one for each level; None for the linear one.
         variance: that of p(x_{t-1} | x_t): "lower" for betatilde_t, that of q; "upper" for beta_t.
+        predicts: what the U-Net computes; "velocity" is far better at low signal-to-noise ratios.
         clip: whether xhat is clipped.
         width: of the `UNet`; see there, also for the next three.
         multipliers: width of each resolution as a multiple, finest first.
@@ -82,6 +85,7 @@ class DDPM(HierarchicalModel):
         last_beta: float | None = None,
         betas: Sequence[float] | None = None,
         variance: str = "lower",
+        predicts: str = NOISE,
         clip: bool = True,
         width: int = 128,
         multipliers: Sequence[int] = (1, 2, 2, 2),
@@ -105,6 +109,7 @@ class DDPM(HierarchicalModel):
         }
         self.schedule = make_schedule(**self._schedule_arguments)
         self.upper = check_choice("variance", variance, VARIANCES) == UPPER
+        self.predicts = check_choice("predicts", predicts, (NOISE, VELOCITY))
         self.clip = bool(clip)
         self.denoiser = UNet(
             channels,
@@ -180,7 +185,10 @@ class DDPM(HierarchicalModel):
         """Returns what the network takes the image to be; see `estimate`."""
         time = tf.cast(step - 1, tf.float32) * (PUBLISHED_STEPS / self.num_levels)
         signal, deviation = signal_and_deviation(self.schedule, step, x)
-        return (x - deviation * self.denoiser(x, time)) / signal
+        predicted = self.denoiser(x, time)
+        if self.predicts == NOISE:
+            return (x - deviation * predicted) / signal
+        return signal * x - deviation * predicted
 
     # What a prefix decodes to.
 
@@ -263,6 +271,7 @@ class DDPM(HierarchicalModel):
             "image_shape": list(self.image_shape),
             **self._schedule_arguments,
             "variance": UPPER if self.upper else LOWER,
+            "predicts": self.predicts,
             "clip": self.clip,
             "width": network.width,
             "multipliers": list(network.multipliers),

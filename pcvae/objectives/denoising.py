@@ -1,5 +1,7 @@
 """What diffusion models are trained for (Ho et al. 2020; Shu and Ermon 2022, eq. 7)."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from pcvae import units
@@ -9,7 +11,12 @@ from pcvae.objectives.distortion import own_distortion
 from pcvae.outputs import ObjectiveTerms, VDVAEOutput
 from pcvae.quantities import NEGATIVE_ELBO, NLL
 
-IMAGE, NOISE = "image", "noise"
+# {weighting: the weight of a squared error at a signal-to-noise ratio}
+WEIGHTS: dict[str, Callable] = {
+    "image": tf.ones_like,
+    "noise": tf.identity,
+    "velocity": lambda snr: 1.0 + snr,
+}
 
 
 class Denoising:
@@ -22,14 +29,15 @@ class Denoising:
         weighting: "image" for the mean itself, which is eq. 7 of Shu and Ermon (2022) divided by
             the number of levels; "noise" for each D_k times the signal-to-noise ratio of its level,
             which is the error of the noise that the denoiser predicts: the simple loss of Ho et al.
-            (2020, eq. 14), per dimension.
+            (2020, eq. 14), per dimension; "velocity" for the sum of both, the error of the velocity
+            (Salimans and Ho 2022, arXiv 2202.00512).
 
     Raises:
         UserError: another weighting.
     """
 
-    def __init__(self, weighting: str = NOISE) -> None:
-        self.weighting = check_choice("weighting", weighting, (IMAGE, NOISE))
+    def __init__(self, weighting: str = "noise") -> None:
+        self.weighting = check_choice("weighting", weighting, WEIGHTS)
 
     def __call__(self, output: VDVAEOutput, images: tf.Tensor, step: tf.Tensor) -> ObjectiveTerms:
         """Gives the terms of a batch.
@@ -56,7 +64,7 @@ class Denoising:
         rate = units.sum_per_example(output.rate_per_level)
         image_shape = images.shape[1:]
         return ObjectiveTerms(
-            loss=snr * loss if self.weighting == NOISE else loss,
+            loss=WEIGHTS[self.weighting](snr) * loss,
             rate=rate,
             distortion=own_distortion(self, output, images),
             metrics={

@@ -35,11 +35,12 @@ def signed(images):
     return units.signed_from_levels(images, 8).numpy()
 
 
-@pytest.mark.parametrize("variance", ["lower", "upper"])
+@pytest.mark.parametrize(("variance", "predicts"), [("lower", "noise"), ("upper", "velocity")])
 def test_the_rates_of_a_walk_are_the_closed_form_and_tell_the_error_of_every_prefix(
-    variance, eagerly
+    variance, predicts, eagerly
 ):
-    model, images, noise = make(variance=variance), tiny.random_images(), seeded_noise(3)
+    model = make(variance=variance, predicts=predicts)
+    images, noise = tiny.random_images(), seeded_noise(3)
     output = model(images, noise, keep_latents=True)
     errors = []
     for length, latent in enumerate(output.latents, 1):
@@ -82,20 +83,22 @@ def test_what_an_example_draws_in_training_does_not_hang_on_its_batch(eagerly):
     np.testing.assert_allclose(rest.drawn_level.estimate, whole.drawn_level.estimate[2:], atol=1e-4)
 
 
-def test_the_loss_of_noise_is_the_error_of_the_noise(eagerly):
-    """A network at its start predicts none: the loss is the mean square of what was drawn."""
-    model, images, noise = (
-        DDPM(tiny.IMAGE_SHAPE, betas=BETAS, **DENOISER),
-        tiny.random_images(),
-        seeded_noise(5),
-    )
+@pytest.mark.parametrize("predicts", ["noise", "velocity"])
+def test_the_loss_is_the_error_of_what_the_network_predicts(predicts, eagerly):
+    """A network at its start predicts zero: the loss is the mean square of what there is."""
+    model = DDPM(tiny.IMAGE_SHAPE, betas=BETAS, predicts=predicts, **DENOISER)
+    images, noise = tiny.random_images(), seeded_noise(5)
     output = model(images, noise, training=True)
-    drawn = noise.normal(STATE_SITE, images.shape).numpy()
-    loss = objectives.Denoising("noise")(output, images, 0).loss
-    np.testing.assert_allclose(loss, np.square(drawn).mean(axis=(1, 2, 3)), rtol=1e-4)
+    there = noise.normal(STATE_SITE, images.shape).numpy()
     step = 1 + (noise.uniform(STEP_SITE, (len(images), 1)).numpy()[:, 0] * LEVELS).astype(int)
+    abar = model.schedule.abar[step - 1, None, None, None]
+    if predicts == "velocity":
+        there = np.sqrt(abar) * there - np.sqrt(1.0 - abar) * signed(images)
+    loss = objectives.Denoising(predicts)(output, images, 0).loss
+    np.testing.assert_allclose(loss, np.square(there).mean(axis=(1, 2, 3)), rtol=1e-4)
     of_image = objectives.Denoising("image")(output, images, 0).loss
-    np.testing.assert_allclose(of_image * model.schedule.snr[step - 1], loss, rtol=1e-5)
+    weight = model.schedule.snr[step - 1] + (predicts == "velocity")
+    np.testing.assert_allclose(of_image * weight, loss, rtol=1e-5)
 
 
 def test_a_prefix_is_decoded_by_the_estimate_of_its_last_latent(eagerly):
