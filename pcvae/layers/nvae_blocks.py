@@ -6,7 +6,7 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
-from pcvae.layers.residual import add_branch, convolution, fan_in_uniform
+from pcvae.layers.residual import add_branch, convolution, fan_in_uniform, swish
 
 # What a branch is multiplied by before it is added to the features (as published).
 RESIDUAL_WEIGHT = 0.1
@@ -18,11 +18,6 @@ MOMENTUM = 0.95
 EPSILON = 1e-5
 # Least channels, and parts of the width, between squeeze and excitation (ours).
 SQUEEZED_WIDTH, SQUEEZE = 4, 16
-
-
-def swish(x: tf.Tensor) -> tf.Tensor:
-    """Returns x sigmoid(x). TensorFlow's has a gradient of its own, which no export may hold."""
-    return x * tf.sigmoid(x)
 
 
 @keras.saving.register_keras_serializable(package="pcvae")

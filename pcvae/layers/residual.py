@@ -66,6 +66,14 @@ def add_branch(h: tf.Tensor, branch: tf.Tensor) -> tf.Tensor:
     return h + tf.cast(branch, h.dtype)
 
 
+def swish(x: tf.Tensor) -> tf.Tensor:
+    """Returns x sigmoid(x).
+
+    TensorFlow's own brings a gradient along into what is exported, which may then do anything.
+    """
+    return x * tf.sigmoid(x)
+
+
 @keras.saving.register_keras_serializable(package="pcvae")
 class BottleneckBlock(keras.layers.Layer):
     """gelu, 1x1, gelu, kxk, gelu, kxk, gelu, 1x1; with or without the residual connection.

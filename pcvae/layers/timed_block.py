@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pcvae.layers.residual import add_branch, convolution
+from pcvae.layers.residual import add_branch, convolution, swish
 
 NUM_GROUPS = 32  # of a group normalisation, as published
 
@@ -135,14 +135,6 @@ def pointwise(
 ) -> keras.layers.Conv2D:
     """Returns a built 1x1 convolution."""
     return unet_convolution(name, filters, in_width, dtype, kernel_size=1, **options)
-
-
-def swish(x: tf.Tensor) -> tf.Tensor:
-    """Returns x sigmoid(x).
-
-    TensorFlow's own brings a gradient along into what is exported, which may then do anything.
-    """
-    return x * tf.sigmoid(x)
 
 
 def dense(name: str, units: int, in_width: int, dtype: Any) -> keras.layers.Dense:

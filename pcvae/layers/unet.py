@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
-from pcvae.layers.timed_block import TimedBlock, dense, group_norm, swish, unet_convolution
+from pcvae.layers.residual import swish
+from pcvae.layers.timed_block import TimedBlock, dense, group_norm, unet_convolution
 
 LONGEST_PERIOD = 10_000.0  # of the sines that tell the time
 

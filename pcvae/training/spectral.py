@@ -24,13 +24,14 @@ class SpectralTerm:
 
     Args:
         weight: in units of the objective's loss, for each unit of the sum.
-        first_iterations: iterations from the random start of the vectors (ours).
+        first_iterations: iterations from the random start of the vectors, before the first step
+            (ours).
 
     Raises:
         UserError: an argument outside its range.
     """
 
-    def __init__(self, weight: float = 0.01, first_iterations: int = 50) -> None:
+    def __init__(self, weight: float = 0.01, first_iterations: int = 10) -> None:
         self.weight = check_number("spectral weight", weight, 0.0)
         self.first_iterations = check_integer("spectral first_iterations", first_iterations, 1)
         self._kernels: dict[str, Any] = {}
