@@ -3,7 +3,6 @@
 import importlib
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
@@ -122,12 +121,6 @@ def run_dir(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.json").write_text("{}")
     return str(tmp_path / "run")
-
-
-@pytest.fixture
-def steps_op_by_op(monkeypatch):
-    """Makes the processes that a command starts run without graphs; see op_by_op/."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "op_by_op"))
 
 
 @pytest.fixture

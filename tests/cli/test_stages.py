@@ -73,7 +73,7 @@ def test_table2_compares_stages_with_their_baseline(
 
 @pytest.mark.slow
 def test_the_pipeline_makes_a_model_of_its_stages_and_goes_on(
-    data, steps_op_by_op, eagerly, tmp_path, capfd
+    data, steps_in_this_process, eagerly, few_pictures, tmp_path, capfd
 ):
     folder = tmp_path / "run"
     arguments = [f"--run_dir={folder}", f"--data={data}", *TINY]

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pcvae.export.endpoints import Endpoints, level_names
-from pcvae.models import load_weights, read_model, weights_sha256, write_model
+from pcvae.models import read_model, weights_sha256, write_model
 from pcvae.training.checkpoints import Checkpoints
 from tests.conformance.models import ENTRIES
 
@@ -20,13 +20,6 @@ def model(request):
     model = ENTRIES[request.param].make()
     model.freeze(list(model.named_weights)[::2])
     return model
-
-
-def by_spec_and_weights(model, folder):
-    write_model(model, folder / "model.json")
-    again = read_model(folder / "model.json")
-    load_weights(again, {name: w.numpy() for name, w in model.named_weights.items()})
-    return again
 
 
 def by_spec_and_checkpoint(model, folder):
@@ -52,7 +45,7 @@ def by_copy(model, folder):
     return copy.deepcopy(model)
 
 
-WAYS = [by_spec_and_weights, by_spec_and_checkpoint, by_keras_file, by_clone, by_copy]
+WAYS = [by_spec_and_checkpoint, by_keras_file, by_clone, by_copy]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -105,17 +105,6 @@ def test_bad_temperatures(model, temperature):
         model.sample(1, temperature=temperature)
 
 
-def test_decode_of_encode_is_reconstruct(model, images):
-    latents = model.encode(images, seed=5)
-    assert [latent.shape for latent in latents] == [
-        (7, 1, 1, 2),
-        (7, 4, 4, 2),
-        (7, 4, 4, 2),
-        (7, 8, 8, 2),
-    ]
-    np.testing.assert_array_equal(model.decode(latents), model.reconstruct(images, seed=5))
-
-
 def test_decode_of_a_prefix_is_reconstruct_of_a_prefix(model, images):
     latents = model.encode(images, seed=5)
     for num_levels in (1, 2, 3):
@@ -127,14 +116,6 @@ def test_decode_of_a_prefix_is_reconstruct_of_a_prefix(model, images):
 def test_the_empty_prefix_knows_nothing_of_the_image(model, images):
     reconstructions = model.reconstruct(images, num_levels=0)
     np.testing.assert_array_equal(reconstructions, np.repeat(reconstructions[:1], 7, axis=0))
-
-
-def test_batches_change_neither_rates_nor_latents(model, images):
-    np.testing.assert_allclose(
-        model.rate_per_level(images, batch_size=3), model.rate_per_level(images), rtol=1e-4
-    )
-    for part, whole in zip(model.encode(images, batch_size=2), model.encode(images), strict=True):
-        np.testing.assert_allclose(part, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_rates_are_those_of_the_model(model, images):

@@ -23,18 +23,18 @@ def numbers_of(model, count, batch_size):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("count", "options"),
-    [
-        (3, {"jit_compile": True}),
-        (COUNT, {"replicas": 2, "steps_per_execution": 2}),
-    ],
-    ids=str,
-)
-def test_how_steps_are_run_changes_nothing(count, options):
+def test_compiled_by_xla_a_fit_is_the_same():
     with op_by_op():
-        expected, expected_loss, expected_rates = numbers_of(compiled(make), count, 2)
-    done, loss, rates = numbers_of(compiled(make, **options), count, count)
+        expected = fitted(compiled(make), 3, batch_size=3)
+    assert_same(expected, fitted(compiled(make, jit_compile=True), 3, batch_size=3))
+
+
+@pytest.mark.slow
+def test_how_steps_are_run_changes_nothing():
+    with op_by_op():
+        expected, expected_loss, expected_rates = numbers_of(compiled(make), COUNT, 2)
+    many = compiled(make, replicas=2, steps_per_execution=2)
+    done, loss, rates = numbers_of(many, COUNT, COUNT)
     assert_same(expected, done)
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     np.testing.assert_allclose(rates, expected_rates, rtol=1e-5)

@@ -190,14 +190,6 @@ def test_round_trip_through_json_and_weights(tmp_path):
         np.testing.assert_array_equal(again(latents)[length], reconstruction)
 
 
-def test_saved_and_loaded_as_a_keras_file(tmp_path):
-    model = make_model()
-    decoders = make_decoders(model)
-    decoders.save(tmp_path / "decoders.keras")
-    again = keras.saving.load_model(tmp_path / "decoders.keras")
-    assert weights_sha256(again) == weights_sha256(decoders)
-
-
 class NoisySign:
     """A model whose one latent is the sign of an image plus Gaussian noise of a deviation."""
 

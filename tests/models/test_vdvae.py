@@ -254,20 +254,8 @@ def test_config_round_trip_through_json():
     assert [w.path for w in again.weights] == [w.path for w in model.weights]
 
 
-def test_saved_and_loaded_as_a_keras_file(tmp_path):
-    model = randomise(small(prefix_decoders=(1, 3)))
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    images = random_images(2)
-    output, expected = again(images), model(images)
-    np.testing.assert_array_equal(output.nll, expected.nll)
-    for length, reconstruction in expected.prefix_reconstructions.items():
-        np.testing.assert_array_equal(output.prefix_reconstructions[length], reconstruction)
-
-
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_low_precision_agrees_with_float32(policy):
-    exact, low = randomise(small()), small(dtype=policy)
+def test_half_precision_agrees_with_float32():
+    exact, low = randomise(small()), small(dtype="mixed_float16")
     for old, new in zip(exact.weights, low.weights, strict=True):
         new.assign(old)
     images = random_images(4)
@@ -333,17 +321,6 @@ def compiled():
     model = small(**TWO_RESOLUTIONS)
     randomise(model).compile(optimizer=keras.optimizers.Adamax(3e-2))
     return model
-
-
-def test_evaluate_reports_means_over_images_whatever_the_last_batch(compiled):
-    images = random_images(7)
-    output = compiled(images)
-    nll, rate = output.nll.numpy(), tf.reduce_sum(output.rate_per_level, axis=1).numpy()
-    evaluated = compiled.evaluate(images, batch_size=3, verbose=0, return_dict=True)
-    expected = {"nll": nll, "rate": rate, "negative_elbo": nll + rate}
-    for name, nats in expected.items():
-        bits_per_dim = nats.mean() / (192 * np.log(2.0))
-        assert evaluated[f"{name}_bits_per_dim"] == pytest.approx(bits_per_dim, rel=1e-5)
 
 
 def test_fit_minimises_the_negative_elbo_and_reports_its_parts(compiled):

@@ -103,14 +103,13 @@ def state_of(trainer):
     }
 
 
-@pytest.mark.parametrize("rule", ["geco", "lagrangian"])
-def test_two_logical_devices_equal_one(rule):
+def test_two_logical_devices_equal_one():
     results = {}
     for name, strategy in (
         ("one", training.make_strategy("one_device")),
         ("two", training.make_strategy("mirrored", ("CPU:0", "CPU:1"))),
     ):
-        multiplier = LagrangeMultiplier(rule, learning_rate=0.05)
+        multiplier = LagrangeMultiplier(learning_rate=0.05)
         trainer, last = run(ConstrainedRate(0.4), multiplier, 20, strategy, batch_size=32)
         results[name] = state_of(trainer), last
     (expected, expected_last), (values, last) = results["one"], results["two"]
@@ -123,12 +122,11 @@ def test_two_logical_devices_equal_one(rule):
     )
 
 
-@pytest.mark.parametrize("rule", ["geco", "lagrangian"])
-def test_resuming_continues_the_multiplier_bit_by_bit(tmp_path, rule):
+def test_resuming_continues_the_multiplier_bit_by_bit(tmp_path):
     strategy = training.make_strategy("one_device")
 
     def make():
-        multiplier = LagrangeMultiplier(rule, learning_rate=0.05)
+        multiplier = LagrangeMultiplier("lagrangian", learning_rate=0.05)
         return linear_gaussian.make_trainer(ConstrainedRate(0.4), multiplier, 40)
 
     with strategy.scope():
