@@ -16,7 +16,7 @@ from pcvae.layers.plan import Plan
 from pcvae.layers.walk import walk_cells
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import UNCONDITIONAL, GivenCondition
-from pcvae.models.dense import DenseHierarchy, check_sizes, described
+from pcvae.models.dense import DenseHierarchy, check_sizes, described, needed_by_prefix
 from pcvae.models.description import Level, StageDescription
 from pcvae.models.registry import register
 from pcvae.outputs import Trace
@@ -183,6 +183,11 @@ class ConvolutionalBottomUpVAE(HierarchicalModel):
         start = tf.zeros([num_images, 1, 1, 1])
         trace = walk_cells(self.cells, start, shapes, plan, noise, found, keep)
         return trace._replace(features=enlarged(trace.features, self.image_shape[0]))
+
+    def weights_of_prefix(self, num_levels: int) -> dict:
+        """See `HierarchicalModel`: the whole way upwards is among them."""
+        upwards = ("upwards_in", "upwards", "posterior")
+        return needed_by_prefix(self, num_levels, upwards, ("latent_projection", "downwards"))
 
     def describe(self) -> tuple[StageDescription, ...]:
         return (described(self, [self._fields["width"]] * len(self.sides), {}),)

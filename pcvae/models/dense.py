@@ -155,13 +155,7 @@ class DenseHierarchy(HierarchicalModel):
 
     def weights_of_prefix(self, num_levels: int) -> dict:
         """See `HierarchicalModel`: the whole way upwards is among them."""
-        above = [f"level_{level:03d}/prior/" for level in range(num_levels)]
-        above += [f"level_{level:03d}/downwards/" for level in range(num_levels - 1)]
-        return {
-            name: weight
-            for name, weight in self.named_weights.items()
-            if name.startswith(tuple(above)) or name.split("/")[1] in ("upwards", "posterior")
-        }
+        return needed_by_prefix(self, num_levels, ("upwards", "posterior"), ("downwards",))
 
     def describe(self) -> tuple[StageDescription, ...]:
         return (described(self, self.widths, {"pixels": self.to_pixels}),)
@@ -183,6 +177,23 @@ def check_sizes(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(sizes, list | tuple) or not sizes:
         raise UserError(f"{name}: expected a number for each level, got {sizes!r}")
     return tuple(check_integer(f"{name}[{i}]", size, 1) for i, size in enumerate(sizes))
+
+
+def needed_by_prefix(
+    model: HierarchicalModel, num_levels: int, upwards: Sequence[str], downwards: Sequence[str]
+) -> dict:
+    """Returns {name: variable} of what p(z_1:K) and q(z_1:K | x) are computed from.
+
+    Args:
+        model: with ``cells`` named ``level_000`` and so on, each with a ``prior``.
+        num_levels: K.
+        upwards: names of the layers of a cell by which posteriors are found; all cells' are needed.
+        downwards: those of what a cell makes of its latent for the next one.
+    """
+    parts = {(f"level_{level:03d}", "prior") for level in range(num_levels)}
+    parts |= {(f"level_{level:03d}", part) for level in range(num_levels - 1) for part in downwards}
+    named = ((name.split("/"), name, w) for name, w in model.named_weights.items())
+    return {n: w for path, n, w in named if path[1] in upwards or tuple(path[:2]) in parts}
 
 
 def described(

@@ -162,3 +162,22 @@ def test_what_a_frozen_prefix_needs_is_frozen_with_it():
     assert held == {f"level_00{level}/{part}" for level in (0, 1) for part in parts}
     held = {name.rsplit("/", 1)[0] for name in model.weights_of_prefix(2)} - held
     assert held == {"level_000/downwards/dense_1", "level_000/downwards/dense_2", "level_001/prior"}
+
+
+@pytest.mark.parametrize("num_levels", [1, 2])
+def test_the_latents_of_a_prefix_hang_on_its_weights_alone(num_levels):
+    model = tiny.random_weights(models.ConvolutionalBottomUpVAE(tiny.IMAGE_SHAPE, (1, 2), 6))
+    images, noise = tiny.random_images(2), seeded_noise(0)
+
+    def latents_and_rates():
+        trace = model.trace(models.Posterior(), noise, images, keep=(models.LATENT,))
+        rates = trace.rate_per_level[:, :num_levels]
+        return [*trace.latents[:num_levels], rates], trace.features
+
+    before, features = latents_and_rates()
+    for name in model.named_weights.keys() - model.weights_of_prefix(num_levels).keys():
+        model.named_weights[name].assign_add(tf.ones_like(model.named_weights[name]))
+    after, moved = latents_and_rates()
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.abs(moved - features).max() > 0.01

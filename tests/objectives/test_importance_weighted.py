@@ -47,11 +47,10 @@ def test_more_of_the_same_samples_are_tighter():
     assert bounds[-1] == pytest.approx(expected.mean() / 48, rel=1e-5)
 
 
-@pytest.mark.parametrize(("replicas", "micro_batches"), [(1, 2), (2, 1)])
-def test_a_step_takes_new_samples_of_each_image_however_the_batch_is_split(replicas, micro_batches):
+def test_a_step_takes_new_samples_of_each_image_whatever_the_replicas():
     images, objective = tiny.random_images(4), objectives.ImportanceWeighted(3)
 
-    def step(devices, micro_batches):
+    def step(devices):
         strategy = training.make_strategy(
             "mirrored" if devices > 1 else "one_device", CPUS[devices]
         )
@@ -59,19 +58,17 @@ def test_a_step_takes_new_samples_of_each_image_however_the_batch_is_split(repli
             model, averaged = make_model(), make_model()
             adam = training.AdamW(100.0, warmup_steps=0, epsilon=1e3, weight_decay=0.0)
             update = training.GradientUpdate(adam)
-            trainer = training.Trainer(
-                model, averaged, objective, update, seed=1, micro_batches=micro_batches
-            )
+            trainer = training.Trainer(model, averaged, objective, update, seed=1)
         return model, trainer.step(distributed(strategy, images))
 
-    model, result = step(1, 1)
+    model, result = step(1)
     repeated = np.repeat(images, 3, axis=0)
     noise = SeededNoise(fold_in(make_seed(1), 0), tf.constant(0, tf.int64))
     output = pointwise_output(make_model(), repeated, noise)
     expected = np.mean(objective(output, repeated, 0).loss)
     assert float(result["loss"]) == pytest.approx(expected, rel=1e-5)
     assert len(np.unique(np.round(output.rate_per_level[:, 0], 5))) == 12
-    other, other_result = step(replicas, micro_batches)
+    other, other_result = step(2)
     for name, result_of in ((n, r) for n, r in result.items() if n != "update"):
         np.testing.assert_allclose(other_result[name], result_of, rtol=1e-5, atol=1e-6)
     before, moved = make_model().named_weights, 0.0

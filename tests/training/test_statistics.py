@@ -19,7 +19,7 @@ DEVICES = {1: ("CPU:0",), 2: ("CPU:0", "CPU:1")}
 
 
 def normalised():
-    sizes = {"latent_widths": (2, 3), "widths": (5, 6), "head": "gaussian", "bit_depth": 8}
+    sizes = {"latent_widths": (2,), "widths": (5,), "head": "gaussian", "bit_depth": 8}
     return tiny.random_weights(DenseLadderVAE(tiny.IMAGE_SHAPE, **sizes))
 
 
@@ -30,17 +30,17 @@ def make_trainer(model, **arguments):
 
 
 def moving_mean(model):
-    return model.statistics["level_001/upwards/normalisation_1/moving_mean"].numpy()
+    return model.statistics["level_000/upwards/normalisation_1/moving_mean"].numpy()
 
 
 def moved_mean(model, parts):
     """Returns the moving mean after a step that sees these parts of a batch, each by itself."""
-    first = model.cells[1].upwards.layers[0]
+    first = model.cells[0].upwards.layers[0]
     means = [tf.reduce_mean(first(model.evidence(part, None)), axis=0) for part in parts]
     return MOMENTUM * moving_mean(model) + (1.0 - MOMENTUM) * np.mean(means, axis=0)
 
 
-@pytest.mark.parametrize(("replicas", "micro_batches"), [(1, 1), (1, 2), (2, 1)])
+@pytest.mark.parametrize(("replicas", "micro_batches"), [(1, 2), (2, 1)])
 def test_a_step_moves_them_to_the_mean_over_the_parts_of_the_batch(replicas, micro_batches):
     strategy = training.make_strategy(
         "mirrored" if replicas > 1 else "one_device", DEVICES[replicas]
@@ -64,7 +64,7 @@ def test_a_skipped_update_leaves_them():
     bias.assign(np.nan * bias)
     before = {name: weight.numpy() for name, weight in trainer.model.statistics.items()}
     report = trainer.step(distributed(trainer.strategy, tiny.random_images(4)))["update"]
-    assert report.skipped and len(before) == 16
+    assert report.skipped and len(before) == 8
     for name, weight in trainer.model.statistics.items():
         np.testing.assert_array_equal(weight, before[name])
 
@@ -85,21 +85,16 @@ def test_a_trainer_with_the_state_of_another_goes_on_bit_by_bit():
         np.testing.assert_array_equal(other.averaged_model.named_weights[name], weight)
 
 
-@pytest.mark.parametrize("counts", [(3,), (2, 1)])
-def test_fit_moves_them_to_the_mean_over_images(counts):
+def test_fit_moves_them_to_the_mean_over_images():
     """Two replicas have two images and one: each counts by its images."""
-    strategy = training.make_strategy(
-        "mirrored" if len(counts) > 1 else "one_device", DEVICES[len(counts)]
-    )
-    images = tiny.random_images(3)
+    strategy, images = training.make_strategy("mirrored", DEVICES[2]), tiny.random_images(3)
     with strategy.scope():
         model = normalised()
-        model.compile(keras.optimizers.SGD(0.0), run_eagerly=len(counts) == 1)
-    parts = np.split(images, np.cumsum(counts)[:-1])
+        model.compile(keras.optimizers.SGD(0.0))
     before = moving_mean(model)
-    means = [moved_mean(model, [part]) for part in parts]
+    means = [moved_mean(model, [part]) for part in np.split(images, [2])]
     model.fit(images, batch_size=3, epochs=1, verbose=0)
-    expected = np.average(means, axis=0, weights=counts)
+    expected = np.average(means, axis=0, weights=[2, 1])
     np.testing.assert_allclose(moving_mean(model), expected, rtol=1e-5, atol=1e-6)
     assert np.abs(expected - before).max() > 1e-3
 
@@ -110,7 +105,7 @@ def test_outside_of_training_they_are_what_counts_and_the_batch_is_not():
     np.testing.assert_allclose(model.rate_per_level(images[:1]), rates[:1], rtol=1e-5)
     np.testing.assert_allclose(model(images, seeded_noise(0)).rate_per_level, rates, rtol=1e-5)
     trained = model(images, seeded_noise(0), training=True).rate_per_level
-    assert np.abs(trained - rates).max() > 0.1
+    assert np.abs(trained - rates).max() > 0.01
     for weight in model.statistics.values():
         weight.assign(weight + 1.0)
     assert np.abs(model.rate_per_level(images) - rates).max() > 0.01
@@ -134,7 +129,7 @@ def test_what_is_held_computes_as_in_inference_in_every_copy():
 def test_a_frozen_stage_computes_as_in_inference():
     first = normalised()
     model = StagedVAE([first, tiny.next_stage([first], head="gaussian")])
-    assert len(model.statistics) == 16
+    assert len(model.statistics) == 8
     model.freeze_stages(1)
     images, noise = tiny.random_images(4), seeded_noise(0)
     assert not model.statistics
