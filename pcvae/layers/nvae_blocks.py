@@ -82,10 +82,16 @@ class NVAEBlock(keras.layers.Layer):
         raise NotImplementedError
 
     def convolution(
-        self, name: str, filters: int, kernel_size: int, in_width: int
+        self,
+        name: str,
+        filters: int,
+        kernel_size: int,
+        in_width: int,
+        use_bias: bool = False,
     ) -> keras.layers.Layer:
-        """Returns a built convolution of the block."""
-        return convolution(filters, kernel_size, in_width, self.dtype_policy, name)
+        """Returns a built convolution of the block, with a bias where no normalisation follows."""
+        dtype = self.dtype_policy
+        return convolution(filters, kernel_size, in_width, dtype, name, use_bias=use_bias)
 
     def normalisation(self, name: str, width: int) -> keras.layers.Layer:
         """Returns a built batch normalisation of so many channels."""
@@ -134,7 +140,7 @@ class NVAEEncoderBlock(NVAEBlock):
             self.convolution("c1", width, kernel_size, width),
             self.normalisation("norm_2", width),
             swish,
-            self.convolution("c2", width, kernel_size, width),
+            self.convolution("c2", width, kernel_size, width, use_bias=True),
             self.squeeze_and_excitation(),
         ]
 
@@ -174,6 +180,7 @@ class NVAEDecoderBlock(NVAEBlock):
         layer = keras.layers.DepthwiseConv2D(
             self.kernel_size,
             padding="same",
+            use_bias=False,
             data_format="channels_last",
             # Keras counts all channels as the fan-in of each.
             depthwise_initializer=fan_in_uniform(float(width)),

@@ -38,8 +38,9 @@ def convolution(
     dtype: Any,
     name: str,
     kernel_initializer: Any = None,
+    use_bias: bool = True,
 ) -> keras.layers.Conv2D:
-    """Returns a convolution with zero bias, built for `in_width` input channels."""
+    """Returns a convolution with zero bias, or with none, built for `in_width` input channels."""
     kind = PointwiseConv2D if kernel_size == 1 else keras.layers.Conv2D
     layer = kind(
         filters,
@@ -47,6 +48,7 @@ def convolution(
         padding="same",
         data_format="channels_last",
         kernel_initializer=kernel_initializer or fan_in_uniform(),
+        use_bias=use_bias,
         dtype=dtype,
         name=name,
     )
