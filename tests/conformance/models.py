@@ -95,7 +95,7 @@ ENTRIES = {
     "nvae": Entry(_nvae),
     "ddpm": Entry(
         lambda: tiny.random_weights(
-            models.DDPM(tiny.IMAGE_SHAPE, betas=(0.1, 0.4, 0.7), variance="upper", **DENOISER)
+            models.DDPM(tiny.IMAGE_SHAPE, betas=(0.1, 0.7), variance="upper", **DENOISER)
         )
     ),
     "dense_ladder": Entry(functools.partial(_dense, "DenseLadderVAE")),

@@ -1,10 +1,12 @@
-"""The denoiser: its published size, its start, and that it sees the time and all places."""
+"""The denoiser: its published size, its start, its attention, and that it sees the time."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import softmax
 
 from pcvae.errors import UserError
+from pcvae.layers.timed_block import TimedBlock
 from pcvae.layers.unet import UNet, sines
 from pcvae.models import DDPM
 from pcvae.models.recorded import weight_shapes
@@ -41,13 +43,28 @@ def test_it_starts_at_zero_and_then_sees_the_time(network):
     assert np.abs(network(image(), time + 40.0) - both).max() > 1e-2
 
 
-@pytest.mark.slow
-def test_every_place_sees_every_other(network):
-    random_weights(network)
-    x = tf.Variable(image())
-    with tf.GradientTape() as tape:
-        corner = tf.reduce_sum(network(x, tf.constant(3.0))[:, 0, 0])
-    assert (np.abs(tape.gradient(corner, x)).max(axis=-1) > 0).all()
+def test_a_block_ends_with_the_attention_of_numpy(eagerly):
+    block = TimedBlock(8, 8, time_width=4, attention=True)
+    block.build()
+    random_weights(block)
+    h = tf.random.stateless_normal((2, 3, 3, 8), (1, 0))
+    whole, attention = block(h, tf.ones((1, 4))).numpy(), block.attention
+    block.attention = None
+    before = block(h, tf.ones((1, 4))).numpy()
+    groups = before.reshape(2, 9, 2, 4)
+    moments = {"axis": (1, 3), "keepdims": True}
+    normed = (groups - groups.mean(**moments)) / np.sqrt(groups.var(**moments) + 1e-6)
+    normed = normed.reshape(2, 9, 8) * attention.norm.gamma + attention.norm.beta
+
+    def pointwise(layer, x):
+        return x @ layer.kernel.numpy()[0, 0] + layer.bias
+
+    query, key, value = (
+        pointwise(layer, normed) for layer in (attention.query, attention.key, attention.value)
+    )
+    weights = softmax(query @ np.transpose(key, (0, 2, 1)) / np.sqrt(8), axis=-1)
+    expected = before + np.reshape(pointwise(attention.out, weights @ value), before.shape)
+    np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_sines_tell_times_apart():
