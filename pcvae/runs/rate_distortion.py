@@ -188,7 +188,7 @@ def _unfinished_lines(rows):
     bounds = {row["num_levels"]: row["distortion_mse"] for row in rows if row["decoder"] == "prior"}
     lines = []
     for row in rows:
-        bound = bounds[row["num_levels"]]
+        bound = bounds.get(row["num_levels"])
         if row["decoder"] == "refit" and row["distortion_mse"] is not None and bound:
             excess = row["distortion_mse"] / bound - 1.0
             if excess > 0.0:

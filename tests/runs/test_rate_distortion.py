@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from pcvae import measure, runs, training
 from pcvae.cli.commands import rate_distortion as command
 from pcvae.errors import UserError
+from pcvae.models import DDPM
+from tests.conformance.models import DENOISER
 from tests.runs.untrained_run import write_run
 from tests.show.cells import assert_row
 
@@ -149,3 +151,17 @@ def test_the_command_prints_a_table_with_units_and_one_line_for_a_mistake(
     error = capsys.readouterr().err
     assert error.startswith("pcvae: error: prefixes: expected 1..3")
     assert error.count("\n") == 1
+
+
+def test_a_model_with_a_decoder_for_every_prefix_has_rows_of_the_prior_for_some(tmp_path, capsys):
+    model = DDPM((4, 4, 3), num_levels=11, schedule="log_snr", **DENOISER)
+    images = np.random.default_rng(1).integers(0, 256, (1, 4, 4, 3), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", train=images, validation=images, test=images)
+    run_dir = write_run(tmp_path / "run", tmp_path / "images.npz", model=model)
+    assert command.main([f"--run_dir={run_dir}"]) == 0
+    found = [(row["decoder"], row["num_levels"]) for row in read_rows(run_dir)]
+    assert found == [
+        *(("own", length) for length in range(1, 12)),
+        *(("prior", length) for length in model.prefixes),
+    ]
+    assert len(model.prefixes) == 10 and "not at its floor" not in capsys.readouterr().out
