@@ -21,7 +21,7 @@ def test_the_published_sizes():
     assert model.latent_shapes == ((4,), (8,), (16,), (32,), (64,))
     seen, above, count = 784, [64, 64, 128, 256], 0
     for width, latent in zip((512, 256, 128, 64, 64), (64, 32, 16, 8, 4), strict=True):
-        count += (seen + 1 + width + 1 + latent + 1 + width + 1) * width  # hidden layers
+        count += (seen + width + latent + width) * width  # hidden layers, without biases
         count += 4 * 4 * width + (width + 1) * 2 * latent  # normalisations, posterior
         count += (above.pop() + 1) * 2 * latent if above else 0  # prior
         seen = width

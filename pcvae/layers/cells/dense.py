@@ -17,10 +17,17 @@ LINEAR_BELOW = -15.0  # where log(softplus(x)) is x in float32
 
 
 def dense(
-    units: int, in_width: int, dtype: Any, name: str, activation: str | None = None
+    units: int,
+    in_width: int,
+    dtype: Any,
+    name: str,
+    activation: str | None = None,
+    use_bias: bool = True,
 ) -> keras.layers.Dense:
     """Returns a dense layer, built for `in_width` numbers."""
-    layer = keras.layers.Dense(units, activation=activation, dtype=dtype, name=name)
+    layer = keras.layers.Dense(
+        units, activation=activation, use_bias=use_bias, dtype=dtype, name=name
+    )
     layer.build((None, in_width))
     return layer
 
@@ -44,8 +51,10 @@ class HiddenLayers(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         activation, policy = None if self.normalised else "tanh", self.dtype_policy
         widths = (self.in_width, self.width)
+        # A batch normalisation takes a bias away: its gradient would be rounding alone.
+        use_bias = not self.normalised
         self.layers = [
-            dense(self.width, in_width, policy, f"dense_{number}", activation)
+            dense(self.width, in_width, policy, f"dense_{number}", activation, use_bias)
             for number, in_width in enumerate(widths, 1)
         ]
         self.normalisations = []
