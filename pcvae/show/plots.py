@@ -98,7 +98,8 @@ def rate_by_resolution_plot(
     found = {side for by_side in rates.values() for side in by_side}
     sides = sorted(found, key=lambda side: (isinstance(side, str), side))
     named = any(isinstance(side, str) for side in sides)
-    figure = Figure(figsize=(max(5.5, 0.5 * len(sides) * len(rates)), 4.0), layout="constrained")
+    width = max(5.5, (0.8 if named else 0.5) * len(sides) * len(rates))
+    figure = Figure(figsize=(width, 4.0), layout="constrained")
     axis = figure.subplots()
     width = 0.8 / len(rates)
     for index, (label, by_side) in enumerate(rates.items()):
