@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -13,18 +13,17 @@ from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
 from pcvae.layers.top_down_pass import batch_size_of
 from pcvae.layers.walk import LATENT
-from pcvae.models import arrays, inference, recalibration
+from pcvae.models import arrays, description, inference, recalibration, weights
 from pcvae.models.architecture import Architecture
 from pcvae.models.batches import BatchRunner
 from pcvae.models.conditions import UNCONDITIONAL, Condition, GivenCondition
-from pcvae.models.description import Levelled, StageDescription
+from pcvae.models.description import Level, StageDescription
 from pcvae.models.inputs import checked_batch
 from pcvae.models.keras_loops import KerasLoops
-from pcvae.models.weights import NamedWeights
 from pcvae.outputs import Trace, VDVAEOutput
 
 
-class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
+class HierarchicalModel(KerasLoops, abc.ABC):
     """A model with latents z_1 ... z_L: p(x, z), q(z | x), and everything that follows from them.
 
     Images are uint8 [batch, height, width, channels]. ``model(images)`` returns a `VDVAEOutput`;
@@ -82,7 +81,30 @@ class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
     readout_of = arrays.readout_of
     recalibrated = recalibration.recalibrated
 
+    # What follows from the levels.
+    num_levels = property(description.num_levels)
+    level_resolutions = property(description.level_resolutions)
+    level_groups = property(description.level_groups)
+    latent_shapes = property(description.latent_shapes)
+    prefixes = property(description.prefixes)
+    stage_ends = property(description.stage_ends)
+
+    # Weights by name.
+    named_weights = property(weights.named_weights)
+    trained_weights = property(weights.trained_weights)
+    statistics = property(weights.statistics)
+    frozen_weights = property(weights.frozen_weights)
+    frozen_names = property(weights.frozen_names)
+    freeze = weights.freeze
+    twin = weights.twin
+    __deepcopy__ = weights.deep_copy
+
     # What a model says.
+
+    @property
+    @abc.abstractmethod
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of latents, in the order in which they are drawn."""
 
     @abc.abstractmethod
     def evidence(self, images: tf.Tensor, condition: GivenCondition) -> Any:
@@ -241,3 +263,7 @@ class HierarchicalModel(Levelled, NamedWeights, KerasLoops):
         if training and not pointwise:
             return self.training_output(images, noise, condition)
         return self.posterior_output(images, noise, condition, keep_latents, pointwise)
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        return cls(**config)

@@ -1,9 +1,8 @@
 """What a model says of itself: its levels of latents, and the rows of the level table."""
 
-import abc
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pcvae.models.conditions import Condition
 
@@ -21,43 +20,37 @@ class Level(NamedTuple):
     group: str | None = None
 
 
-class Levelled(abc.ABC):
-    """Something with levels of latents, and what follows from them."""
+# What follows from the levels of a model: properties of every `HierarchicalModel`.
 
-    @property
-    @abc.abstractmethod
-    def levels(self) -> tuple[Level, ...]:
-        """The levels of latents, in the order in which they are drawn."""
 
-    @property
-    def num_levels(self) -> int:
-        """Number of levels of latents."""
-        return len(self.levels)
+def num_levels(model: Any) -> int:
+    """Number of levels of latents."""
+    return len(model.levels)
 
-    @property
-    def level_resolutions(self) -> tuple[int, ...]:
-        """Resolution of each level."""
-        return tuple(level.resolution for level in self.levels)
 
-    @property
-    def level_groups(self) -> tuple[int | str, ...]:
-        """Group of each level: its resolution, if it has no other."""
-        return tuple(level.group or level.resolution for level in self.levels)
+def level_resolutions(model: Any) -> tuple[int, ...]:
+    """Resolution of each level."""
+    return tuple(level.resolution for level in model.levels)
 
-    @property
-    def latent_shapes(self) -> tuple[tuple, ...]:
-        """Shape of each latent, without the batch."""
-        return tuple(level.shape for level in self.levels)
 
-    @property
-    def prefixes(self) -> tuple[int, ...]:
-        """Numbers of levels K of the prefixes at which a group of a stage is complete."""
-        return ends(self.levels, lambda level: (level.stage, level.group or level.resolution))
+def level_groups(model: Any) -> tuple[int | str, ...]:
+    """Group of each level: its resolution, if it has no other."""
+    return tuple(level.group or level.resolution for level in model.levels)
 
-    @property
-    def stage_ends(self) -> tuple[int, ...]:
-        """Number of levels up to and with each stage."""
-        return ends(self.levels, lambda level: level.stage)
+
+def latent_shapes(model: Any) -> tuple[tuple, ...]:
+    """Shape of each latent, without the batch."""
+    return tuple(level.shape for level in model.levels)
+
+
+def prefixes(model: Any) -> tuple[int, ...]:
+    """Numbers of levels K of the prefixes at which a group of a stage is complete."""
+    return ends(model.levels, lambda level: (level.stage, level.group or level.resolution))
+
+
+def stage_ends(model: Any) -> tuple[int, ...]:
+    """Number of levels up to and with each stage."""
+    return ends(model.levels, lambda level: level.stage)
 
 
 def ends(levels: tuple[Level, ...], key: Callable) -> tuple[int, ...]:

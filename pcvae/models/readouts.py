@@ -8,6 +8,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -16,11 +17,11 @@ from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_nois
 from pcvae.errors import UserError
 from pcvae.layers.levels import prefix_lengths
 from pcvae.layers.readout import Readout
+from pcvae.models import weights
 from pcvae.models.architecture import Architecture
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.batches import in_batches
 from pcvae.models.registry import register
-from pcvae.models.weights import NamedWeights
 from pcvae.outputs import VDVAEOutput
 
 # The fields of an architecture that the readouts of a model share with it, beside the layer string.
@@ -73,7 +74,7 @@ def make_readout(made_of: Architecture, num_levels: int, channels: int, dtype: A
 
 
 @register
-class PrefixDecoders(NamedWeights):
+class PrefixDecoders(keras.Model):
     """A `Readout` for each of several prefixes, all of the form of one model's decoder.
 
     Args:
@@ -85,6 +86,14 @@ class PrefixDecoders(NamedWeights):
     Raises:
         UserError: the arguments do not fit together, or there is no such prefix.
     """
+
+    named_weights = property(weights.named_weights)
+    trained_weights = property(weights.trained_weights)
+    statistics = property(weights.statistics)
+    frozen_weights = property(weights.frozen_weights)
+    freeze = weights.freeze
+    twin = weights.twin
+    __deepcopy__ = weights.deep_copy
 
     @Architecture.as_arguments
     def __init__(

@@ -1,8 +1,12 @@
-"""The weights of a model by name, and their hash."""
+"""The weights of a model by name, what becomes of them in training, and their hash.
+
+The functions of a model are properties and methods of a `HierarchicalModel`. Each of its weights is
+one of `trained_weights`, `statistics` and `frozen_weights`.
+"""
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,78 +16,71 @@ from pcvae.checks import some_names
 from pcvae.errors import UserError
 
 
-class NamedWeights(keras.Model):
-    """A model whose weights go by names, and by what becomes of them in training.
+def named_weights(model: Any) -> dict:
+    """{name: variable} of all weights, by names without that of the model."""
+    return {weight.path.split("/", 1)[1]: weight for weight in model.weights}
 
-    Each is one of `trained_weights`, `statistics` and `frozen_weights`.
+
+def trained_weights(model: Any) -> dict:
+    """{name: variable} of the weights that training moves by gradients."""
+    return {name: w for name, w in model.named_weights.items() if w.trainable}
+
+
+def statistics(model: Any) -> dict:
+    """{name: variable} of what training moves without a gradient, such as moving means.
+
+    A model is called in training mode by `fit` and by the `Trainer`, and in
+    inference mode everywhere else.
     """
+    layers = (layer for layer in model._flatten_layers() if not layer.trainable)
+    held = {id(weight) for layer in layers for weight in layer._non_trainable_variables}
+    named = model.named_weights.items()
+    return {name: w for name, w in named if is_statistic(w) and id(w) not in held}
 
-    @property
-    def named_weights(self) -> dict:
-        """{name: variable} of all weights, by names without that of the model."""
-        return {weight.path.split("/", 1)[1]: weight for weight in self.weights}
 
-    @property
-    def trained_weights(self) -> dict:
-        """{name: variable} of the weights that training moves by gradients."""
-        return {name: w for name, w in self.named_weights.items() if w.trainable}
+def frozen_weights(model: Any) -> dict:
+    """{name: variable} of the weights that stay as they are; see `freeze`."""
+    moved = model.trained_weights.keys() | model.statistics.keys()
+    return {name: w for name, w in model.named_weights.items() if name not in moved}
 
-    @property
-    def statistics(self) -> dict:
-        """{name: variable} of what training moves without a gradient, such as moving means.
 
-        A model is called in training mode by `fit` and by the `Trainer`, and in
-        inference mode everywhere else.
-        """
-        layers = (layer for layer in self._flatten_layers() if not layer.trainable)
-        held = {id(weight) for layer in layers for weight in layer._non_trainable_variables}
-        named = self.named_weights.items()
-        return {name: w for name, w in named if is_statistic(w) and id(w) not in held}
+def frozen_names(model: Any) -> frozenset[str]:
+    """Names of the weights that are held, by `freeze` or by ``trainable`` of a layer."""
+    return frozenset(model.frozen_weights)
 
-    @property
-    def frozen_weights(self) -> dict:
-        """{name: variable} of the weights that stay as they are; see `freeze`."""
-        moved = self.trained_weights.keys() | self.statistics.keys()
-        return {name: w for name, w in self.named_weights.items() if name not in moved}
 
-    @property
-    def frozen_names(self) -> frozenset[str]:
-        """Names of the weights that are held, by `freeze` or by ``trainable`` of a layer."""
-        return frozenset(self.frozen_weights)
+def freeze(model: Any, names: Iterable[str]) -> None:
+    """Holds weights by name, too: nothing trains them.
 
-    def freeze(self, names: Iterable[str]) -> None:
-        """Holds weights by name, too: nothing trains them.
+    A statistic is held together with the layer whose own it is, all weights of it: as with
+    ``trainable`` of Keras, the layer then computes as in inference.
 
-        A statistic is held together with the layer whose own it is, all weights of it: as with
-        ``trainable`` of Keras, the layer then computes as in inference.
+    Raises:
+        UserError: there is no weight of a name.
+    """
+    names, weights = frozenset(names), model.named_weights
+    if unknown := sorted(names - weights.keys()):
+        raise UserError(f"freeze: {model.name} has no weight {some_names(unknown, 3)}")
+    statistics = {id(weights[name]) for name in names if is_statistic(weights[name])}
+    for name in names:
+        weights[name].trainable = False
+    for layer in model._flatten_layers() if statistics else ():
+        if any(id(weight) in statistics for weight in layer._non_trainable_variables):
+            layer.trainable = False
 
-        Raises:
-            UserError: there is no weight of a name.
-        """
-        names, weights = frozenset(names), self.named_weights
-        if unknown := sorted(names - weights.keys()):
-            raise UserError(f"freeze: {self.name} has no weight {some_names(unknown, 3)}")
-        statistics = {id(weights[name]) for name in names if is_statistic(weights[name])}
-        for name in names:
-            weights[name].trainable = False
-        for layer in self._flatten_layers() if statistics else ():
-            if any(id(weight) in statistics for weight in layer._non_trainable_variables):
-                layer.trainable = False
 
-    def twin(self) -> Self:
-        """Returns a model of the same configuration, with equal frozen weights and fresh others."""
-        twin = made_again(self)
-        copy_weights(self.frozen_weights, twin)
-        return twin
+def twin(model: Any) -> Any:
+    """Returns a model of the same configuration, with equal frozen weights and fresh others."""
+    twin = made_again(model)
+    copy_weights(model.frozen_weights, twin)
+    return twin
 
-    def __deepcopy__(self, memo: dict) -> Self:
-        copied = memo[id(self)] = made_again(self)
-        copy_weights(self.named_weights, copied)
-        return copied
 
-    @classmethod
-    def from_config(cls, config: dict) -> Self:
-        return cls(**config)
+def deep_copy(model: Any, memo: dict) -> Any:
+    """Returns a model of the same configuration and weights; see `copy.deepcopy`."""
+    copied = memo[id(model)] = made_again(model)
+    copy_weights(model.named_weights, copied)
+    return copied
 
 
 def made_again(model: Any) -> Any:
