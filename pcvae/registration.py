@@ -19,18 +19,24 @@ PREFIX = "pcvae>"
 NAMES = {
     "pcvae.layers": (
         *("BernoulliHead", "BottleneckBlock", "DeterministicLevel", "Encoder", "Gate"),
-        *("GaussianHead", "GivenLatentLevel", "LabelMaps", "LadderCell", "LinearHead"),
-        *("LogisticMixtureHead", "NVAECell", "NVAEDecoderBlock", "NVAEEncoderBlock"),
+        *("GaussianFloorHead", "GaussianHead", "GivenLatentLevel", "LabelMaps", "LadderCell"),
+        *(
+            "LinearCell",
+            "LinearHead",
+            "LogisticMixtureHead",
+            "NVAECell",
+            "NVAEDecoderBlock",
+            "NVAEEncoderBlock",
+        ),
         *("PointwiseConv2D", "Readout", "SqueezeAndExcitation", "Stack", "TopDown", "VDVAECell"),
     ),
     "pcvae.measure": ("LPIPS",),
+    # With the layers that single models bring.
     "pcvae.models": (
-        "ConditionalVDVAE",
-        "LadderVAE",
-        "NVAE",
-        "PrefixDecoders",
-        "StagedVAE",
-        "VDVAE",
+        *("BottomUpCell", "BottomUpVAE", "ConditionalVDVAE", "ConvolutionalBottomUpVAE", "DDPM"),
+        *("DenseCell", "DenseLadderCell", "DenseLadderVAE", "FixedGaussianHead", "HiddenLayers"),
+        *("LadderVAE", "NVAE", "PrefixDecoders", "SelfAttention", "StagedVAE", "TimedBlock"),
+        *("UNet", "VDVAE"),
     ),
 }
 

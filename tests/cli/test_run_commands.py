@@ -92,6 +92,7 @@ def test_sample_hands_on_its_flags(stand_in, run_dir, capsys):
         "pixels": "sample",
         "condition": None,
         "batch_size": None,
+        "recalibrate_batches": 0,
         "output": default,
     }
     changes = {"num_samples": 3, "temperature": (1.0, 0.5), "seed": 0, "output": "x.NPZ"}

@@ -105,3 +105,6 @@ ENTRIES = {
     "staged": Entry(functools.partial(_staged, "reconstruction")),
     "staged_by_features": Entry(functools.partial(_staged, "features", num_frozen=1)),
 }
+
+# Without those whose walk, and way to disk and through a step, is that of another entry.
+DISTINCT = [name for name in ENTRIES if name not in ("linear", "label", "features")]

@@ -10,12 +10,12 @@ import tensorflow as tf
 from pcvae.export.endpoints import Endpoints, level_names
 from pcvae.models import read_model, weights_sha256, write_model
 from pcvae.training.checkpoints import Checkpoints
-from tests.conformance.models import ENTRIES
+from tests.conformance.models import DISTINCT, ENTRIES
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=ENTRIES)
+@pytest.fixture(scope="module", params=DISTINCT)
 def model(request):
     model = ENTRIES[request.param].make()
     model.freeze(list(model.named_weights)[::2])
