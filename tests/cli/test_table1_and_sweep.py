@@ -20,7 +20,7 @@ def read(path):
 
 @pytest.mark.slow
 def test_table1_compares_the_runs_of_its_steps(
-    data, steps_in_this_process, eagerly, tmp_path, capfd
+    data, steps_in_this_process, eagerly, few_pictures, tmp_path, capfd
 ):
     folder = tmp_path / "table"
     arguments = [f"--run_dir={folder}", f"--data={data}", "--prefix=1x1"]
@@ -43,7 +43,9 @@ def test_table1_compares_the_runs_of_its_steps(
 
 
 @pytest.mark.slow
-def test_sweep_makes_the_runs_of_train(data, steps_in_this_process, eagerly, tmp_path, capfd):
+def test_sweep_makes_the_runs_of_train(
+    data, steps_in_this_process, eagerly, few_pictures, tmp_path, capfd
+):
     folder = tmp_path / "sweep"
     arguments = [
         "--gin_file=experiments/synthetic_rate.gin",

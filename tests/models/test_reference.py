@@ -18,9 +18,18 @@ pytestmark = pytest.mark.slow
 TOLERANCE = 1e-4  # relative to the largest number of an array
 
 
-@pytest.fixture(scope="module", params=["small", "wide"])
-def golden(request):
-    return read_golden(request.param)
+# {golden: how its levels are laid out}; that layouts give the same is tested in test_vdvae.py.
+LAYOUTS = {"small": {}, "wide": {"unroll": True, "split_levels": (2, 6)}}
+
+
+@pytest.fixture(scope="module", params=LAYOUTS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def golden(name):
+    return read_golden(name)
 
 
 def build(golden, **arguments):
@@ -30,9 +39,9 @@ def build(golden, **arguments):
     return model
 
 
-@pytest.fixture(scope="module", params=[{}, {"unroll": True, "split_levels": (2, 6)}], ids=str)
-def model(request, golden):
-    return build(golden, **request.param)
+@pytest.fixture(scope="module")
+def model(name, golden):
+    return build(golden, **LAYOUTS[name])
 
 
 def assert_close(actual, expected):

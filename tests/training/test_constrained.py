@@ -47,7 +47,7 @@ DISTORTION_LAGRANGIAN = {
 
 @pytest.mark.parametrize(
     ("target_nats_per_dim", "rule"),
-    [(0.3, GECO), (1.0, GECO), (0.6, RATE_LAGRANGIAN)],
+    [(1.0, GECO), (0.6, RATE_LAGRANGIAN)],
 )
 def test_a_rate_target_is_met_at_the_least_distortion(target_nats_per_dim, rule):
     trainer, _ = run(ConstrainedRate(target_nats_per_dim), LagrangeMultiplier(**rule))
@@ -59,7 +59,7 @@ def test_a_rate_target_is_met_at_the_least_distortion(target_nats_per_dim, rule)
 
 @pytest.mark.parametrize(
     ("target_mse", "rule"),
-    [(0.01, GECO), (0.002, GECO), (0.004, DISTORTION_LAGRANGIAN)],
+    [(0.01, GECO), (0.004, DISTORTION_LAGRANGIAN)],
 )
 def test_a_distortion_target_is_met_at_the_least_rate(target_mse, rule):
     trainer, _ = run(ConstrainedDistortion(target_mse), LagrangeMultiplier(**rule))
