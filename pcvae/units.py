@@ -88,6 +88,11 @@ def signed_from_levels(levels: tf.Tensor, bit_depth: int) -> tf.Tensor:
     return tf.cast(levels, tf.float32) * (2.0 / max_level(bit_depth)) - 1.0
 
 
+def signed_from_images(images: tf.Tensor, bit_depth: int) -> tf.Tensor:
+    """Places the top bits of uint8 images in [-1, 1]: uint8 [...] -> float32 [...]."""
+    return signed_from_levels(levels_from_images(images, bit_depth), bit_depth)
+
+
 def levels_from_signed(signed: tf.Tensor, bit_depth: int) -> tf.Tensor:
     """Rounds places in [-1, 1] to pixel levels, clipping what lies outside: -> int32 [...]."""
     top = max_level(bit_depth)

@@ -59,8 +59,7 @@ class GaussianFloorHead(GaussianHead):
         Returns:
             float32 [batch] nats; 0 where the mean is the image and the std is the floor.
         """
-        levels = units.levels_from_images(images, self.bit_depth)
-        signed = units.signed_from_levels(levels, self.bit_depth)
+        signed = units.signed_from_images(images, self.bit_depth)
         wanted = DiagonalGaussian(signed, tf.fill(tf.shape(signed), math.log(self.FLOOR_STD)))
         own = self._distribution(params)
         return rate_nats(wanted, DiagonalGaussian(own.loc, own.log_std))

@@ -6,7 +6,7 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
-from pcvae.layers.residual import add_branch, convolution, fan_in_uniform, swish
+from pcvae.layers.residual import add_branch, convolution, dense, fan_in_uniform, swish
 
 # What a branch is multiplied by before it is added to the features (as published).
 RESIDUAL_WEIGHT = 0.1
@@ -38,10 +38,8 @@ class SqueezeAndExcitation(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         squeezed, dtype = max(SQUEEZED_WIDTH, self.width // SQUEEZE), self.dtype_policy
-        self.squeeze = keras.layers.Dense(squeezed, "relu", dtype=dtype, name="squeeze")
-        self.excite = keras.layers.Dense(self.width, "sigmoid", dtype=dtype, name="excite")
-        self.squeeze.build((None, self.width))
-        self.excite.build((None, squeezed))
+        self.squeeze = dense(squeezed, self.width, dtype, "squeeze", "relu")
+        self.excite = dense(self.width, squeezed, dtype, "excite", "sigmoid")
         super().build(input_shape)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

@@ -46,6 +46,12 @@ class Plan(Protocol):
         ...
 
 
+def of_level(plan: Plan, index: int) -> tuple[Plan, list[tf.Tensor]]:
+    """Returns the plan of one level, and the inputs of its `draw`."""
+    own = plan.at(slice(index, index + 1))
+    return own, [values[0] for values in own.inputs()]
+
+
 class Posterior(NamedTuple):
     """Every latent from q(z_i | x, z_<i)."""
 

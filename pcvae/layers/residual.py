@@ -39,12 +39,14 @@ def convolution(
     name: str,
     kernel_initializer: Any = None,
     use_bias: bool = True,
+    strides: int = 1,
 ) -> keras.layers.Conv2D:
     """Returns a convolution with zero bias, or with none, built for `in_width` input channels."""
-    kind = PointwiseConv2D if kernel_size == 1 else keras.layers.Conv2D
+    kind = PointwiseConv2D if kernel_size == strides == 1 else keras.layers.Conv2D
     layer = kind(
         filters,
         kernel_size,
+        strides,
         padding="same",
         data_format="channels_last",
         kernel_initializer=kernel_initializer or fan_in_uniform(),
@@ -54,6 +56,29 @@ def convolution(
     )
     layer.build((None, None, None, in_width))
     return layer
+
+
+def dense(
+    units: int,
+    in_width: int,
+    dtype: Any,
+    name: str,
+    activation: str | None = None,
+    use_bias: bool = True,
+) -> keras.layers.Dense:
+    """Returns a dense layer, built for `in_width` numbers."""
+    layer = keras.layers.Dense(
+        units, activation=activation, use_bias=use_bias, dtype=dtype, name=name
+    )
+    layer.build((None, in_width))
+    return layer
+
+
+def upsampled(x: tf.Tensor, factor: int) -> tf.Tensor:
+    """Repeats each place of [batch, side, side, channels] in both directions."""
+    if factor == 1:
+        return x
+    return tf.repeat(tf.repeat(x, factor, axis=1), factor, axis=2)
 
 
 def add_branch(h: tf.Tensor, branch: tf.Tensor) -> tf.Tensor:

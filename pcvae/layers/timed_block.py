@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pcvae.layers.residual import add_branch, convolution, swish
+from pcvae.layers.residual import add_branch, convolution, dense, swish
 
 NUM_GROUPS = 32  # of a group normalisation, as published
 
@@ -36,7 +36,7 @@ class TimedBlock(keras.layers.Layer):
         policy, out_width = self.dtype_policy, self.out_width
         self.norm_1 = group_norm("norm_1", self.in_width)
         self.conv_1 = unet_convolution("conv_1", out_width, self.in_width, policy)
-        self.time_bias = dense("time_bias", out_width, self.time_width, policy)
+        self.time_bias = dense(out_width, self.time_width, policy, "time_bias")
         self.norm_2 = group_norm("norm_2", out_width)
         zeros = {"kernel_initializer": "zeros"}
         self.conv_2 = unet_convolution("conv_2", out_width, out_width, policy, **zeros)
@@ -114,20 +114,8 @@ def unet_convolution(
     kernel_initializer: str = "glorot_uniform",
 ) -> keras.layers.Conv2D:
     """Returns a built convolution, by default with the published start, by both fans."""
-    if strides == 1:
-        return convolution(filters, kernel_size, in_width, dtype, name, kernel_initializer)
-    layer = keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        data_format="channels_last",
-        kernel_initializer=kernel_initializer,
-        dtype=dtype,
-        name=name,
-    )
-    layer.build((None, None, None, in_width))
-    return layer
+    start = kernel_initializer
+    return convolution(filters, kernel_size, in_width, dtype, name, start, strides=strides)
 
 
 def pointwise(
@@ -135,13 +123,6 @@ def pointwise(
 ) -> keras.layers.Conv2D:
     """Returns a built 1x1 convolution."""
     return unet_convolution(name, filters, in_width, dtype, kernel_size=1, **options)
-
-
-def dense(name: str, units: int, in_width: int, dtype: Any) -> keras.layers.Dense:
-    """Returns a built dense layer."""
-    layer = keras.layers.Dense(units, name=name, dtype=dtype)
-    layer.build((None, in_width))
-    return layer
 
 
 def group_norm(name: str, width: int) -> keras.layers.GroupNormalization:

@@ -16,6 +16,7 @@ from pcvae.layers.levels import (
     width_function,
     widths_notation,
 )
+from pcvae.layers.residual import upsampled
 from pcvae.layers.stack import Stack
 
 
@@ -169,7 +170,7 @@ class TopDownPass(keras.layers.Layer):
         if group.mixin:
             coarse = features_at[group.mixin][..., :width]
             factor = resolution // group.mixin
-            features += tf.repeat(tf.repeat(coarse, factor, axis=1), factor, axis=2)
+            features += upsampled(coarse, factor)
         return features
 
     def get_config(self) -> dict:

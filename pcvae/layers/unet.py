@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from pcvae.checks import check_integer
 from pcvae.errors import UserError
-from pcvae.layers.residual import swish
-from pcvae.layers.timed_block import TimedBlock, dense, group_norm, unet_convolution
+from pcvae.layers.residual import dense, swish, upsampled
+from pcvae.layers.timed_block import TimedBlock, group_norm, unet_convolution
 
 LONGEST_PERIOD = 10_000.0  # of the sines that tell the time
 
@@ -83,8 +83,8 @@ class UNet(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         widths = [self.width * multiplier for multiplier in self.multipliers]
         time_width, policy = 4 * self.width, self.dtype_policy
-        self.time_hidden = dense("time_hidden", time_width, self.width, policy)
-        self.time_out = dense("time_out", time_width, time_width, policy)
+        self.time_hidden = dense(time_width, self.width, policy, "time_hidden")
+        self.time_out = dense(time_width, time_width, policy, "time_out")
         self.down_blocks, self.up_blocks = [], []
         self.downs, self.ups = [], []
         skips, here = [self.width], self.width
@@ -151,8 +151,7 @@ class UNet(keras.layers.Layer):
             for _ in range(self.blocks_per_resolution + 1):
                 h = next(up)(tf.concat([h, skips.pop()], axis=-1), told)
             if index < len(self.ups):
-                larger = tf.repeat(tf.repeat(h, 2, axis=1), 2, axis=2)
-                h = tf.cast(self.ups[index](larger), x.dtype)
+                h = tf.cast(self.ups[index](upsampled(h, 2)), x.dtype)
         return tf.cast(self.exit(swish(self.last_norm(h))), x.dtype)
 
     def get_config(self) -> dict:

@@ -10,7 +10,7 @@ from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
 from pcvae.layers.cells import Cell, Site
 from pcvae.layers.depth import looped, written_out
-from pcvae.layers.plan import Plan
+from pcvae.layers.plan import Plan, of_level
 from pcvae.outputs import Trace
 
 LATENT, PRIOR_NOISE, RATE_MAP = "latent", "prior_noise", "rate_map"
@@ -88,7 +88,7 @@ def walk_cells(
     columns = []
     for index, (cell, shape) in enumerate(zip(cells, latent_shapes, strict=True)):
         site = Site(tf.constant(index), (tf.shape(h)[0], *shape))
-        inputs = [values[0] for values in plan.at(slice(index, index + 1)).inputs()]
+        _, inputs = of_level(plan, index)
         h, outputs = walk_level(cell, h, site, plan, noise, evidence, inputs, keep)
         columns.append(outputs)
     rates, *kept = zip(*columns, strict=True)

@@ -165,8 +165,7 @@ class ConvolutionalBottomUpVAE(HierarchicalModel):
 
     def evidence(self, images: tf.Tensor, condition: GivenCondition) -> tf.Tensor:
         """Returns the levels of the pixels on [-1, 1], [batch, height, width, channels]."""
-        bits = self.head.bit_depth
-        return units.signed_from_levels(units.levels_from_images(images, bits), bits)
+        return units.signed_from_images(images, self.head.bit_depth)
 
     def walk(
         self,

@@ -18,6 +18,7 @@ from pcvae.checks import check_integer
 from pcvae.errors import UserError
 from pcvae.layers.encoder import Encoder
 from pcvae.layers.gates import LabelMaps
+from pcvae.layers.residual import upsampled
 
 IMAGE, FEATURES, LABEL = "image", "features", "label"
 KINDS = (IMAGE, FEATURES, LABEL)
@@ -255,10 +256,3 @@ def make_condition(
         raise UserError("condition_shape: features need one, (height, width, channels)")
     own = ImageCondition if kind == IMAGE else FeaturesCondition
     return own(image_shape if shape is None else shape, encoder_blocks, image_shape[0])
-
-
-def upsampled(images: tf.Tensor, factor: int) -> tf.Tensor:
-    """Repeats each pixel of [batch, side, side, channels] in both directions."""
-    if factor == 1:
-        return images
-    return tf.repeat(tf.repeat(images, factor, axis=1), factor, axis=2)

@@ -13,8 +13,9 @@ from pcvae.checks import check_bytes, check_integer
 from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
 from pcvae.layers import make_head
-from pcvae.layers.cells.dense import DenseCell, dense
+from pcvae.layers.cells.dense import DenseCell
 from pcvae.layers.plan import Plan
+from pcvae.layers.residual import dense
 from pcvae.layers.walk import walk_cells
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import UNCONDITIONAL, GivenCondition
@@ -134,8 +135,7 @@ class DenseHierarchy(HierarchicalModel):
 
     def evidence(self, images: tf.Tensor, condition: GivenCondition) -> tf.Tensor:
         """Returns the levels of the pixels on [-1, 1], [batch, pixels]."""
-        bits = self.head.bit_depth
-        signed = units.signed_from_levels(units.levels_from_images(images, bits), bits)
+        signed = units.signed_from_images(images, self.head.bit_depth)
         return tf.reshape(signed, [-1, units.num_dims(self.image_shape)])
 
     def walk(

@@ -11,10 +11,11 @@ import tensorflow as tf
 from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
+from pcvae.layers.residual import upsampled
 from pcvae.layers.walk import LATENT
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.batches import in_batches
-from pcvae.models.conditions import FEATURES, UNCONDITIONAL, GivenCondition, upsampled
+from pcvae.models.conditions import FEATURES, UNCONDITIONAL, GivenCondition
 from pcvae.models.description import Level, StageDescription
 from pcvae.models.registry import register, registered_models
 from pcvae.models.stage_order import (

@@ -10,7 +10,7 @@ from pcvae.distributions.gaussian import DiagonalGaussian
 from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.cells.bottom_up import drawn_upwards
-from pcvae.layers.cells.dense import standard_normal
+from pcvae.layers.cells.cell import standard_normal
 from pcvae.layers.walk import walk_cells
 from tests.models import tiny
 

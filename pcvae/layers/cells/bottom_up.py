@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian, DrawnGaussian
 from pcvae.distributions.noise import Noise
-from pcvae.layers.cells.cell import ConvolutionalLevel, Site
-from pcvae.layers.cells.dense import standard_normal
-from pcvae.layers.plan import Plan, inferring
-from pcvae.layers.residual import convolution
+from pcvae.layers.cells.cell import ConvolutionalLevel, Site, standard_normal
+from pcvae.layers.plan import Plan, inferring, of_level
+from pcvae.layers.residual import convolution, upsampled
 
 
 def drawn_upwards(
@@ -38,8 +37,8 @@ def drawn_upwards(
     for level in reversed(range(len(cells))):
         posterior = cells[level].recognised(cells[level].upwards(x))
         site = Site(tf.constant(level), (tf.shape(x)[0], *latent_shapes[level]))
-        inputs = [values[0] for values in plan.at(slice(level, level + 1)).inputs()]
-        x, _ = plan.at(slice(level, level + 1)).draw(site, posterior, posterior, noise, *inputs)
+        own, inputs = of_level(plan, level)
+        x, _ = own.draw(site, posterior, posterior, noise, *inputs)
         if level > 0:
             posterior = DrawnGaussian(posterior.loc, posterior.log_std, x)
         found.append(posterior)
@@ -125,5 +124,4 @@ class BottomUpCell(ConvolutionalLevel):
 
 def enlarged(h: tf.Tensor, side: int) -> tf.Tensor:
     """Repeats [batch, s, s, width] to [batch, side, side, width], side a multiple of s."""
-    factor = side // h.shape[1]
-    return tf.repeat(tf.repeat(h, factor, axis=1), factor, axis=2) if factor > 1 else h
+    return upsampled(h, side // h.shape[1])

@@ -17,6 +17,12 @@ class Site(NamedTuple):
     shape: tuple  # of the latent: (batch, ...)
 
 
+def standard_normal(site: Site) -> DiagonalGaussian:
+    """Returns the prior of a level that has none of its own: N(0, 1) of the site's shape."""
+    zeros = tf.zeros(site.shape)
+    return DiagonalGaussian(zeros, zeros)
+
+
 class Cell(Protocol):
     """What one level computes; z_<i are in the features h [batch, ...]."""
 

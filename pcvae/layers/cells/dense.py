@@ -6,30 +6,15 @@ import keras
 import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian
-from pcvae.layers.cells.cell import Site
+from pcvae.layers.cells.cell import Site, standard_normal
 from pcvae.layers.cells.ladder import product
+from pcvae.layers.residual import dense
 
 NEGATIVE_SLOPE = 0.1  # of the leaky rectifier; ours
 # Of moving statistics: ours, so that those of a short run are not those of its first steps. They
 # are averaged over steps once more, with the weights.
 MOMENTUM = 0.9
 LINEAR_BELOW = -15.0  # where log(softplus(x)) is x in float32
-
-
-def dense(
-    units: int,
-    in_width: int,
-    dtype: Any,
-    name: str,
-    activation: str | None = None,
-    use_bias: bool = True,
-) -> keras.layers.Dense:
-    """Returns a dense layer, built for `in_width` numbers."""
-    layer = keras.layers.Dense(
-        units, activation=activation, use_bias=use_bias, dtype=dtype, name=name
-    )
-    layer.build((None, in_width))
-    return layer
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -173,9 +158,3 @@ class DenseLadderCell(DenseCell):
     ) -> DiagonalGaussian:
         """Returns the product of the prior and the Gaussian that was found on the way upwards."""
         return product(evidence[self.level], prior)
-
-
-def standard_normal(site: Site) -> DiagonalGaussian:
-    """Returns the prior of a level that has none of its own: N(0, 1) of the site's shape."""
-    zeros = tf.zeros(site.shape)
-    return DiagonalGaussian(zeros, zeros)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from pcvae.distributions.gaussian import DiagonalGaussian
-from pcvae.layers.cells.cell import Site
+from pcvae.layers.cells.cell import Site, standard_normal
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
@@ -53,8 +53,7 @@ class LinearCell(keras.layers.Layer):
 
     def prior(self, h: tf.Tensor, site: Site) -> tuple[DiagonalGaussian, tf.Tensor]:
         """Returns N(0, I), and h."""
-        zeros = tf.zeros(site.shape)
-        return DiagonalGaussian(zeros, zeros), h
+        return standard_normal(site), h
 
     def posterior(
         self, h: tf.Tensor, prior: DiagonalGaussian, evidence: tf.Tensor, site: Site
