@@ -6,11 +6,11 @@ import keras
 import tensorflow as tf
 
 from pcvae.distributions.discretized_gaussian import DiscretizedGaussian
-from pcvae.layers.heads import VALUE_SITE, Head
+from pcvae.layers.gaussian_heads import GaussianHead
 
 
 @keras.saving.register_keras_serializable(package="pcvae")
-class FixedGaussianHead(Head):
+class FixedGaussianHead(GaussianHead):
     """The features are the mean image on [-1, 1]; the Gaussian is discretised to the levels.
 
     Args:
@@ -20,7 +20,7 @@ class FixedGaussianHead(Head):
     """
 
     def __init__(self, log_std: float, channels: int = 3, **kwargs: Any) -> None:
-        super().__init__(channels, **kwargs)
+        super().__init__(channels, **{**kwargs, "has_projection": False})
         self.log_std = log_std
 
     @property
@@ -28,20 +28,9 @@ class FixedGaussianHead(Head):
         """How many parameters a pixel has: its means."""
         return self.channels
 
-    def build(self, input_shape: Any) -> None:
-        self.built = True
-
-    def call(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns the features, [batch, height, width, channels], as float32."""
-        return tf.cast(features, tf.float32)
-
     def get_config(self) -> dict:
         """Returns the arguments of the constructor."""
         return {**super().get_config(), "log_std": self.log_std}
 
     def _distribution(self, params):
         return DiscretizedGaussian(params, tf.constant(self.log_std), self.bit_depth)
-
-    def _sample_levels(self, params, noise):
-        uniform = self._uniform(params, noise, VALUE_SITE, self.channels)
-        return self._distribution(params).sample_from_uniforms(uniform)

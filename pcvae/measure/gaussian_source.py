@@ -59,23 +59,25 @@ def shannon_rate(variances: np.ndarray, distortion_mse: float) -> float:
         variances: [components].
         distortion_mse: above 0.
     """
-    low, high = 0.0, float(variances.max())
     if distortion_mse >= variances.mean():
         return 0.0
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        too_much = shannon_point(variances, middle).distortion_mse > distortion_mse
-        low, high = (low, middle) if too_much else (middle, high)
-    return shannon_point(variances, high).rate_nats_per_dim
+    return _rate_at(distortion_mse, shannon_point, variances, 0.0, float(variances.max()))
 
 
 def diffusion_rate(variances: np.ndarray, distortion_mse: float) -> float:
     """Returns the rate at which a diffusion reaches a distortion; see `diffusion_point`."""
     if distortion_mse >= variances.mean():
         return 0.0
-    low, high = 0.0, 1.0 / distortion_mse  # where every component is below the distortion
+    # At this signal-to-noise ratio every component is below the distortion.
+    return _rate_at(distortion_mse, diffusion_point, variances, 1.0 / distortion_mse, 0.0)
+
+
+def _rate_at(distortion_mse, curve, variances, fine, coarse):
+    """Halves the interval of a curve's parameter, from an end of less distortion to one of more."""
     for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        too_much = diffusion_point(variances, middle).distortion_mse > distortion_mse
-        low, high = (middle, high) if too_much else (low, middle)
-    return diffusion_point(variances, high).rate_nats_per_dim
+        middle = 0.5 * (fine + coarse)
+        if curve(variances, middle).distortion_mse > distortion_mse:
+            coarse = middle
+        else:
+            fine = middle
+    return curve(variances, fine).rate_nats_per_dim
