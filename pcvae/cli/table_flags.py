@@ -67,8 +67,8 @@ def read_experiment(
         first_stage: what stands for the stage before, of a later stage.
 
     Returns:
-        A dict with what ``model_fn`` and ``dataset`` of `runs.train` are bound to; of a later
-        stage, whose model is made of the stage before, the dataset alone.
+        A dict with what ``model_fn`` and ``dataset`` of `runs.train` are bound to. The former has
+        the bindings of the experiment that was read last.
 
     Raises:
         UserError: a macro or a binding is unknown, a value does not fit, or the data are missing.
@@ -79,8 +79,7 @@ def read_experiment(
     bindings += [f"{macro} = {value!r}" for macro, value in own.items()]
     files = [f"experiments/{name}.gin"]
     configuration = parse_experiment(runs, files, bindings, [], first_stage)
-    names = ["dataset"] if first_stage else ["model_fn", "dataset"]
-    return configuration.arguments(runs.train, names)
+    return configuration.arguments(runs.train, ["model_fn", "dataset"])
 
 
 def shared_arguments(

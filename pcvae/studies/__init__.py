@@ -3,9 +3,10 @@
 from pcvae.studies.gaussian import gaussian_study
 from pcvae.studies.sweep import finished_runs_of_sweep, summarise_sweep
 from pcvae.studies.table1 import check_prefix, measured_rate_nats_per_dim, summarise_table1
-from pcvae.studies.table2 import summarise_table2
+from pcvae.studies.table2 import check_parameters, summarise_table2
 
 __all__ = [
+    "check_parameters",
     "check_prefix",
     "finished_runs_of_sweep",
     "gaussian_study",

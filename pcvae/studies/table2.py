@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pcvae import measure, show, training
+from pcvae import measure, models, show, training
 from pcvae.errors import UserError
 from pcvae.files import write_json
 from pcvae.runs.frechet import frechet
@@ -65,6 +65,23 @@ def measure_samples(
     return {"asked": asked, **record}
 
 
+def check_parameters(
+    composition: models.HierarchicalModel, baseline: models.HierarchicalModel
+) -> int:
+    """Returns the number of parameters of the two models that the table compares.
+
+    Raises:
+        UserError: they differ.
+    """
+    composed, end_to_end = composition.count_params(), baseline.count_params()
+    if composed != end_to_end:
+        raise UserError(
+            f"stages 1 and 2 together have {composed:,} parameters, the baseline {end_to_end:,}: "
+            "give all runs the same sizes, heads and numbers of levels"
+        )
+    return end_to_end
+
+
 def summarise_table2(
     *,
     folder: str | os.PathLike,
@@ -115,13 +132,7 @@ def _row(dataset, seed, target, baseline_dir, stages, loaded):
     """
     first, second = (RunDirectory(stages[name]).evaluation() for name in ("stage1", "stage2"))
     baseline = RunDirectory(baseline_dir).evaluation()
-    models = {"composition": loaded["stages"][target], "baseline": loaded["baseline"]}
-    parameters = {name: model.count_params() for name, model in models.items()}
-    if parameters["composition"] != parameters["baseline"]:
-        raise UserError(
-            f"seed {seed}, target {target}: the composition has {parameters['composition']:,} "
-            f"parameters, the baseline {parameters['baseline']:,}: give all runs the same sizes"
-        )
+    num_parameters = check_parameters(loaded["stages"][target], loaded["baseline"])
     names = {"stage1": stages["stage1"], "stage2": stages["stage2"], "baseline": baseline_dir}
     (constraint,) = first["constraints"]
     return {
@@ -137,7 +148,7 @@ def _row(dataset, seed, target, baseline_dir, stages, loaded):
         "negative_elbo_bits_per_dim": second["negative_elbo_bits_per_dim"],
         "baseline_negative_elbo_bits_per_dim": baseline["negative_elbo_bits_per_dim"],
         "baseline_stage1_rate_nats_per_dim": _rate_of_first_stage(loaded["baseline"], baseline),
-        "num_parameters": parameters["baseline"],
+        "num_parameters": num_parameters,
         "steps": {name: RunDirectory(place).run()["steps"] for name, place in names.items()},
     }
 

@@ -120,6 +120,14 @@ def test_a_table_that_cannot_be_made_starts_nothing(
     assert_starts_nothing(table2.main, arguments, message, capsys, tmp_path)
 
 
+@pytest.mark.slow
+def test_a_table_of_models_of_unequal_size_starts_nothing(data, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = [*TINY, f"--data={data}", "--gin.HEAD=gaussian"]  # stage 1 alone takes the head
+    message = "stages 1 and 2 together have "
+    assert_starts_nothing(table2.main, arguments, message, capsys, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("experiment", "message"),
     [

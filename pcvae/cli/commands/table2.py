@@ -63,13 +63,21 @@ def run(values: flags.FlagValues) -> None:
     runs = command.import_runs()
     from pcvae import studies  # only now: it takes TensorFlow
 
+    models = {}
     for kind in KINDS:
         own = {"SEED": seeds[0]}
         own |= {"DISTORTION_TARGET_MSE": float(targets[0])} if kind == "stage1" else {}
         before = "the stage before" if kind == "stage2" else None
         name = f"table2_{values.dataset}_{kind}"
         read = read_experiment(runs, name, shared[kind], own, before)
-    runs.find_extractor(values.extractor, read["dataset"].image_shape)
+        image_shape, model_fn = read["dataset"].image_shape, read["model_fn"]
+        # By position: gin reads the stage from the disk, even where it is given by name.
+        models[kind] = (
+            model_fn(image_shape, models["stage1"]) if before else model_fn(image_shape=image_shape)
+        )
+    studies.check_parameters(models["stage2"], models["baseline"])
+    models.clear()
+    runs.find_extractor(values.extractor, image_shape)
     finished = {}
     # The first target of every seed comes first: the table of seeds is there before the sweep.
     order = [(seed, targets[:1]) for seed in seeds]
