@@ -33,8 +33,21 @@ def describe(
 
 @waiting("loading the model")
 def describe_run(*, run_dir: str | os.PathLike, batch_size: int | None = None) -> str:
-    """Returns the level table of a run's model; `batch_size` as for `describe`."""
-    return _described(models.read_model(RunDirectory(run_dir).model_json), batch_size, 1)
+    """Returns the level table of a run's model, and the memory that training it as before takes.
+
+    Args:
+        run_dir: a directory that `train` left.
+        batch_size: other images of a step than the run's.
+
+    Raises:
+        UserError: a record of the run is damaged, or its parts do not divide the batch.
+    """
+    directory = RunDirectory(run_dir)
+    model = models.read_model(directory.model_json)
+    run = directory.run() if directory.run_json.exists() else {}
+    if "steps" in run:  # others were imported: their batch size is that of an evaluation
+        batch_size = batch_size or run["batch_size"]
+    return _described(model, batch_size, run.get("micro_batches", 1))
 
 
 def _described(model, batch_size, micro_batches):

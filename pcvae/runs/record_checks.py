@@ -33,8 +33,9 @@ def fault_of_run(record: Any) -> str | None:
     free_bits = record.get("free_bits_nats_per_level", 0.0)
     if not _is_origin(record["data"]):
         return f"{_shown(record['data'])} (expected under data the arguments of data.from_spec)"
-    if not _is_count(record["batch_size"]):
-        return f"batch_size {_shown(record['batch_size'])}"
+    for name in ("batch_size", "micro_batches"):
+        if not _is_count(record.get(name, 1)):
+            return f"{name} {_shown(record[name])}"
     if not is_number_or_none(free_bits) or free_bits is None or free_bits < 0.0:
         return f"free_bits_nats_per_level {_shown(free_bits)}"
     return _fault_of_constraints(record, _is_target)

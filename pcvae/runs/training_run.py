@@ -146,6 +146,7 @@ def train(
         run = {
             "data": dataset.origin,
             "batch_size": batch_size,
+            "micro_batches": trainer.micro_batches,
             "steps": steps,
             "seed": seed,
             "constraints": constraints,

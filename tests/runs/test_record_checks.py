@@ -127,6 +127,7 @@ def test_runs_that_are_none():
     for change in (
         {"batch_size": "4"},
         {"batch_size": 0},
+        {"micro_batches": 0},
         {"constraints": {}},
         {"constraints": [{**target, "target": 0.0}]},
         {"constraints": [{"quantity": "distortion_mse", "num_levels": None}]},

@@ -1,5 +1,6 @@
 """What describe and train say of memory."""
 
+import json
 import re
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from pcvae import models, objectives, training
 from pcvae.errors import UserError
 from pcvae.memory import memory_limit_bytes
-from pcvae.runs import describe
+from pcvae.runs import describe, describe_run
 from pcvae.runs.step_memory import memory_line, memory_warning
 from tests.models import tiny
 
@@ -26,6 +27,21 @@ def test_the_table_ends_with_the_estimate_of_the_images_in_work():
         assert int(batches[1]) == arguments["batch_size"]
         assert re.findall(r"\d+\.\d\d", text)[:4] == [f"{share / 1e9:.2f}" for share in shares]
     assert "memory" not in line()
+
+
+def test_a_run_is_estimated_as_it_was_trained(tmp_path):
+    model = tiny.vdvae()
+    models.write_model(model, tmp_path / "model.json")
+
+    def line(run, **arguments):
+        (tmp_path / "run.json").write_text(json.dumps({"data": None, "batch_size": 12, **run}))
+        return describe_run(run_dir=tmp_path, **arguments).split("\n\n")[-1]
+
+    assert line({"steps": 1, "micro_batches": 3}) == memory_line(model, 12, 3)
+    assert line({"steps": 1, "micro_batches": 3}, batch_size=6) == memory_line(model, 6, 3)
+    assert line({"steps": 1}) == memory_line(model, 12)  # of an older version
+    assert "memory" not in line({})  # imported
+    assert line({}, batch_size=6) == memory_line(model, 6)
 
 
 def test_parts_that_do_not_fit_are_refused_as_in_training():
