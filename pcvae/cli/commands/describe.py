@@ -7,8 +7,8 @@ Usage:
   pcvae-describe --run_dir=runs/quickstart
 
 Takes every gin file that pcvae-train takes, and a file that binds nothing but the model: then the
-model's own image shape is used instead of the dataset's. Where the file, the run or --batch_size says
-how many images a training step takes, its peak memory is estimated, too.
+model's own image shape is used instead of the dataset's. Where the file, the run or --batch_size
+says how many images a training step takes, its peak memory is estimated, too.
 """
 
 from absl import flags
@@ -22,7 +22,7 @@ def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-describe."""
     text = "A run directory of pcvae-train, instead of gin files."
     shared_flags.define(values, "run_dir", text)
-    text = "Images of a training step, whose memory is estimated (default: of the gin file or the run)."
+    text = "Images of a training step, whose memory is estimated (default: of the file or the run)."
     shared_flags.define(values, "batch_size", text)
     shared_flags.define_gin_flags(values)
 
