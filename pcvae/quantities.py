@@ -66,6 +66,8 @@ DISTORTION = Quantity(
     logarithmic=True,
 )
 PSNR = Quantity("psnr_db", "PSNR", "dB", 2, "of the reconstruction, mean over images")
+# The rate per dimension, by unit.
+RATES = {quantity.unit: quantity for quantity in (RATE, RATE_NATS_PER_DIM)}
 # Of an evaluation, in the order in which they are shown.
 QUANTITIES = (
     NEGATIVE_ELBO,
@@ -149,6 +151,12 @@ _UNITS = {
     "_mse": "mse on [-1, 1]",
     "_db": "dB",
 }
+
+
+def rates_from(unit: str) -> tuple[Quantity, Quantity]:
+    """Returns the rate per dimension in a unit, bits/dim or nats/dim, and in the other one."""
+    (other,) = RATES.keys() - {unit}
+    return RATES[unit], RATES[other]
 
 
 def rate_of_resolution_tag(resolution: int) -> str:

@@ -56,6 +56,17 @@ def wording_of(constraints: Iterable[Mapping[str, Any]]) -> Wording:
     return Wording(chosen.get(RATE, BITS), chosen.get(DISTORTION, MSE), frozenset(chosen))
 
 
+def shared_rate_unit(runs: Iterable[Iterable[Mapping[str, Any]]]) -> str:
+    """Returns the unit of the rates of several runs: of their targets, where those agree.
+
+    Args:
+        runs: the constraints of each; see `wording_of`.
+    """
+    wordings = map(wording_of, runs)
+    chosen = {wording.rate for wording in wordings if RATE in wording.bounded}
+    return chosen.pop() if len(chosen) == 1 else UNBOUNDED.rate
+
+
 def converted(quantity: str, value: Any, unit: str) -> Any:
     """Returns a rate in nats per dimension, or a mean squared error, in another unit."""
     if unit == BITS:

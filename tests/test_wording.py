@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from pcvae.objectives import ConstrainedDistortion, ConstrainedRate, ProgressiveCoding
-from pcvae.wording import BITS, DECIBELS, MSE, NATS, told, told_gap, wording_of
+from pcvae.wording import (
+    BITS,
+    DECIBELS,
+    MSE,
+    NATS,
+    shared_rate_unit,
+    told,
+    told_gap,
+    wording_of,
+)
 
 
 def test_a_number_stands_in_its_unit_with_the_other_one_beside_it():
@@ -47,3 +56,9 @@ def test_records_of_older_versions_are_told_in_the_unit_of_the_quantity():
     assert wording_of([{"quantity": "rate_nats_per_dim", "target": 0.1}]).rate == NATS
     assert wording_of([]).rate == BITS
     np.testing.assert_equal(wording_of([]).bounded, frozenset())
+
+
+def test_runs_with_rate_targets_in_one_unit_share_it():
+    nats, bits = ([{"quantity": "rate_nats_per_dim", "unit": unit}] for unit in (NATS, BITS))
+    assert shared_rate_unit([nats, [], [{"quantity": "distortion_mse", "unit": MSE}]]) == NATS
+    assert shared_rate_unit([nats, bits]) == shared_rate_unit([[]]) == BITS

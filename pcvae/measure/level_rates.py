@@ -9,6 +9,8 @@ from pcvae.measure.health import level_remark
 from pcvae.quantities import MANY_LEVELS, bounds_prefixes, group_name
 from pcvae.tables import number_text
 
+_PER_DIM = {"bits_per_dim": units.bits_per_dim, "nats_per_dim": units.nats_per_dim}
+
 
 def level_rows(
     record: Mapping[str, Any],
@@ -25,10 +27,10 @@ def level_rows(
         free_bits_nats_per_level: those of the objective, which a rate may stand at.
 
     Returns:
-        A list of dict: ``index``, ``resolution`` (or the name of the group), ``rate_nats`` and
-        ``rate_bits_per_dim`` with their standard errors, ``share`` (% of the rate of all levels),
-        ``prefix_bits_per_dim`` (of this level and all before it; "<=" where it is an upper bound)
-        and ``remark``.
+        A list of dict: ``index``, ``resolution`` (or the name of the group), ``rate_nats``,
+        ``rate_bits_per_dim`` and ``rate_nats_per_dim`` with their standard errors, ``share`` (% of
+        the rate of all levels), ``prefix_bits_per_dim`` and ``prefix_nats_per_dim`` (of this level
+        and all before it; "<=" where it is an upper bound) and ``remark``.
     """
     rates, errors = record["rate_nats_per_level"], record["rate_nats_per_level_stderr"]
     total, before, rows = sum(rate or 0.0 for rate in rates), 0.0, []
@@ -39,17 +41,20 @@ def level_rows(
     for place, (index, group, rate, error) in enumerate(shown, 1):
         before += rate or 0.0
         known = rate is not None
+        at_most = "<= " if bounds and place < len(shown) else ""
+        per_dim = {}
+        for unit, convert in _PER_DIM.items():
+            spread = None if error is None else convert(error, image_shape)
+            own = number_text(convert(rate, image_shape), spread, 5) if known else ""
+            per_dim[f"rate_{unit}"] = own
+            per_dim[f"prefix_{unit}"] = f"{at_most}{convert(before, image_shape):.5f}"
         rows.append(
             {
                 "index": index,
                 "resolution": group_name(group),
                 "rate_nats": number_text(rate, error),
-                "rate_bits_per_dim": number_text(*_bits_per_dim(rate, error, image_shape), 5)
-                if known
-                else "",
+                **per_dim,
                 "share": f"{100.0 * rate / total:.1f}" if known and total else "",
-                "prefix_bits_per_dim": ("<= " if bounds and place < len(shown) else "")
-                + f"{units.bits_per_dim(before, image_shape):.5f}",
                 "remark": ""
                 if is_whole or (bounds and known)
                 else level_remark(rate, free_bits_nats_per_level),
@@ -66,11 +71,6 @@ def _of_groups(levels):
         whole = None if None in rates else sum(rates)
         sums.append((f"{indices[0]}-{indices[-1]}", group, whole, None))
     return sums
-
-
-def _bits_per_dim(rate_nats, error_nats, image_shape):
-    error = None if error_nats is None else units.bits_per_dim(error_nats, image_shape)
-    return units.bits_per_dim(rate_nats, image_shape), error
 
 
 def mean_rate_by_resolution(

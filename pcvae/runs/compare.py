@@ -19,6 +19,7 @@ from pcvae.runs.report import (
 )
 from pcvae.runs.run_directory import RunDirectory, images_of
 from pcvae.tables import text_table
+from pcvae.wording import shared_rate_unit
 
 # What has to agree for the numbers of two runs to be compared.
 _SETTINGS = ("data", "split", "num_images", "weights", "step", "importance_samples", "image_shape")
@@ -65,7 +66,7 @@ def compare(
         for label in labels
     ]
     shared = [folder.run().get("constraints", []) for folder in folders.values()]
-    output = Path(output)
+    output, rate_unit = Path(output), shared_rate_unit(shared)
     page = functools.partial(
         show.write_page,
         "comparison.html",
@@ -73,10 +74,11 @@ def compare(
         remarks=remarks,
         runs=runs,
         table=table,
-        plots=rate_distortion_figures(curves),
+        plots=rate_distortion_figures(curves, rate_unit),
         curves=curve_figures(histories, shared[0] if len(set(map(str, shared))) == 1 else []),
     )
-    plot = functools.partial(show.save_png, show.rate_distortion_plot(curves))
+    picture = show.rate_distortion_plot(curves, rate_unit=rate_unit)
+    plot = functools.partial(show.save_png, picture)
     record = functools.partial(write_json, entries)
     names = ("comparison.html", "comparison.json", "rate_distortion.png")
     paths = [output / name for name in names]

@@ -19,10 +19,9 @@ from pcvae.quantities import (
     DISTORTION,
     MANY_LEVELS,
     PSNR,
-    RATE,
-    RATE_NATS_PER_DIM,
     bounds_prefixes,
     rate_notes,
+    rates_from,
 )
 from pcvae.runs.fit_prefix_decoders import fit_prefix_decoders, load_prefix_decoders
 from pcvae.runs.load import load
@@ -30,6 +29,7 @@ from pcvae.runs.report import check_report_files, refreshed_report
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN, chosen
 from pcvae.tables import text_table
+from pcvae.wording import shared_rate_unit
 
 
 def rate_distortion(
@@ -115,10 +115,18 @@ def rate_distortion(
     rows = [{**row, **measured} for row in rows]
     if training.is_chief(strategy):
         notes = dict.fromkeys(note for row in rows for note in rate_notes(row))
-        print(_table(_shown(model, rows)), *notes, *_unfinished_lines(rows), sep="\n", flush=True)
+        unit = shared_rate_unit([run.get("constraints", [])])
+        print(
+            _table(_shown(model, rows), unit),
+            *notes,
+            *_unfinished_lines(rows),
+            sep="\n",
+            flush=True,
+        )
         some = None if count == len(images) else count
         suffix = directory.suffix(split, some, dataset.origin)
-        paths = _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed)
+        shown = {"seed": seed, "rate_unit": unit}
+        paths = _write(directory, suffix, model, decoders, images, rows, arrays, per_image, **shown)
         print(*(f"wrote {path}" for path in paths), sep="\n", flush=True)
     return rows
 
@@ -134,7 +142,7 @@ def _check_fitted(model, decoders, prefixes):
         )
 
 
-def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed):
+def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, seed, rate_unit):
     """Writes JSON, arrays and pictures; returns their paths."""
     curve = directory.result(f"rate_distortion{suffix}")
     writers = {curve: functools.partial(write_json, rows)}
@@ -147,13 +155,15 @@ def _write(directory, suffix, model, decoders, images, rows, arrays, per_image, 
         arrays["rate_nats_per_level"], model.level_groups, model.image_shape
     )
     pictures = {
-        "rate_distortion": show.rate_distortion_plot({directory.label: rows}),
-        "rate_by_resolution": show.rate_by_resolution_plot({directory.label: by_resolution}),
+        "rate_distortion": show.rate_distortion_plot({directory.label: rows}, rate_unit=rate_unit),
+        "rate_by_resolution": show.rate_by_resolution_plot(
+            {directory.label: by_resolution}, rate_unit
+        ),
     }
     if decoders is not None:
         refitted = models.RefittedPrefixes(model, decoders)
         shown = chosen(images, NUM_IMAGES_SHOWN, seed)
-        pictures["refit_reconstructions"] = show.refit_grid(refitted, shown, rows, seed)
+        pictures["refit_reconstructions"] = show.refit_grid(refitted, shown, rows, seed, rate_unit)
     for name, picture in pictures.items():
         writers[directory.image(f"{name}{suffix}")] = functools.partial(show.save_png, picture)
     write_together(writers)
@@ -207,9 +217,10 @@ def _shown(model, rows):
     return [row for row in rows if row["num_levels"] in model.prefixes or row["decoder"] == REFIT]
 
 
-def _table(rows):
-    """Returns the rows as a table with units."""
-    rates = RATE_NATS_PER_DIM, RATE._replace(digits=5)  # coarse prefixes have little of it
+def _table(rows, rate_unit):
+    """Returns the rows as a table with units, the one of rates that is named first."""
+    # Coarse prefixes have little of it.
+    rates = [rate._replace(digits=5) for rate in rates_from(rate_unit)]
     lines = [("decoder", "K", "resolution", *(q.title for q in rates), "mse", PSNR.title)]
     for row in rows:
         side = row["resolution"]

@@ -8,9 +8,10 @@ from typing import Any
 from pcvae import measure, models, show
 from pcvae.errors import UserError
 from pcvae.files import read_text, write_json
-from pcvae.quantities import rate_notes
+from pcvae.quantities import rate_notes, rates_from
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.training_log import curve_panels, training_series
+from pcvae.wording import shared_rate_unit
 
 CAPTIONS = {
     "samples_t1.0": "Samples at temperature 1.0",
@@ -66,6 +67,8 @@ def write_report(run_dir: str | os.PathLike) -> Path:
     histories = {label: {name: directory.scalars(name) for name in ("train", "eval")}}
     rows, (shape, groups) = directory.curve_if_measured(), shape_of(directory, record)
     by_resolution = measure.mean_rate_by_resolution(record, shape, groups)
+    constraints = directory.run().get("constraints", [])
+    rate_unit = shared_rate_unit([constraints])
     show.write_page(
         "report.html",
         directory.report_html,
@@ -74,10 +77,11 @@ def write_report(run_dir: str | os.PathLike) -> Path:
         f"{record['split']} split",
         record=record,
         findings=write_health(directory, record),
-        curves=curve_figures(histories, directory.run().get("constraints", [])),
-        rate_plots=_rate_plots(label, rows, by_resolution),
+        curves=curve_figures(histories, constraints),
+        rate_plots=_rate_plots(label, rows, by_resolution, rate_unit),
         curve_note=_curve_note(rows),
         rate_note="; ".join(rate_notes(record)),
+        rates=rates_from(rate_unit),
         levels=measure.level_rows(record, shape, groups, directory.free_bits_nats_per_level()),
         pictures=_pictures(directory),
         protocol=_protocol(record, rows),
@@ -118,10 +122,12 @@ def curve_figures(
     return [show.curve_plot(panel, output=show.inline_svg) for panel in panels]
 
 
-def rate_distortion_figures(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> list:
+def rate_distortion_figures(
+    curves: Mapping[str, Sequence[Mapping[str, Any]]], rate_unit: str
+) -> list:
     """Returns the rate-distortion plots of {label: rows} as SVG elements, MSE and PSNR."""
     return [
-        show.rate_distortion_plot(curves, names=(name,), output=show.inline_svg)
+        show.rate_distortion_plot(curves, (name,), rate_unit, output=show.inline_svg)
         for name in ("distortion_mse", "psnr_db")
     ]
 
@@ -178,10 +184,10 @@ def _curve_note(rows):
     )
 
 
-def _rate_plots(label, rows, by_resolution):
+def _rate_plots(label, rows, by_resolution, rate_unit):
     return [
-        *(rate_distortion_figures({label: rows}) if rows else ()),
-        show.rate_by_resolution_plot({label: by_resolution}, output=show.inline_svg),
+        *(rate_distortion_figures({label: rows}, rate_unit) if rows else ()),
+        show.rate_by_resolution_plot({label: by_resolution}, rate_unit, output=show.inline_svg),
     ]
 
 

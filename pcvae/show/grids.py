@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from pcvae.files import PICTURE_MARK, new_file
+from pcvae.quantities import RATE, RATES
 
 _GAP = 2  # pixels between images
 _BACKGROUND = 255
@@ -223,7 +224,11 @@ def _condition_row(conditions, height):
 
 
 def refit_grid(
-    refitted: Any, images: np.ndarray, rows: Sequence[Mapping[str, Any]], seed: int = 0
+    refitted: Any,
+    images: np.ndarray,
+    rows: Sequence[Mapping[str, Any]],
+    seed: int = 0,
+    rate_unit: str = RATE.unit,
 ) -> np.ndarray:
     """Shows images as decoders fitted to prefixes tell them, with the price of each prefix.
 
@@ -232,19 +237,20 @@ def refit_grid(
         images: uint8 [columns, height, width, channels].
         rows: what `rate_distortion_curve` returns for them; rate and PSNR go into the labels.
         seed: integer, of the posterior and of the choice of images.
+        rate_unit: "bits/dim" or "nats/dim".
 
     Returns:
         uint8 [grid height, grid width, 3]: the originals, then a row for each prefix.
     """
-    reconstructions = refitted.reconstruct(images, seed=seed)
+    reconstructions, rate = refitted.reconstruct(images, seed=seed), RATES[rate_unit]
     by_prefix = {row["num_levels"]: row for row in rows if row["decoder"] == "refit"}
     labelled = [(original_label(seed), images)]
     for num_levels, reconstruction in reconstructions.items():
         row = by_prefix[num_levels]
-        side, rate, psnr = row["resolution"], row["rate_bits_per_dim"], row["psnr_db"]
+        side, cost, psnr = row["resolution"], row[rate.key], row["psnr_db"]
         lines = (
             f"{side}x{side}, K = {num_levels}",
-            f"{rate:.3g} bits/dim" if rate is not None else "rate not finite",
+            f"{cost:.3g} {rate.unit}" if cost is not None else "rate not finite",
             "PSNR not finite"
             if psnr is None
             else "no error"

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from pcvae.quantities import bounds_prefixes, group_name
+from pcvae import units
+from pcvae.quantities import RATE, bounds_prefixes, group_name, rates_from
 from pcvae.show.figures import GRID_COLOUR, MUTED_COLOUR, own_settings, pixels, plain_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -34,6 +35,7 @@ _LINEAR_UP_TO = (1e-4, 1e-3, 1e-2, 1e-1)
 def rate_distortion_plot(
     curves: Mapping[str, Sequence[Mapping[str, Any]]],
     names: Sequence[str] = ("distortion_mse", "psnr_db"),
+    rate_unit: str = RATE.unit,
     output: Callable[[Figure], Any] = pixels,
 ) -> Any:
     """Plots distortion against rate: the mean squared error at the left, the PSNR at the right.
@@ -43,6 +45,7 @@ def rate_distortion_plot(
     Args:
         curves: {label: rows of `rate_distortion_curve`}.
         names: which of ``distortion_mse`` and ``psnr_db`` are plotted, from left to right.
+        rate_unit: "bits/dim" or "nats/dim", of the axis below; the other stands above.
         output: `figures.pixels` or `figures.svg`.
 
     Returns:
@@ -50,7 +53,8 @@ def rate_distortion_plot(
     """
     figure = Figure(figsize=(5.5 * len(names), 5), layout="constrained")
     axes = figure.subplots(1, len(names), squeeze=False)[0]
-    used = set()
+    used, (own, other) = set(), rates_from(rate_unit)
+    curves = {label: _in_unit(rows, own) for label, rows in curves.items()}
     for (label, rows), colour in zip(curves.items(), itertools.cycle(COLOURS), strict=False):
         for decoder in _DECODERS:
             points = [row for row in rows if row["decoder"] == decoder]
@@ -66,15 +70,18 @@ def rate_distortion_plot(
         text, marker, size, line = _DECODERS[decoder]
         axes[0].plot([], [], color=MUTED_COLOUR, marker=marker, ms=size, linestyle=line, label=text)
     everything = [row for rows in curves.values() for row in rows]
-    rates = [row["rate_bits_per_dim"] or 0.0 for row in everything]
+    rates = [row["rate"] or 0.0 for row in everything]
     for axis in axes:
         _rate_axis(axis, rates)
-        axis.set_xlabel("rate of the prefix $R_K$ (bits/dim)")
+        axis.set_xlabel(f"rate of the prefix $R_K$ ({own.unit})")
+        above = axis.twiny()
+        _rate_axis(above, rates, _PER_BIT[other.unit] / _PER_BIT[own.unit])
+        above.set_xlabel(other.unit)
         axis.grid(True, which="major", color=GRID_COLOUR)
         axis.set_axisbelow(True)
     for axis, name in zip(axes, names, strict=True):
         axis.set_ylabel(_LABELS[name])
-        drawn = [row for row in everything if row["rate_bits_per_dim"] is not None]
+        drawn = [row for row in everything if row["rate"] is not None]
         if name == "distortion_mse" and any(row[name] for row in drawn):
             logarithmic_axis(axis)
     figure.legend(loc="outside lower center", ncols=3 if len(names) > 1 else 1, frameon=False)
@@ -84,12 +91,14 @@ def rate_distortion_plot(
 @own_settings()
 def rate_by_resolution_plot(
     rates: Mapping[str, Mapping[int | str, Mapping[str, Any]]],
+    rate_unit: str = RATE.unit,
     output: Callable[[Figure], Any] = pixels,
 ) -> Any:
     """Plots how many bits each resolution, or other group of levels, carries.
 
     Args:
         rates: {label: what `rate_by_resolution` returns}.
+        rate_unit: "bits/dim" or "nats/dim", of the axis at the left; the other stands at the right.
         output: `figures.pixels` or `figures.svg`.
 
     Returns:
@@ -100,13 +109,14 @@ def rate_by_resolution_plot(
     named = any(isinstance(side, str) for side in sides)
     width = max(5.5, (0.8 if named else 0.5) * len(sides) * len(rates))
     figure = Figure(figsize=(width, 4.0), layout="constrained")
-    axis = figure.subplots()
+    axis, (own, other) = figure.subplots(), rates_from(rate_unit)
     width = 0.8 / len(rates)
     for index, (label, by_side) in enumerate(rates.items()):
         places = np.arange(len(sides)) + (index - (len(rates) - 1) / 2) * width
-        values = [by_side.get(side, {}) for side in sides]
-        heights = [_number(value.get("rate_bits_per_dim", 0.0)) for value in values]
-        errors = [_error(value, "rate_bits_per_dim") for value in values]
+        nothing = {RATE.key: 0.0}
+        values = _in_unit([by_side.get(side, nothing) for side in sides], own)
+        heights = [_number(value["rate"]) for value in values]
+        errors = [_error(value, "rate") for value in values]
         bars = axis.bar(
             places,
             heights,
@@ -122,7 +132,10 @@ def rate_by_resolution_plot(
     axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))  # what is not exact may be negative
     axis.set_xticks(range(len(sides)), map(group_name, sides), rotation=45 if named else 0)
     axis.set_xlabel("levels of latents" if named else "resolution of the latents")
-    axis.set_ylabel("rate (bits/dim of the image)")
+    axis.set_ylabel(f"rate ({own.unit} of the image)")
+    right, ratio = axis.twinx(), _PER_BIT[other.unit] / _PER_BIT[own.unit]
+    right.set_ylim(*(ratio * limit for limit in axis.get_ylim()))
+    right.set_ylabel(other.unit)
     axis.grid(True, axis="y", color=GRID_COLOUR)
     axis.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
@@ -176,9 +189,9 @@ def _draw_points(axis, rows, name, decoder, colour):
     An infinite PSNR stands at the upper edge and says so.
     """
     _, marker, size, line = _DECODERS[decoder]
-    rows = [row for row in rows if None not in (row["rate_bits_per_dim"], row[name])]
+    rows = [row for row in rows if None not in (row["rate"], row[name])]
     for row in (row for row in rows if row[name] == math.inf):
-        at, edge = (row["rate_bits_per_dim"], 1.0), axis.get_xaxis_transform()
+        at, edge = (row["rate"], 1.0), axis.get_xaxis_transform()
         axis.plot(*at, color=colour, marker="^", ms=8, clip_on=False, transform=edge)
         offset = {"xytext": (0, -8), "textcoords": "offset points", "va": "top", "ha": "right"}
         axis.annotate("infinite: no error", at, xycoords=edge, fontsize=9, **offset)
@@ -188,14 +201,14 @@ def _draw_points(axis, rows, name, decoder, colour):
         marker, line = None, "-"
     for row in rows:
         if "label" in row:
-            at = (row["rate_bits_per_dim"], row[name])
+            at = (row["rate"], row[name])
             axis.annotate(
                 plain_text(row["label"]), at, xytext=(7, 5), textcoords="offset points", fontsize=9
             )
     axis.errorbar(
-        [row["rate_bits_per_dim"] for row in rows],
+        [row["rate"] for row in rows],
         [row[name] for row in rows],
-        xerr=[_error(row, "rate_bits_per_dim") for row in rows],
+        xerr=[_error(row, "rate") for row in rows],
         yerr=[_error(row, name) for row in rows],
         color=colour,
         marker=marker,
@@ -222,20 +235,38 @@ def logarithmic_axis(axis: Axes) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(_short))
 
 
-def _rate_axis(axis, rates):
-    """Chooses a linear rate axis, or one that is linear at zero and logarithmic beyond."""
+_PER_BIT = {"bits/dim": 1.0, "nats/dim": units.bits_to_nats(1.0)}
+
+
+def _in_unit(rows, quantity):
+    """Returns rows with ``rate``, the one that they hold in bits/dim, and its standard error."""
+    factor = _PER_BIT[quantity.unit]
+    names = {"rate": RATE.key, "rate_stderr": f"{RATE.key}_stderr"}
+    found = [{name: row.get(key) for name, key in names.items()} for row in rows]
+    return [
+        {**row, **{name: value and factor * value for name, value in own.items()}}
+        for row, own in zip(rows, found, strict=True)
+    ]
+
+
+def _rate_axis(axis, rates, ratio=1.0):
+    """Chooses a linear rate axis, or one that is linear at zero and logarithmic beyond.
+
+    With a ratio it is that of the same rates in another unit, so many of which are one of theirs.
+    """
     positive, least = [rate for rate in rates if rate > 0.0], 1.08 * min([0.0, *rates])
     top = max(positive, default=1.0)
     inner = sorted(rate for rate in positive if rate > 1e-3 * top)
     if len(inner) < 2 or inner[-1] < 20 * inner[0]:
-        axis.set_xlim(least, 1.08 * max(positive, default=1.0))  # room for a marker at the end
+        axis.set_xlim(ratio * least, ratio * 1.08 * top)  # room for a marker at the end
         return
     threshold = next((limit for limit in _LINEAR_UP_TO if limit >= inner[0]), _LINEAR_UP_TO[-1])
-    axis.set_xscale("symlog", linthresh=threshold, linscale=0.6)
-    axis.set_xlim(min(-0.05 * threshold, least), 1.25 * top)  # room for a marker at zero
-    decades = range(round(math.log10(threshold)), math.ceil(math.log10(1.25 * top)))
-    ticks = [0.0, *(c * 10.0**d for d in decades for c in (1, 2, 5) if c * 10.0**d <= 1.25 * top)]
-    axis.set_xticks(ticks)
+    axis.set_xscale("symlog", linthresh=ratio * threshold, linscale=0.6)
+    first, last = ratio * threshold, ratio * 1.25 * top
+    axis.set_xlim(ratio * min(-0.05 * threshold, least), last)  # room for a marker at zero
+    decades = range(math.floor(math.log10(1.01 * first)), math.ceil(math.log10(last)))
+    ticks = [c * 10.0**decade for decade in decades for c in (1, 2, 5)]
+    axis.set_xticks([0.0, *(tick for tick in ticks if 0.99 * first <= tick <= last)])
     axis.xaxis.set_major_formatter(FuncFormatter(_short))
     axis.xaxis.set_minor_locator(NullLocator())
 

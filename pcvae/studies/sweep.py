@@ -8,10 +8,10 @@ from typing import Any
 
 from pcvae import show
 from pcvae.files import write_json, write_together
-from pcvae.quantities import RATE, RATE_NATS_PER_DIM
+from pcvae.quantities import rates_from
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.tables import number_text
-from pcvae.wording import NATS, wording_of
+from pcvae.wording import shared_rate_unit
 
 COLUMNS = ("rate_nats_per_dim", "rate_bits_per_dim", "distortion_mse", "psnr_db")
 
@@ -38,7 +38,7 @@ def summarise_sweep(
         run = {"knob": knob, "value": value, "run_dir": str(run_dir)}
         rows.append({**run, **kept, "constraints": constraints})
     points = [{**row, "decoder": "own", "label": row["value"]} for row in rows]
-    plot = show.rate_distortion_plot({knob: points})
+    plot = show.rate_distortion_plot({knob: points}, rate_unit=_rate_unit(rows))
     writers = {
         directory.result("sweep"): functools.partial(write_json, rows),
         directory.image("sweep"): functools.partial(show.save_png, plot),
@@ -60,16 +60,20 @@ def finished_runs_of_sweep(*, folder: str | os.PathLike, knob: str) -> dict[str,
 
 def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the rows of `summarise_sweep` as a text table with units."""
-    units = {wording_of(row["constraints"]).rate for row in rows}
-    rate = RATE_NATS_PER_DIM if units == {NATS} else RATE
-    head = f"{rows[0]['knob']:>26}  {rate.title}   mse on [-1, 1]    psnr (dB)  constraint"
-    lines = [head]
+    rates = rates_from(_rate_unit(rows))
+    names = "  ".join(rate.title.rjust(15) for rate in rates)
+    lines = [f"{rows[0]['knob']:>26}  {names}   mse on [-1, 1]    psnr (dB)  constraint"]
     for row in rows:
         statuses = [constraint["status"] for constraint in row["constraints"]]
-        columns = ((rate.key, 15, 5), ("distortion_mse", 15, 5), ("psnr_db", 11, 2))
+        columns = [(rate.key, 15, 5) for rate in rates]
+        columns += [("distortion_mse", 15, 5), ("psnr_db", 11, 2)]
         numbers = "  ".join(_cell(row[name], width, digits) for name, width, digits in columns)
         lines.append(f"{row['value']:>26}  {numbers}  {', '.join(statuses) or 'none'}")
     return "\n".join(lines)
+
+
+def _rate_unit(rows):
+    return shared_rate_unit(row["constraints"] for row in rows)
 
 
 def _cell(value, width, digits):

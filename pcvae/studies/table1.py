@@ -13,6 +13,7 @@ from pcvae.runs.load import load
 from pcvae.runs.run_directory import RunDirectory
 from pcvae.runs.run_pictures import NUM_IMAGES_SHOWN, chosen
 from pcvae.studies.table_files import write_table
+from pcvae.wording import NATS
 
 MAX_RATE_GAP = 0.03  # |R* - R_K| / R_K beyond which a row says so
 
@@ -68,7 +69,7 @@ def summarise_table1(
         ]
         pictures[f"reconstructions_seed_{seed}"] = _figure1(places, loaded, seed_of_pictures)
     record = {"rows": rows, "summary": _summary(rows)}
-    pictures["table1"] = show.rate_distortion_plot(points)
+    pictures["table1"] = show.rate_distortion_plot(points, rate_unit=NATS)
     write_table(folder, "table1", record, table1_text(record), pictures)
     return record
 

@@ -19,6 +19,8 @@ def test_rows():
     first = "1.00000 +- 0.01503"  # 0.5 nats in 48 dimensions
     assert [row["rate_bits_per_dim"] for row in rows] == [first, "0.50000", "0.00003", ""]
     assert [row["prefix_bits_per_dim"] for row in rows] == ["1.00000", "1.50000", *["1.50003"] * 2]
+    assert [row["rate_nats_per_dim"] for row in rows][1:3] == ["0.34657", "0.00002"]  # times ln 2
+    assert [row["prefix_nats_per_dim"] for row in rows][:2] == ["0.69315", "1.03972"]
     assert [row["share"] for row in rows] == ["66.7", "33.3", "0.0", ""]
     assert [row["remark"] for row in rows] == ["", "", "dead", "not finite"]
     assert rows[0]["rate_nats"] == "33.2711 +- 0.5000"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -50,6 +51,21 @@ def test_every_number_of_the_record_stands_on_the_page_with_its_unit(folder):
     for rate in record["rate_nats_per_level"]:
         assert any(cell.startswith(f"{rate:.4f} +- ") for cell in cells)
     assert {"rate (bits/dim)", "rate (nats/image)"} <= set(re.findall(r"<th[^>]*>(.*?)</th>", page))
+
+
+def test_a_rate_that_has_a_target_is_told_in_its_unit_first(folder, tmp_path):
+    run_dir = shutil.copytree(folder / "two", tmp_path / "run")
+    run = json.loads((run_dir / "run.json").read_text())
+
+    def units(unit):
+        target = {"quantity": "rate_nats_per_dim", "target": 0.1, "unit": unit, "num_levels": None}
+        (run_dir / "run.json").write_text(json.dumps({**run, "constraints": [target]}))
+        headers = re.findall(r"<th[^>]*>(.*?)</th>", runs.write_report(run_dir).read_text())
+        rates = [name for name in headers if name.startswith("rate") and name.endswith("/dim)")]
+        return [name[-9:-1] for name in rates]
+
+    assert units("nats/dim") == 2 * ["nats/dim", "bits/dim"]
+    assert units("bits/dim") == 2 * ["bits/dim", "nats/dim"]
 
 
 def test_the_page_holds_curves_findings_configuration_and_protocol(folder):

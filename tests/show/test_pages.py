@@ -23,6 +23,7 @@ def report(**changes):
         "rate_plots": [],
         "curve_note": HOSTILE,
         "rate_note": "",
+        "rates": [],
         "levels": [],
         "pictures": [],
         "protocol": {HOSTILE: {"data": {HOSTILE: HOSTILE}, "list": [HOSTILE]}},

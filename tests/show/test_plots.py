@@ -28,6 +28,11 @@ def row(num_levels, rate, error, decoder):
     }
 
 
+def panels(figure):
+    """The axes of a figure but those that repeat a rate in another unit."""
+    return [axes for axes in figure.axes if axes.xaxis.label_position == "bottom"]
+
+
 def drawn(figure):
     """What an axis of a figure shows of each curve: (points, colour), where there are any."""
     assert len(np.unique(pixels(figure))) > 10  # it can be drawn
@@ -37,7 +42,7 @@ def drawn(figure):
             for bars in axes.containers
             if len(bars.lines[0].get_xydata())
         ]
-        for axes in figure.axes
+        for axes in panels(figure)
     ]
 
 
@@ -67,7 +72,7 @@ def test_a_curve_of_any_span_is_drawn(points):
         assert len(found) == bool(points)
         for values, _ in found:
             np.testing.assert_allclose(values, expected)
-    labels = [axes.get_ylabel() for axes in figure.axes]
+    labels = [axes.get_ylabel() for axes in panels(figure)]
     assert labels == ["mean squared error on [-1, 1]", "PSNR (dB, mean over images)"]
 
 
@@ -88,6 +93,31 @@ def test_every_decoder_and_curve_leaves_its_mark():
     assert texts[:2] == ["a", "b"] and len(texts) == 5
 
 
+@pytest.mark.parametrize("rates", [(0.1, 0.2), (0.0, 1e-3, 0.02, 2.5)])
+def test_a_rate_stands_at_one_place_in_both_units(rates):
+    rows = [row(k, rate, 0.1, "own") for k, rate in enumerate(rates, start=1)]
+    in_bits, in_nats = (
+        rate_distortion_plot({"a": rows}, rate_unit=unit, output=lambda figure: figure).axes[::2]
+        for unit in ("bits/dim", "nats/dim")
+    )
+    for (below, above), names in (
+        (in_bits, ("bits/dim", "nats/dim")),
+        (in_nats, ("nats/dim", "bits/dim")),
+    ):
+        assert names[0] in below.get_xlabel() and names[1] == above.get_xlabel()
+        for rate in rates:
+            of_unit = {"bits/dim": rate, "nats/dim": rate * math.log(2.0)}
+            first, second = (
+                axis.transData.transform((of_unit[name], 0.1))[0]
+                for axis, name in zip((below, above), names, strict=True)
+            )
+            assert first == pytest.approx(second)
+        low, high = above.get_xlim()
+        assert sum(low <= tick <= high for tick in above.get_xticks()) >= 2
+    (values, _) = drawn(in_nats[0].figure)[0][0]
+    np.testing.assert_allclose(values[:, 0], np.array(rates) * math.log(2.0))
+
+
 def test_more_curves_than_colours():
     curves = {str(i): [row(1, 0.1 * i, 0.1, "own")] for i in range(1, 12)}
     found = drawn(figure_of(curves))[0]
@@ -99,7 +129,7 @@ def test_bits_by_resolution():
     def heights(rates):
         figure = rate_by_resolution_plot(rates, output=lambda figure: figure)
         assert len(np.unique(pixels(figure))) > 10
-        (axes,) = figure.axes
+        axes = figure.axes[0]
         sides = [text.get_text() for text in axes.get_xticklabels()]
         groups = [group for group in axes.containers if isinstance(group, BarContainer)]
         return sides, [[bar.get_height() for bar in group.patches] for group in groups]
