@@ -40,6 +40,7 @@ def test_a_line_tells_what_has_a_target_in_the_unit_of_the_target(quantity, unit
     line = reports.progress_line(window, wording_of([{"quantity": quantity, "unit": unit}]))
     assert says in line
     assert "| gap +10.0% (multiplier 2) |" in line
+    assert line.endswith("| 9s left, then an evaluation")
 
 
 def test_rates_of_resolutions_are_sums_over_levels():
