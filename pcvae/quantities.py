@@ -68,6 +68,24 @@ DISTORTION = Quantity(
 PSNR = Quantity("psnr_db", "PSNR", "dB", 2, "of the reconstruction, mean over images")
 # The rate per dimension, by unit.
 RATES = {quantity.unit: quantity for quantity in (RATE, RATE_NATS_PER_DIM)}
+# A Frechet distance and its parts, whose first levels end at a prefix.
+_FRECHET = {
+    "frechet_distance": ("", "samples against images, in feature space"),
+    "frechet_prior_part": (", prior part", "samples against such with first levels of posteriors"),
+    "frechet_prefix_prior_part": (
+        ", prior part, first levels alone",
+        "the same by what the first levels alone make",
+    ),
+    "frechet_decoder_part": (
+        ", decoder part",
+        "samples with first levels of posteriors, to images",
+    ),
+}
+_FRECHET_DISTANCES = tuple(
+    Quantity(f"{key}{end}", f"Frechet distance{part}{after}", "", 3, meaning)
+    for end, after in (("", ""), ("_averaged_2x2", ", after 2x2 averaging"))
+    for key, (part, meaning) in _FRECHET.items()
+)
 # Of an evaluation, in the order in which they are shown.
 QUANTITIES = (
     NEGATIVE_ELBO,
@@ -91,9 +109,7 @@ QUANTITIES = (
     Quantity("ssim", "SSIM", "", 4, "structural similarity of the reconstruction; 1 is equality"),
     Quantity("ms_ssim", "MS-SSIM", "", 4, "SSIM over five scales; 1 is equality"),
     Quantity("lpips", "LPIPS", "", 4, "distance of deep features to the reconstruction; 0 is best"),
-    Quantity(
-        "frechet_distance", "Frechet distance", "", 3, "samples against images, in feature space"
-    ),
+    *_FRECHET_DISTANCES,
     Quantity("kernel_distance", "kernel distance", "", 5, "the same by a polynomial kernel"),
 )
 

@@ -1,8 +1,15 @@
 """Numbers that say how good a hierarchical VAE is."""
 
+from pcvae.measure.averaging import extractor_views
 from pcvae.measure.constraints import TRAIN_LONGER, ConstraintResult, constraint_results
+from pcvae.measure.decomposition import (
+    DecomposedSamples,
+    decompose,
+    decomposed_prefix,
+    decomposition_lines,
+)
 from pcvae.measure.extractor_files import as_extractor, file_sha256
-from pcvae.measure.features import FeatureExtractor, collect_features
+from pcvae.measure.features import FeatureExtractor, collect_features, collect_views
 from pcvae.measure.frechet import FeatureStatistics, frechet_distance, kernel_distance, validity
 from pcvae.measure.health import (
     DEAD_LEVEL_NATS,
@@ -23,6 +30,7 @@ from pcvae.measure.single_prefix import single_prefix
 
 __all__ = [
     "ConstraintResult",
+    "DecomposedSamples",
     "DEAD_LEVEL_NATS",
     "FeatureExtractor",
     "FeatureStatistics",
@@ -35,7 +43,12 @@ __all__ = [
     "TrainingSeries",
     "as_extractor",
     "collect_features",
+    "collect_views",
     "constraint_results",
+    "decompose",
+    "decomposed_prefix",
+    "decomposition_lines",
+    "extractor_views",
     "file_sha256",
     "frechet_distance",
     "headline",

@@ -1,6 +1,6 @@
 """Features of images, for distances between sets of them: the extractor and its statistics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -187,28 +187,73 @@ def collect_features(
     Raises:
         UserError: the images do not fit, or a feature is not finite.
     """
-    count = len(images)
-    num_features = extractor.check(np.asarray(images[:1]).shape[1:])
-    statistics, kept, start = FeatureStatistics(num_features), [], 0
+    (features,) = collect_views(images, {"": extractor}, batch_size, progress).values()
+    return features
+
+
+def collect_views(
+    images: Any,
+    extractors: Mapping[str, Any],
+    batch_size: int = 64,
+    progress: Callable | None = None,
+) -> dict[str, ImageFeatures]:
+    """Runs several extractors over images that are read once; see `collect_features`.
+
+    Args:
+        images: see `collect_features`.
+        extractors: {name: `FeatureExtractor` or `AfterAveraging`}.
+        batch_size: see `collect_features`.
+        progress: see `collect_features`.
+
+    Returns:
+        {name: `ImageFeatures`}.
+    """
+    image_shape = np.asarray(images[:1]).shape[1:]
+    for extractor in extractors.values():
+        extractor.check(image_shape)
+    return features_of(_Extraction(extractors, batch_size), images, progress=progress)
+
+
+def features_of(
+    evaluation: PerImageEvaluation, images: Any, seed: int = 0, progress: Callable | None = None
+) -> dict[str, ImageFeatures]:
+    """Returns the `ImageFeatures` of each of the features that an evaluation computes.
+
+    Args:
+        evaluation: one whose values are features [batch, num_features], by name.
+        images: what it is run over, as `collect_features` takes them.
+        seed: integer, of the evaluation.
+        progress: see `collect_features`.
+
+    Raises:
+        UserError: a feature is not finite.
+    """
+    count, start = len(images), 0
+    statistics: dict[str, FeatureStatistics] = {}
+    kept: dict[str, list[np.ndarray]] = {}
     places = np.unique(np.linspace(0, count - 1, min(count, MAX_KEPT)).round().astype(int))
-    for batch in _Extraction(extractor, batch_size).batches(images, progress=progress):
-        features = batch["features"]
-        if not np.isfinite(features).all():
-            raise UserError(
-                f"extractor {extractor.name}: features of images {start:,} to "
-                f"{start + len(features) - 1:,} are not finite"
-            )
-        statistics.update(features)
-        inside = places[(places >= start) & (places < start + len(features))]
-        kept.append(features[inside - start])
-        start += len(features)
-    return ImageFeatures(statistics, np.concatenate(kept))
+    for batch in evaluation.batches(images, seed, progress):
+        size = len(next(iter(batch.values())))
+        inside = places[(places >= start) & (places < start + size)]
+        for name, features in batch.items():
+            if not np.isfinite(features).all():
+                raise UserError(
+                    f"features of images {start:,} to {start + size - 1:,} are not finite: take "
+                    "another extractor"
+                )
+            own = statistics.setdefault(name, FeatureStatistics(features.shape[1]))
+            own.update(features)
+            kept.setdefault(name, []).append(features[inside - start])
+        start += size
+    return {
+        name: ImageFeatures(own, np.concatenate(kept[name])) for name, own in statistics.items()
+    }
 
 
 class _Extraction(PerImageEvaluation):
-    def __init__(self, extractor, batch_size):
+    def __init__(self, extractors, batch_size):
         super().__init__(batch_size)
-        self._extractor = extractor
+        self._extractors = extractors
 
     def _replica(self, batch, seed):
-        return {"features": self._extractor(batch["images"])}
+        return {name: extract(batch["images"]) for name, extract in self._extractors.items()}

@@ -81,7 +81,8 @@ def evaluate(
         path = Path(output or directory.result(f"evaluation{suffix}"))
         batch_size = batch_size or run["batch_size"]
         if frechet is not None:
-            frechet = checked_arguments(model, dataset, **frechet)
+            constraints = run.get("constraints", ())
+            frechet = checked_arguments(model, dataset, constraints=constraints, **frechet)
         importance = importance_samples and measure.ImportanceWeightedEvaluation(
             model, importance_samples, batch_size
         )
@@ -101,6 +102,8 @@ def evaluate(
         if frechet is not None:
             record |= frechet_record(model, dataset, seed=seed, batch_size=batch_size, **frechet)
             lines += frechet_lines(record)
+            if frechet["decompose"]:
+                lines += measure.decomposition_lines(record)
     constraints = run.get("constraints", [])
     if constraints and own_data:  # of other images nobody has promised anything
         record["constraints"] = measure.constraint_results(

@@ -1,7 +1,7 @@
 """Frechet and kernel distance between a model's samples and a split of a dataset."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from pcvae import data, measure, models, training
 from pcvae.checks import check_integer, check_seed
 from pcvae.errors import UserError
 from pcvae.progress import progress_of
+from pcvae.runs.drawn_samples import InTurn, Samples
 from pcvae.runs.find_extractor import IN_DOMAIN, find_extractor
 from pcvae.runs.load import load
 from pcvae.runs.reference_features import images_sha256, reference_features
@@ -43,8 +44,10 @@ def frechet(
     strategy = strategy or training.make_strategy("one_device")
     with strategy.scope():
         model = load(run_dir, fallback)
-        dataset = RunDirectory(run_dir).dataset(model.image_shape, spec)
-        return frechet_record(model, dataset, **options)
+        directory = RunDirectory(run_dir)
+        dataset = directory.dataset(model.image_shape, spec)
+        constraints = directory.run().get("constraints", ())
+        return frechet_record(model, dataset, constraints=constraints, **options)
 
 
 def frechet_record(
@@ -72,7 +75,8 @@ def frechet_record(
 
     Returns:
         A dict with ``frechet_distance``, ``kernel_distance``, ``kernel_distance_stderr`` and
-        ``frechet_protocol``: everything that the numbers hang on.
+        ``frechet_protocol``: everything that the numbers hang on. With a decomposition also its
+        parts, see `measure.decompose`, and ``frechet_decomposition_protocol``.
 
     Raises:
         UserError: an argument is out of range, the extractor does not fit, there are fewer than two
@@ -86,26 +90,52 @@ def frechet_record(
     conditioning = _conditioning_images(model, dataset)
     images = dataset.images(split)[:count]
     data_sha256 = images_sha256(images)
-    reference = reference_features(
-        images,
-        data_sha256,
-        extractor,
-        batch_size,
-        progress_of(f"features of the {split} split, batches"),
-    )
-    samples = measure.collect_features(
+    prefix = checked["decompose"]
+    views = measure.extractor_views(extractor, model.image_shape) if prefix else {"": extractor}
+    reference = {
+        end: reference_features(
+            images,
+            data_sha256,
+            view,
+            batch_size,
+            progress_of(f"features of the {split} split, batches"),
+        )
+        for end, view in views.items()
+    }
+    samples = measure.collect_views(
         Samples(model, num_samples, temperature, seed, pixels, conditioning),
-        extractor,
+        views,
         batch_size,
         progress_of("drawing samples and their features, batches"),
     )
-    distance, error = measure.kernel_distance(samples.kept, reference.kept, seed)
-    statistics = samples.statistics, reference.statistics
+    distance, error = measure.kernel_distance(samples[""].kept, reference[""].kept, seed)
+    parts = {}
+    if prefix:
+        temperatures = model.temperatures(temperature)
+        parts = measure.decompose(
+            measure.DecomposedSamples(model, prefix, views, temperatures, pixels, batch_size),
+            InTurn(images, num_samples),
+            samples,
+            reference,
+            seed,
+            progress_of("drawing samples whose first levels are posteriors', batches"),
+        )
+        parts["frechet_decomposition_protocol"] = {
+            **prefix._asdict(),
+            "posteriors": f"of the first {min(count, num_samples):,} images of the {split} split",
+        }
+    num_features = samples[""].statistics.num_features
     counts = {"samples": num_samples, "reference": count}
     return {
-        "frechet_distance": measure.frechet_distance(*statistics),
+        **{
+            f"frechet_distance{end}": measure.frechet_distance(
+                samples[end].statistics, reference[end].statistics
+            )
+            for end in views
+        },
         "kernel_distance": distance,
         "kernel_distance_stderr": error,
+        **parts,
         "frechet_protocol": {
             "num_samples": num_samples,
             "num_images": count,
@@ -120,7 +150,7 @@ def frechet_record(
             "seed": seed,
             **_condition_protocol(model, conditioning),
             "validity": [
-                *measure.validity(counts, statistics[0].num_features),
+                *measure.validity(counts, num_features),
                 *_doubts_about_conditions(conditioning, split, num_samples),
             ],
         },
@@ -155,6 +185,8 @@ def checked_arguments(
     num_images: int | None = None,
     temperature: float = 1.0,
     pixels: str = "sample",
+    decompose: Any = False,
+    constraints: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Returns arguments of `frechet_record` with the extractor found and the numbers filled in.
 
@@ -170,6 +202,10 @@ def checked_arguments(
         num_images: how many images of the split, the first ones; None for all.
         temperature: of the samples; one number, or one per level.
         pixels: "sample" draws them from the head, "mean" takes its mean.
+        decompose: whether the distance is decomposed, or at which prefix; see
+            `measure.decomposed_prefix`.
+        constraints: those of the run, as in ``run.json``: by default a distance is decomposed
+            where their prefixes end.
 
     Returns:
         A dict of the arguments after ``dataset``, which `frechet_record` takes again.
@@ -198,6 +234,10 @@ def checked_arguments(
         "num_images": count,
         "temperature": temperature,
         "pixels": pixels,
+        "decompose": decompose
+        and measure.decomposed_prefix(
+            model, decompose, [constraint.get("num_levels") for constraint in constraints]
+        ),
     }
 
 
@@ -236,47 +276,3 @@ def _doubts_about_conditions(images, split, num_samples):
     if split == CONDITION_SPLIT:
         doubts.append("conditions are those of the reference images themselves")
     return doubts
-
-
-class Samples:
-    """A model's samples as images that are drawn when they are read, slice by slice."""
-
-    def __init__(
-        self,
-        model: models.HierarchicalModel,
-        num_samples: int,
-        temperature: float,
-        seed: int,
-        pixels: str,
-        conditioning: np.ndarray | None = None,
-    ) -> None:
-        """Keeps what to draw; ``conditioning`` are images that conditions follow from, in turn."""
-        self._model, self._count, self._conditioning = model, num_samples, conditioning
-        self._arguments = {"temperature": temperature, "seed": seed, "pixels": pixels}
-
-    def __len__(self):
-        """Number of samples."""
-        return self._count
-
-    def __getitem__(self, places):
-        """Draws the samples of a slice that has a stop: uint8 [n, height, width, channels].
-
-        The slice is drawn whole and then cut where the samples end: the size of a batch may change
-        the last bit of what is computed.
-        """
-        start = places.start or 0
-        batch = self._draw(start, places.stop - start)
-        return batch[: self._count - start]
-
-    def check(self) -> None:
-        """Raises UserError if the arguments do not fit the model."""
-        self._draw(0, 0)
-
-    def _draw(self, start, count):
-        given = {}
-        if self._conditioning is not None:
-            # One more, since none follows from no image.
-            indices = np.arange(start, start + count + 1) % len(self._conditioning)
-            images = np.stack([self._conditioning[index] for index in indices])
-            given = {"condition": self._model.natural_condition(images)[:count]}
-        return self._model.sample(count, first_sample=start, **self._arguments, **given)

@@ -43,6 +43,8 @@ def test_evaluate_measures_samples_when_asked(stand_in, run_dir, fails):
     argv = ["--frechet", "--extractor=a.pb", "--extractor_resize=bicubic", "--extractor_sha256=00"]
     argv += ["--num_samples=7", "--temperature=1,0.5", "--pixels=mean", "--frechet_split=test"]
     assert evaluate.main([start, *argv]) == 0
+    for flag in ("--decompose", "--decompose_levels=7", "--decompose_levels=4x4"):
+        assert evaluate.main([start, "--frechet", flag]) == 0
     assert evaluate.main([start]) == 0
     assert [call["frechet"] for call in stand_in.calls] == [
         {},
@@ -55,8 +57,12 @@ def test_evaluate_measures_samples_when_asked(stand_in, run_dir, fails):
             "pixels": "mean",
             "split": "test",
         },
+        {"decompose": True},
+        {"decompose": 7},
+        {"decompose": "4x4"},
         None,
     ]
+    assert "--decompose_levels is about" in fails(evaluate.main, start, "--decompose_levels=7")
     assert "it needs --frechet" in fails(evaluate.main, start, "--num_samples=7")
     assert "num_samples" in fails(evaluate.main, start, "--frechet", "--num_samples=1")
     assert "got a line" in fails(evaluate.main, start, "--frechet", "--temperature=1:0.5")

@@ -1,6 +1,7 @@
 """The evaluation of a run: everything that can be asked for, on one device and on two."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_two_devices_give_the_numbers_of_one(run_dir, capsys, eagerly):
         "num_images": 5,
         "seed": 3,
         "importance_samples": 2,
-        "frechet": {"extractor": moments, "num_samples": 7, "split": "train"},
+        "frechet": {"extractor": moments, "num_samples": 7, "split": "train", "decompose": True},
     }
     one = evaluate(**arguments)
     path = run_dir / "results" / "evaluation_test_5_images.json"
@@ -40,6 +41,8 @@ def test_two_devices_give_the_numbers_of_one(run_dir, capsys, eagerly):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("importance-weighted bound") for line in lines)
     assert any("7 samples" in line and "12 images of the train split" in line for line in lines)
+    assert any("decomposed after 1 of 3 levels (levels up to 1/8 " in line for line in lines)
+    assert any(re.match("Frechet distance, decoder part +[0-9]", line) for line in lines)
     assert one["num_images"] == 5
     assert one["frechet_protocol"]["num_images"] == 12
     assert one["iw_nll_bits_per_dim"] < one["negative_elbo_bits_per_dim"] + 0.1
@@ -47,7 +50,7 @@ def test_two_devices_give_the_numbers_of_one(run_dir, capsys, eagerly):
     two = evaluate(**arguments, strategy=mirrored, output=run_dir / "two.json")
     assert two.keys() == one.keys()
     for name, value in one.items():
-        if name in ("frechet_protocol", "data", "split", "weights"):
+        if name.endswith("_protocol") or name in ("data", "split", "weights"):
             assert two[name] == value
         else:
             np.testing.assert_allclose(two[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
@@ -59,6 +62,7 @@ def test_mistakes_come_before_the_work(run_dir, capsys):
         ({"frechet": {"extractor": moments, "temperature": -1.0}}, "temperature"),
         ({"frechet": {"extractor": moments, "pixels": "median"}}, "pixels"),
         ({"frechet": {"extractor": moments, "num_samples": 1}}, "num_samples"),
+        ({"frechet": {"extractor": moments, "decompose": 4}}, r"expected 1\.\.3, got 4"),
         ({"importance_samples": -1}, "importance_samples"),
         ({"num_images": 24}, "has 23 images"),
     ):

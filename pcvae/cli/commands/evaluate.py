@@ -6,6 +6,7 @@ Usage:
   pcvae-evaluate --run_dir=runs/quickstart --data=folder:PATH --output=photos.json
   pcvae-evaluate --run_dir=runs/quickstart --importance_samples=100 --num_images=500
   pcvae-evaluate --run_dir=runs/quickstart --frechet --num_samples=10000 --temperature=0.9
+  pcvae-evaluate --run_dir=runs/quickstart --frechet --decompose
   pcvae-evaluate --run_dir=runs/quickstart --perceptual=ssim,lpips --lpips_weights=lpips_alex.npz
   pcvae-evaluate --run_dir=runs/cifar10 --frechet --extractor=classify_image_graph_def.pb
 
@@ -35,6 +36,8 @@ FRECHET_FLAGS = {
     "temperature": "temperature",
     "pixels": "pixels",
     "frechet_split": "split",
+    "decompose": "decompose",
+    "decompose_levels": "decompose",
 }
 
 
@@ -75,6 +78,17 @@ def define_flags(values: flags.FlagValues) -> None:
     text = "Which images samples are measured against (default: train)."
     splits = ["train", "validation", "test"]
     flags.DEFINE_enum("frechet_split", None, splits, text, flag_values=values)
+    text = (
+        "Decompose the distance, too, as it is and after 2x2 averaging: what the prior of the "
+        "first levels costs, and what follows them."
+    )
+    flags.DEFINE_bool("decompose", None, text, flag_values=values)
+    text = (
+        "Where the first levels end, a resolution such as 4x4 or a number of levels (default: "
+        "before the last stage, at the last prefix with a decoder or a target of its own, or at an "
+        "eighth of the image's side)."
+    )
+    flags.DEFINE_string("decompose_levels", None, text, flag_values=values)
     text = (
         "Compare reconstructions with their images, too: ssim, ms_ssim (from 161 pixels a side on) "
         "and lpips, between commas (default: all there are weights for)."
@@ -141,20 +155,19 @@ def frechet_arguments(values: flags.FlagValues) -> dict[str, Any] | None:
     Raises:
         UserError: a flag of --frechet is given without it.
     """
-    given = {
-        argument: values[flag].value
-        for flag, argument in FRECHET_FLAGS.items()
-        if values[flag].value is not None
-    }
+    flags_given = [flag for flag in FRECHET_FLAGS if values[flag].value is not None]
     if not values.frechet:
-        if given:
-            flag = next(flag for flag in FRECHET_FLAGS if FRECHET_FLAGS[flag] in given)
-            raise UserError(f"--{flag} is about the Frechet distance: it needs --frechet")
+        if flags_given:
+            raise UserError(f"--{flags_given[0]} is about the Frechet distance: it needs --frechet")
         return None
+    given = {FRECHET_FLAGS[flag]: values[flag].value for flag in flags_given}
     if "temperature" in given:
         given["temperature"], last = parse_temperature(given["temperature"])
         if last is not None:
             raise UserError("--temperature: expected a number or one per level, got a line")
+    levels = values.decompose_levels
+    if levels is not None:
+        given["decompose"] = int(levels) if levels.isdecimal() else levels.strip()
     return given
 
 
