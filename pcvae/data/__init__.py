@@ -8,7 +8,7 @@ from pcvae.data.lsun import LSUNImages
 from pcvae.data.order import batch_indices, chosen_indices
 from pcvae.data.pipeline import training_batches
 from pcvae.data.read import read_images, read_upload
-from pcvae.data.spec import from_spec, lasting_spec
+from pcvae.data.spec import from_spec, lasting_spec, named_options
 from pcvae.data.synthetic import DRAWING_VERSION, SyntheticImages, draw_picture
 from pcvae.data.tfds_images import TFDSImages
 
@@ -27,6 +27,7 @@ __all__ = [
     "draw_picture",
     "from_spec",
     "lasting_spec",
+    "named_options",
     "read_images",
     "read_upload",
     "training_batches",

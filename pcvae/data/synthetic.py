@@ -2,7 +2,8 @@
 
 Every picture shows one to three digits on a wall or a plate. Large structure (colours of wall,
 plate and digits, light from one side, layout, number of digits) and fine detail (edges, blur,
-light noise) both matter, so both coarse and fine levels of a hierarchical model find work.
+light noise) both matter, so both coarse and fine levels of a hierarchical model find work. With a
+texture most of the bits of a picture are of what it does not show.
 """
 
 import colorsys
@@ -13,21 +14,24 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from pcvae.checks import check_counts, check_integer
+from pcvae.checks import check_counts, check_integer, check_number
 from pcvae.data.dataset import SPLITS, ImageDataset
+from pcvae.data.texture import draw_texture
 from pcvae.errors import UserError
 
 DRAWING_VERSION = 1
 OVERSAMPLING = 2  # shapes are drawn at this multiple of the size and averaged down
 DIGIT_HEIGHT = 0.71  # height of the bundled font's digits, as a share of the font size
+MAX_TEXTURE = 128.0  # half the range: what is stronger is clipped for the most part
 HEIGHT_FACTOR = {1: 1.0, 2: 0.8, 3: 0.58}  # more digits are smaller, so that they fit
 
 
 class SyntheticImages(ImageDataset):
     """Seeded street-number pictures [image_size, image_size, 3].
 
-    Each picture is a pure function of (seed, split, index, image_size): a longer set starts with
-    the shorter one, and no two splits share a stream of random numbers.
+    Each picture is a pure function of (seed, split, index, image_size, texture): a longer set
+    starts with the shorter one, and no two splits share a stream of random numbers. With a texture
+    the pictures are those without it plus their fields.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class SyntheticImages(ImageDataset):
         num_test_images: int = 2_000,
         seed: int = 0,
         cache_dir: str | os.PathLike | None = None,
+        texture: float = 0.0,
     ) -> None:
         """Describes the set; drawing waits for the first use.
 
@@ -48,6 +53,8 @@ class SyntheticImages(ImageDataset):
             num_test_images: size of the test split.
             seed: a whole number, 64 bits of it count; another seed gives another set.
             cache_dir: see ``ImageDataset``.
+            texture: standard deviation, in levels of 0..255, of the field that is added to all
+                channels of a picture, one of four kinds (`texture.CORRELATIONS`); 0 to 128.
 
         Raises:
             UserError: if an argument is out of range.
@@ -60,8 +67,13 @@ class SyntheticImages(ImageDataset):
             raise UserError(f"the seed of synthetic must be a whole number, got {seed!r}")
         self._counts = dict(zip(SPLITS, counts, strict=True))
         self._seed = seed
+        self._texture = check_number("texture", texture, 0.0, MAX_TEXTURE)
         content = {"version": DRAWING_VERSION, "seed": seed, "counts": self._counts}
-        super().__init__("synthetic", (image_size, image_size, 3), content, cache_dir)
+        name = "synthetic"
+        if self._texture:
+            content["texture"] = self._texture
+            name = f"synthetic:texture={self._texture:g}"
+        super().__init__(name, (image_size, image_size, 3), content, cache_dir)
 
     def num_images(self, split: str) -> int:
         """Returns the number of images in a split; draws nothing."""
@@ -72,7 +84,8 @@ class SyntheticImages(ImageDataset):
         tasks = ((split, index) for split in self.splits for index in range(self._counts[split]))
         total = sum(self._counts.values())
         for split, index in self._counted(tasks, total, f"drawing {size}x{size} images"):
-            writers[split].write(draw_image(self._seed, split, index, size))
+            picture = draw_picture(self._seed, split, index, size, self._texture)
+            writers[split].write(picture.image)
 
 
 class Picture(NamedTuple):
@@ -85,32 +98,36 @@ class Picture(NamedTuple):
     ink: np.ndarray  # float32 [3] in [0, 255]
     light: tuple  # how much brighter it gets from the middle to the right, and to the bottom
     blur: float  # radius as a share of image_size
+    texture: str | None = None  # which field was added
 
 
 def draw_image(seed: int, split: str, index: int, image_size: int) -> np.ndarray:
-    """Draws one picture.
+    """Draws one picture, uint8 [image_size, image_size, 3]; arguments as of `draw_picture`."""
+    return draw_picture(seed, split, index, image_size).image
+
+
+def draw_picture(
+    seed: int, split: str, index: int, image_size: int, texture: float = 0.0
+) -> Picture:
+    """Draws one picture and says what it shows.
 
     Args:
         seed: a whole number; 64 bits of it count.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         index: number of the picture within the split.
         image_size: side in pixels.
-
-    Returns:
-        uint8 [image_size, image_size, 3].
-    """
-    return draw_picture(seed, split, index, image_size).image
-
-
-def draw_picture(seed: int, split: str, index: int, image_size: int) -> Picture:
-    """Draws one picture and says what it shows; arguments as those of `draw_image`.
+        texture: standard deviation of the field that is added; see `SyntheticImages`.
 
     Returns:
         A `Picture`.
     """
-    # Philox counts blocks: each picture owns a range of 2^128 of them.
+    # Philox counts blocks: each picture owns two ranges of 2^128 of them, one for its texture.
     key = np.array([seed % 2**64, SPLITS.index(split) * 2**32 + image_size], np.uint64)
-    rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, index, 0]))
+
+    def generator(use):
+        return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, index, use]))
+
+    rng = generator(0)
     wall, plate, ink = _colours(rng)
     text, digits, plate_mask = _shapes(rng, image_size, has_plate=plate is not None)
     picture = wall if plate is None else wall + plate_mask[..., None] * (plate - wall)
@@ -120,8 +137,12 @@ def draw_picture(seed: int, split: str, index: int, image_size: int) -> Picture:
     blur = rng.uniform(0.0, 0.022)
     picture = _blurred(picture, blur * image_size)
     noise = rng.standard_normal(picture.shape, np.float32) * rng.uniform(1.0, 3.0)
-    image = np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
-    return Picture(image, text, wall, plate, ink, light, blur)
+    picture, field = picture + noise, None
+    if texture:
+        field = draw_texture(generator(1), image_size)
+        picture = picture + texture * field.values[..., None]
+    image = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return Picture(image, text, wall, plate, ink, light, blur, field and field.name)
 
 
 def _colours(rng):

@@ -182,9 +182,13 @@ class RunDirectory:
 
 def images_of(origin: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of the origin of a dataset that says which images it holds."""
-    found = {name: item for name, item in origin.items() if name not in ("image_size", "cache_dir")}
-    spec = data.lasting_spec(found.get("spec"))
-    return {**found, "spec": "synthetic" if spec.startswith("synthetic:") else spec}  # the size
+    spec = data.lasting_spec(origin.get("spec"))
+    found = {**data.named_options(spec), **origin}
+    spec = "synthetic" if spec.startswith("synthetic:") else spec  # the rest are options
+    return {
+        **{name: item for name, item in found.items() if name not in ("image_size", "cache_dir")},
+        "spec": spec,
+    }
 
 
 def with_infinite_psnr(content: Any) -> Any:

@@ -51,6 +51,7 @@ def test_the_origin_gives_the_dataset_again_from_any_directory(home, monkeypatch
         "folder:~/pictures": {"spec": f"folder:{home}/pictures"},
         "arrays:a:b.npy": {"spec": f"arrays:{home}/a:b.npy"},
         "synthetic:16": {"spec": "synthetic:16", "image_size": 16},
+        "synthetic:texture=2.5": {"spec": "synthetic:texture=2.5", "texture": 2.5},
     }
     for spec, origin in origins.items():
         assert from_spec(spec).origin == origin
@@ -68,6 +69,9 @@ def test_the_origin_gives_the_dataset_again_from_any_directory(home, monkeypatch
 
 def test_options_reach_the_sources_that_know_them(home):
     assert from_spec("synthetic", 64, num_train_images=7).num_images("train") == 7
+    textured = from_spec("synthetic:64,texture=20", 16)
+    assert textured.image_shape == (16, 16, 3) and textured.name == "synthetic:texture=20"
+    assert from_spec("synthetic", texture=7.0).name == "synthetic:texture=7"
     assert from_spec("folder:~/pictures", 16, channels=1).image_shape == (16, 16, 1)
     assert from_spec("arrays:~/a:b.npy", image_size=3).image_shape == (3, 3, 1)
     (home / "pictures" / "bad.png").write_bytes(b"bad")
@@ -86,6 +90,10 @@ def test_options_reach_the_sources_that_know_them(home):
         ("synthetic:3", "image_size: expected an integer from 16 to 256, got 3"),
         ("synthetic:x", "synthetic:SIZE"),
         ("synthetic:", "synthetic:SIZE"),
+        ("synthetic:16,32", "synthetic:16,texture=20"),
+        ("synthetic:16,texture=", "synthetic:16,texture=20"),
+        ("synthetic:16,texture=-3", "synthetic:16,texture=20"),
+        ("synthetic:texture=200", r"texture: expected a number in \[0, 128\], got 200"),
         ("folder", "expected folder:PATH"),
         ("folder:", "expected folder:PATH"),
         ("folder: ", "expected folder:PATH"),
@@ -110,6 +118,7 @@ def test_wrong_specs_are_explained_in_one_line(spec, message):
     ("spec", "options"),
     [
         ("synthetic", {"channels": 1}),
+        ("folder:x", {"texture": 20.0}),
         ("arrays:x.npy", {"channels": 3}),
         ("folder:x", {"num_train_images": 5}),
         ("synthetic", {"skip_unreadable": True}),

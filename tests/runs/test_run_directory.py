@@ -23,6 +23,10 @@ def test_the_data_of_a_run_are_its_own_at_any_size_and_in_any_cache(directory):
     assert run.has_data({"spec": "synthetic", "image_size": 16, "cache_dir": "/x"})
     assert not run.has_data({"spec": "folder:/photos", "image_size": 16})
     assert not run.has_data({"spec": "synthetic:16", "num_train_images": 5})
+    assert not run.has_data({"spec": "synthetic:16,texture=20"})
+    textured = directory(spec="synthetic:16,texture=20")
+    assert textured.has_data({"spec": "synthetic", "texture": 20.0, "image_size": 32})
+    assert not textured.has_data({"spec": "synthetic:16,texture=10"})
     assert directory().has_data({"spec": "folder:/photos"})  # no other data are known
 
 
