@@ -83,6 +83,8 @@ def train_resumably(
             end_process(2, f"pcvae: error: {error}")
         for log in logs:
             log.flush()
+        if peers:
+            peers.end_all(number)
         end_process(128 + number, f"pcvae: {line}")
 
     peers = training.peers_of(strategy)
@@ -103,7 +105,10 @@ def train_resumably(
         if peers and peers.stop_here:
             peers.leave()  # all end here, in any order
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGPIPE
-        raise saved(number) from error
+        ended = saved(number)
+        if peers and not peers.stop_here:
+            peers.end_all(number)  # they wait for what this worker does not do any more
+        raise ended from error
     finally:
         for log in logs:
             log.close()

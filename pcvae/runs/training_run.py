@@ -204,8 +204,8 @@ def train(
         training.Action(checkpoint_every_steps, checkpoints.save, is_whole=True),
     ]
     if chief:
-        pictures = training.Action(images_every_steps, draw, was_done=eval_log.has, tracing=0.8)
-        actions.insert(0, pictures)
+        drawing = {"is_alone": True, "was_done": eval_log.has, "tracing": 0.8}
+        actions.insert(0, training.Action(images_every_steps, draw, **drawing))
     train_resumably(
         trainer,
         strategy,

@@ -15,6 +15,7 @@ from pcvae.training.optimizers import Adamax, AdamW
 from pcvae.training.replicas import distributed_batches
 from pcvae.training.schedules import LearningRate
 from pcvae.training.spectral import SpectralTerm
+from pcvae.training.stopping import stop_signals
 from pcvae.training.strategy import is_chief, make_strategy, peers_of
 from pcvae.training.summaries import ScalarLog
 from pcvae.training.trainers import Trainer
@@ -54,5 +55,6 @@ __all__ = [
     "read_newest",
     "shapes_of",
     "step_of",
+    "stop_signals",
     "train",
 ]

@@ -7,7 +7,7 @@ checked here first.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pcvae.errors import UserError
@@ -33,6 +33,10 @@ class Cluster(NamedTuple):
         if self.has_chief and index == 0:
             return "chief 0"
         return f"worker {index - self.has_chief}"
+
+    def names(self, indices: Iterable[int]) -> str:
+        """Returns what some of the workers are called, with their addresses."""
+        return ", ".join(f"{self.name(index)} ({self.workers[index]})" for index in indices)
 
 
 def read_cluster() -> Cluster:

@@ -37,6 +37,7 @@ class Action(NamedTuple):
     run: Callable[[Any], None]  # gets the number of steps taken; that of reports, the `Window`
     at_end: bool = True  # whether also after the last step, if that is no multiple
     is_whole: bool = False  # whether a signal waits for its end, as it must where files are saved
+    is_alone: bool = False  # whether one worker does it, and no other one with it
     was_done: Callable[[int], bool] = lambda step: True  # at a step, before training was stopped
     tracing: float = 0.0  # how long its first run traces, in times of the training step's tracing
 
@@ -65,7 +66,8 @@ def train(
     the trainer stands is done first.
 
     With several workers all of them end it at the same moment: after a step, or inside an action
-    that iterates by `Peers.between`.
+    that iterates by `Peers.between`. A signal to any of them ends an action that one does alone,
+    whose caller then has to end the others (`Peers.end_all`).
 
     Args:
         trainer: has ``step(batch)``, ``steps_taken`` and ``update``.
@@ -88,15 +90,17 @@ def train(
     clock = _Clock(trainer.steps_taken, num_steps, batch_size, forecast)
     history = [] if unreported is None else unreported
     with stop_signals(end_late, peers) as stop:
-        may_interrupt = contextlib.nullcontext if peers else stop.interrupting
+
+        def may_interrupt(action):
+            if action.is_whole and peers:
+                return peers.saving
+            waits = action.is_whole or (peers and not action.is_alone)
+            return contextlib.nullcontext() if waits else stop.interrupting()
 
         def act(step, is_wanted=lambda action: True):
             for index, action in enumerate(actions):
                 if action.is_due(step, num_steps) and is_wanted(action):
-                    with (
-                        clock.paused(index),
-                        contextlib.nullcontext() if action.is_whole else may_interrupt(),
-                    ):
+                    with clock.paused(index), may_interrupt(action):
                         action.run(step)
 
         with contextlib.suppress(Stopped):

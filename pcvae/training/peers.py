@@ -7,10 +7,8 @@ the addresses of TF_CONFIG, before TensorFlow listens there, so that no other po
 """
 
 import contextlib
-import json
 import os
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,22 +17,17 @@ from typing import TypeVar
 import tensorflow as tf
 
 from pcvae.errors import UserError
-from pcvae.progress import report
 from pcvae.signals import Stopped, end_process
 from pcvae.training.cluster import Cluster
+from pcvae.training.meeting import line_of, meet
 
 # All ours.
 PATIENCE = "PCVAE_WORKER_TIMEOUT_SECONDS"  # variable: how long workers are awaited
 PATIENCE_SECONDS = 120.0  # where it is not set
-_FIRST_LINE_SECONDS, _NEXT_LINE_SECONDS = 1.0, 60.0
-_TRY_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
 _GRACE_SECONDS = 1.0  # for a worker that has an error of its own to tell, as all of them may have
 _VERDICT_SECONDS = 6.0  # after an error of TensorFlow, which may hear of a lost worker first
-_MAX_BYTES = 1 << 16
-# A machine that is gone closes nothing: after 2 + 3 * 1 seconds without an answer it is lost.
-_KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
-_BYE, _STOP, _NOTED = "bye", "stop", "noted"
+_BYE, _STOP, _NOTED, _SIGNAL, _OVER = "bye", "stop", "noted", "signal", "over"
 T = TypeVar("T")
 
 
@@ -54,12 +47,14 @@ class Peers:
                 another cluster in its TF_CONFIG; or the variable holds no seconds.
         """
         self._cluster = cluster
-        self._own = cluster.workers.index(cluster.own)
-        self._sockets: dict[int, socket.socket] = {}
-        self._meet(_patience_seconds() if patience_seconds is None else patience_seconds)
+        patience_seconds = _patience_seconds() if patience_seconds is None else patience_seconds
+        self._sockets = meet(cluster, patience_seconds, PATIENCE)
+        # Called, in another thread, with the number of a signal that another worker got.
+        self.on_signal: Callable[[int], None] | None = None
         self._watched = threading.Event()
         self._over = threading.Event()  # the block of `watched` was left
         self._needed = True
+        self.saving = threading.Lock()  # who holds it is not ended by another worker's signal
         self._noted = threading.Semaphore(0)
         self._remedy = _start_again
         self._wishes_to_stop = False
@@ -93,6 +88,18 @@ class Peers:
         """
         self._needed = False
         self._send(_BYE)
+
+    def pass_on(self, number: int) -> None:
+        """Tells the others of a signal: one of them may do what this worker waits for."""
+        self._send(f"{_SIGNAL} {number}")
+
+    def end_all(self, number: int) -> None:
+        """Ends the others, too, where a signal ends this worker and they wait for it in vain.
+
+        To call when all is saved. They end at once, with a line and the code of the signal.
+        """
+        self._needed = False
+        self._send(f"{_OVER} {number}")
 
     def wish_to_stop(self) -> None:
         """Has all workers stop at the moment after the next one."""
@@ -137,86 +144,6 @@ class Peers:
                 count += 1
         return count
 
-    def _meet(self, patience_seconds):
-        """Connects to those before this worker, and takes the connections of those after it."""
-        start = time.monotonic()
-        next_line = start + _FIRST_LINE_SECONDS
-        with self._listener() as listener:
-            while missing := self._missing():
-                now = time.monotonic()
-                if now - start >= patience_seconds:
-                    raise UserError(
-                        f"waited {patience_seconds:g} s in vain for {self._names(missing)}: start "
-                        "the same command there, with the same 'cluster' in TF_CONFIG; "
-                        f"{PATIENCE} sets how long"
-                    )
-                if now >= next_line:
-                    next_line = now + _NEXT_LINE_SECONDS
-                    report(
-                        f"{self._cluster.name(self._own)} is waiting for {self._names(missing)}, "
-                        f"up to {patience_seconds:g} s ({PATIENCE}): start the same command there"
-                    )
-                for index in (index for index in missing if index < self._own):
-                    with contextlib.suppress(OSError):  # not there yet
-                        self._greet(self._connection(index), index)
-                with contextlib.suppress(OSError):  # nobody came
-                    self._greet(listener.accept()[0])
-
-    def _listener(self):
-        port = int(self._cluster.workers[self._own].rpartition(":")[2])
-        try:
-            if socket.has_dualstack_ipv6():
-                listener = socket.create_server(
-                    ("", port), family=socket.AF_INET6, dualstack_ipv6=True
-                )
-            else:
-                listener = socket.create_server(("", port))
-        except OSError as error:
-            raise UserError(
-                f"the port of {self._names([self._own])} cannot be taken ({_reason(error)}): is "
-                "another process there, such as one of this run? End it, or give another port in "
-                "TF_CONFIG"
-            ) from error
-        listener.settimeout(_TRY_SECONDS)
-        return listener
-
-    def _missing(self):
-        """Returns who is not connected, without those that went away again."""
-        for index in [index for index, peer in self._sockets.items() if _has_ended(peer)]:
-            self._sockets.pop(index).close()
-        count = len(self._cluster.workers)
-        return [index for index in range(count) if index not in {self._own, *self._sockets}]
-
-    def _connection(self, index):
-        host, _, port = self._cluster.workers[index].rpartition(":")
-        return socket.create_connection((host.strip("[]"), int(port)), _TRY_SECONDS)
-
-    def _greet(self, peer, expected=None):
-        """Exchanges who both are; keeps the connection if it is one of this run."""
-        peer.settimeout(_ANSWER_SECONDS)
-        own = {"workers": self._cluster.workers, "index": self._own}
-        peer.sendall(f"{json.dumps(own)}\n".encode())
-        try:
-            other = json.loads(_line(peer))
-            index, workers = other["index"], other["workers"]
-        except (ValueError, TypeError, KeyError):
-            peer.close()  # somebody else
-            return
-        if workers != list(self._cluster.workers):
-            raise UserError(
-                f"TF_CONFIG: 'cluster' differs between the workers: {', '.join(workers)} in "
-                f"that of worker {index}, {', '.join(self._cluster.workers)} here"
-            )
-        if index == self._own or expected not in (None, index):
-            peer.close()
-            return
-        peer.settimeout(None)
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE.items():
-            if hasattr(socket, name):
-                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        self._sockets[index] = peer
-
     def _watch(self):
         """Reads what the others say, until one is lost."""
         with selectors.DefaultSelector() as selector:
@@ -225,19 +152,24 @@ class Peers:
             while selector.get_map():
                 for key, _ in selector.select():
                     try:
-                        line = _line(key.fileobj)
+                        line = line_of(key.fileobj)
                     except OSError:
                         line = ""
-                    kind, _, moment = line.partition(" ")
+                    kind, _, number = line.partition(" ")
                     if kind == _STOP:
-                        self._last_moment = int(moment)
+                        self._last_moment = int(number)
                         with contextlib.suppress(OSError):
                             key.fileobj.sendall(f"{_NOTED}\n".encode())
                     elif kind == _NOTED:
                         self._noted.release()
+                    elif kind == _SIGNAL:
+                        if self.on_signal:
+                            self.on_signal(int(number))
                     else:
                         selector.unregister(key.fileobj)
-                        if kind != _BYE:
+                        if kind == _OVER:
+                            self._end_with(key.data, int(number))
+                        elif kind != _BYE:
                             self._end(key.data)
 
     def _end(self, index):
@@ -250,14 +182,18 @@ class Peers:
             return
         end_process(
             2,
-            f"pcvae: error: {self._names([index])} is lost: its process has ended, or its machine "
-            f"does not answer; {self._remedy()}",
+            f"pcvae: error: {self._cluster.names([index])} is lost: its process has ended, or its "
+            f"machine does not answer; {self._remedy()}",
         )
 
-    def _names(self, indices):
-        return ", ".join(
-            f"{self._cluster.name(index)} ({self._cluster.workers[index]})" for index in indices
-        )
+    def _end_with(self, index, number):
+        """Ends the process as a signal has ended a worker, as soon as it is watched."""
+        self._watched.wait()
+        name = self._cluster.names([index])
+        with self.saving:
+            if not self._needed:
+                return
+            end_process(128 + number, f"pcvae: interrupted, as {name} was; {self._remedy()}")
 
 
 def _patience_seconds():
@@ -270,27 +206,3 @@ def _patience_seconds():
 
 def _start_again():
     return "start the same command on all machines again"
-
-
-def _reason(error):
-    return os.strerror(error.errno) if error.errno else str(error)
-
-
-def _has_ended(peer):
-    try:
-        return not peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
-def _line(peer):
-    """Reads a line, without its end; "" if the connection has ended."""
-    data = b""
-    while not data.endswith(b"\n"):
-        byte = peer.recv(1)
-        if not byte or len(data) > _MAX_BYTES:
-            return ""
-        data += byte
-    return data.decode(errors="replace")[:-1]

@@ -15,7 +15,8 @@ class Stop:
     Args:
         end_late: called from another thread with the number of the signal, and whether steps were
             taken, where the main thread is in a call that does not end. That waits meanwhile.
-        peers: the other workers, if there are any, which end at the same `Peers.moment`.
+        peers: the other workers, if there are any, which end at the same `Peers.moment`; or where
+            one of them waits, and this worker does alone what it waits for.
     """
 
     def __init__(
@@ -83,13 +84,25 @@ class Stop:
         with open(pipe, "rb", buffering=0) as file:
             while (byte := file.read(1)) and byte[0] not in numbers:
                 pass
-            while byte and not self._is_over.wait(LATE_SECONDS):
-                with self._lock:
-                    self._ends_late = self._interrupts
-                if self._ends_late and self._end_late:
-                    self._end_late(byte[0], self._steps_taken)
-                    self._ends_late = False
-                    self._is_over.wait()
+            if byte and self._peers:
+                self._peers.pass_on(byte[0])
+            if byte:
+                self._end_in_time(byte[0])
+
+    def hear(self, number: int) -> None:
+        """Ends late, too, where a signal has come to another worker."""
+        threading.Thread(target=self._end_in_time, args=(number,), daemon=True).start()
+
+    def _end_in_time(self, number):
+        while not self._is_over.wait(LATE_SECONDS):
+            with self._lock:
+                if self._ends_late:
+                    return  # of several workers two may have got a signal
+                self._ends_late = self._interrupts
+            if self._ends_late and self._end_late:
+                self._end_late(number, self._steps_taken)
+                self._ends_late = False
+                self._is_over.wait()
 
     def end(self) -> None:
         """Ends the watch."""
@@ -128,10 +141,23 @@ def stop_signals(
         if end_late is None:
             yield stop
             return
-        with numbers_in_a_pipe() as pipe:
+        with numbers_in_a_pipe() as pipe, _heard_by(stop, peers):
             threading.Thread(target=stop.watch, args=(pipe, ending), daemon=True).start()
             yield stop
     finally:
         stop.end()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _heard_by(stop, peers):
+    """Lets a `Stop` hear of the signals of other workers, if there are any."""
+    if peers is None:
+        yield
+        return
+    before, peers.on_signal = peers.on_signal, stop.hear
+    try:
+        yield
+    finally:
+        peers.on_signal = before

@@ -16,7 +16,7 @@ from pcvae.training.cluster import Cluster
 from pcvae.training.peers import Peers
 from pcvae.training.stopping import stop_signals
 from pcvae.training.update import UpdateReport
-from tests.training.test_peers import free_addresses
+from tests.training.test_peers import free_addresses, meet
 
 
 class CountingTrainer:
@@ -200,6 +200,38 @@ def alone():
     """Returns the `Peers` of a run with one worker."""
     addresses = free_addresses(1)
     return Peers(Cluster(addresses, addresses[0]))
+
+
+def pair():
+    """Returns the `Peers` of both workers of a run."""
+    workers = free_addresses(2)
+    return meet((workers, 0), (workers, 1))
+
+
+def test_a_signal_to_any_worker_ends_what_one_does_alone(monkeypatch):
+    monkeypatch.setattr(stopping, "LATE_SECONDS", 0.01)
+    (peers, other), seen, ended = pair(), [], threading.Event()
+
+    def end_late(number, steps_taken):
+        seen.append((number, steps_taken))
+        ended.set()
+
+    def train_up_to(action):
+        actions = [Action(2, action, is_alone=True)]
+        trainer = CountingTrainer()
+        train(
+            trainer, iter(range(9)), 3, 1, lambda window: None, 1, actions, peers, end_late=end_late
+        )
+
+    def draw(step):
+        other.pass_on(signal.SIGHUP)
+        assert ended.wait(60.0)  # the process would end
+        ended.clear()
+
+    train_up_to(draw)
+    assert seen == [(signal.SIGHUP, True)] * 2  # at the second step and at the last one
+    with pytest.raises(Interrupted):
+        train_up_to(lambda step: (signal.raise_signal(signal.SIGTERM), pytest.fail("it goes on")))
 
 
 def test_several_workers_end_between_two_things_that_take_all_of_them():

@@ -1,6 +1,7 @@
 """Workers that meet, in threads of one process; that a lost one ends the others needs processes."""
 
 import json
+import queue
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 
 from pcvae.errors import UserError
 from pcvae.signals import Stopped
+from pcvae.training import peers as peers_module
 from pcvae.training.cluster import Cluster
 from pcvae.training.peers import PATIENCE, Peers
 from pcvae.training.stopping import Stop
@@ -69,6 +71,28 @@ def test_a_wish_to_stop_is_known_to_all_as_soon_as_it_is_said():
             evaluate(peer)
     assert batches == [0, 0, 0]
     assert [stop.number for stop in stops] == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_worker_that_ends_by_a_signal_ends_the_others(monkeypatch, leaves):
+    workers, ended = free_addresses(2), queue.Queue()
+    monkeypatch.setattr(peers_module, "end_process", lambda *how: ended.put(how))
+    first, second = meet((workers, 0), (workers, 1))
+    with first.watched(lambda: "what to do"), first.saving:
+        if leaves:
+            first.leave()
+        second.end_all(signal.SIGHUP)
+        with pytest.raises(queue.Empty):  # what is saved comes to its end
+            ended.get(timeout=0.1)
+        first.saving.release()
+        if leaves:
+            with pytest.raises(queue.Empty):
+                ended.get(timeout=0.1)
+        else:
+            name = f"worker 1 ({workers[1]})"
+            line = f"pcvae: interrupted, as {name} was; what to do"
+            assert ended.get(timeout=60.0) == (128 + signal.SIGHUP, line)
+        first.saving.acquire()
 
 
 def test_who_does_not_come_or_goes_away_is_named(capsys):
