@@ -110,6 +110,8 @@ QUANTITIES = (
     Quantity("ms_ssim", "MS-SSIM", "", 4, "SSIM over five scales; 1 is equality"),
     Quantity("lpips", "LPIPS", "", 4, "distance of deep features to the reconstruction; 0 is best"),
     *_FRECHET_DISTANCES,
+    Quantity("legible_share", "legible share", "", 3, "samples whose digits are all recognised"),
+    Quantity("legible_share_of_data", "legible share of the data", "", 3, "the same of images"),
     Quantity("kernel_distance", "kernel distance", "", 5, "the same by a polynomial kernel"),
 )
 

@@ -1,9 +1,11 @@
-"""What ``--data`` names: the kinds of sources of images, without what reads them."""
+"""What ``--data`` and ``--extractor`` name: kinds of sources, without what reads or trains them."""
 
 import os
 
 from pcvae.errors import UserError
 
+# The feature extractors that pcvae trains on drawn pictures, by what --extractor calls them.
+EXTRACTORS = ("synthetic", "structure")
 # kind -> what follows the colon; None where nothing has to
 KINDS = {"synthetic": None, "folder": "PATH", "arrays": "FILE", "tfds": "NAME", "lsun": "PATH"}
 

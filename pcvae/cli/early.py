@@ -8,7 +8,7 @@ from absl import flags
 from pcvae import gin_utils
 from pcvae.checks import check_folder, check_package
 from pcvae.errors import UserError
-from pcvae.sources import check_source
+from pcvae.sources import EXTRACTORS, check_source
 
 _PLACES = ("export", "lpips_weights", "weights", "backbone", "lins")
 _TORCH = ("weights", "backbone", "lins")
@@ -47,7 +47,7 @@ def check_extractor(extractor: str, sha256: str | None = None) -> None:
                 f"extractor {extractor}: a file from the network needs the SHA-256 that it must "
                 "have (--extractor_sha256=HEX)"
             )
-    elif extractor.partition(":")[0] != "synthetic" and not os.path.exists(extractor):
+    elif extractor.partition(":")[0] not in EXTRACTORS and not os.path.exists(extractor):
         raise UserError(f"--extractor={extractor}: there is no such file or folder")
 
 

@@ -5,6 +5,7 @@ from pcvae.data.cache import cache_root, content_hash
 from pcvae.data.dataset import ImageDataset
 from pcvae.data.folder import FolderImages
 from pcvae.data.lsun import LSUNImages
+from pcvae.data.nuisances import with_nuisances
 from pcvae.data.order import batch_indices, chosen_indices
 from pcvae.data.pipeline import training_batches
 from pcvae.data.read import read_images, read_upload
@@ -31,4 +32,5 @@ __all__ = [
     "read_images",
     "read_upload",
     "training_batches",
+    "with_nuisances",
 ]

@@ -1,6 +1,5 @@
 """Stationary Gaussian fields of luminance: detail that costs many bits and shows nothing."""
 
-import math
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -39,19 +38,20 @@ def draw_texture(rng: np.random.Generator, side: int) -> Texture:
     return Texture(name, correlated(correlated(white, along_x, axis=1), along_y, axis=0))
 
 
-def correlated(white: np.ndarray, correlation: float, axis: int) -> np.ndarray:
+def correlated(white: np.ndarray, correlation: float | np.ndarray, axis: int) -> np.ndarray:
     """Makes of white noise what is stationary along an axis: r^d at the distance d.
 
     Args:
         white: independent numbers of variance 1 along the axis, [...].
-        correlation: r of neighbours, between -1 and 1.
+        correlation: r of neighbours, between -1 and 1; one number, or an array that is broadcast
+            to the other axes.
         axis: along which.
 
     Returns:
         An array of the same shape, of variance 1: a first-order autoregression.
     """
     values = np.moveaxis(white.copy(), axis, 0)
-    fresh = math.sqrt(1.0 - correlation**2)
+    fresh = np.sqrt(1.0 - correlation**2)
     for place in range(1, len(values)):
         values[place] = correlation * values[place - 1] + fresh * values[place]
     return np.moveaxis(values, 0, axis)

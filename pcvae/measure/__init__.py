@@ -20,6 +20,7 @@ from pcvae.measure.health import (
     health_summary,
 )
 from pcvae.measure.importance import ImportanceWeightedEvaluation
+from pcvae.measure.legibility import legible_shares
 from pcvae.measure.level_rates import level_rows, mean_rate_by_resolution
 from pcvae.measure.level_table import level_table
 from pcvae.measure.likelihood import LikelihoodEvaluation, headline, mean_with_error
@@ -56,6 +57,7 @@ __all__ = [
     "health_lines",
     "health_summary",
     "kernel_distance",
+    "legible_shares",
     "level_rows",
     "level_table",
     "mean_rate_by_resolution",

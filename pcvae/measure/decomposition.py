@@ -108,6 +108,7 @@ class DecomposedSamples(PerImageEvaluation):
         super().__init__(batch_size)
         self._model, self._num_levels, self._views = model, prefix.num_levels, views
         self._temperature, self._pixels = temperature, pixels
+        self.ends = tuple(views)
 
     def _replica(self, batch, seed):
         temperature = tf.constant(self._temperature, tf.float32)
@@ -163,7 +164,7 @@ def decompose(
     """
     drawn = features_of(evaluation, images, seed, progress)
     parts = {}
-    for end in samples:
+    for end in evaluation.ends:
 
         def distance(first, second):
             return frechet_distance(first.statistics, second.statistics)

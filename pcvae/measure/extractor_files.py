@@ -16,9 +16,12 @@ import tensorflow as tf
 from pcvae.errors import UserError
 from pcvae.files import plain_path
 from pcvae.measure.features import FeatureExtractor
+from pcvae.measure.legibility import legibility_extractor
 
 # The names of the graph of 2015 (classify_image_graph_def.pb), whose features FID is defined on.
 INCEPTION_INPUT, INCEPTION_FEATURES = "ExpandDims", "pool_3"
+# The outputs of a Keras model that has several: for distances, and for a legible share.
+FEATURES, CERTAINTY = "features", "certainty"
 FORMS = "a callable, a Keras model, or the path of a .keras file, a SavedModel or a frozen .pb"
 
 
@@ -30,9 +33,10 @@ def as_extractor(
     Args:
         source: a `FeatureExtractor`, which is returned as it is; a Keras model; any callable
             uint8 [batch, height, width, channels] -> [batch, num_features]; or the path of a
-            ``.keras`` file, of the folder of a SavedModel (its signature ``serving_default``), or
-            of the frozen Inception graph of 2015, ``.pb``, with the tensors ``ExpandDims:0`` and
-            ``pool_3:0``.
+            ``.keras`` file (several outputs are called ``features`` and, where it reads digits,
+            ``certainty``; see `legibility_extractor`), of the folder of a SavedModel (its signature
+            ``serving_default``), or of the frozen Inception graph of 2015, ``.pb``, with the
+            tensors ``ExpandDims:0`` and ``pool_3:0``.
         resize: see `FeatureExtractor`.
         name: what stands in results; by default that of the model, the function or the file.
 
@@ -98,10 +102,26 @@ def _keras_extractor(model, name, resize):
             f"one of {shape}"
         )
 
-    def features(images):
-        return model(tf.cast(images, dtype), training=False)
+    several = getattr(model, "output", None)  # which not every model knows that was read
+    outputs = several if isinstance(several, dict) else {FEATURES: several}
+    if FEATURES not in outputs:
+        raise UserError(
+            f"extractor {name}: expected an output {FEATURES}, got {', '.join(outputs)}"
+        )
 
-    return FeatureExtractor(features, name, shape[1:], resize, _model_sha256(model), in_graph=True)
+    def giving(output):
+        def given(images):
+            values = model(tf.cast(images, dtype), training=False)
+            return values[output] if isinstance(values, dict) else values
+
+        return given
+
+    shared = {"input_shape": shape[1:], "resize": resize, "sha256": _model_sha256(model)}
+    extractor = FeatureExtractor(giving(FEATURES), name, **shared, in_graph=True)
+    if CERTAINTY in outputs:
+        own = {"name": f"{name}, legible", **shared}
+        extractor.legibility = legibility_extractor(giving(CERTAINTY), **own)
+    return extractor
 
 
 def _saved_model_extractor(path, name, resize):

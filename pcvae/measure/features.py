@@ -62,6 +62,8 @@ class FeatureExtractor:
         self.input_shape = tuple(input_shape)
         self.resize = resize
         self.sha256 = sha256
+        # Of a network that reads digits, that of `legible_shares`.
+        self.legibility: FeatureExtractor | None = None
         self._function, self._in_graph, self._own_resize = function, in_graph, own_resize
         self._num_features = None
 

@@ -13,8 +13,9 @@ from pcvae import data, measure
 from pcvae.errors import UserError
 from pcvae.files import new_file
 from pcvae.runs.train_extractor import FOLDER, cached_path, extractor_name, train_extractor
+from pcvae.sources import EXTRACTORS
 
-IN_DOMAIN = "synthetic"
+IN_DOMAIN = EXTRACTORS[0]
 _SECONDS_TO_ANSWER = 60
 
 
@@ -24,8 +25,9 @@ def find_extractor(
     """Returns the feature extractor that an argument stands for.
 
     Args:
-        source: ``"synthetic"``, the in-domain extractor at the size of the images, or
-            ``"synthetic:SIZE"``; it is trained when it is not there yet (`train_extractor`). Or the
+        source: ``"synthetic"`` or ``"structure"``, an in-domain extractor at the size of the
+            images, or ``"synthetic:SIZE"``; it is trained when it is not there yet
+            (`train_extractor`). Or the
             address of a file, ``https://...``, which is fetched once, if its ``sha256`` is given.
             Or what `measure.as_extractor` takes.
         image_shape: (height, width, channels) of the images.
@@ -38,8 +40,8 @@ def find_extractor(
     """
     text = str(source) if isinstance(source, str | os.PathLike) else None
     kind, _, rest = (text or "").partition(":")
-    if kind == IN_DOMAIN:
-        extractor = _in_domain_extractor(text, rest, image_shape, resize)
+    if kind in EXTRACTORS:
+        extractor = _in_domain_extractor(text, kind, rest, image_shape, resize)
         _check_sha256(extractor, None, sha256)
     elif kind in ("http", "https"):
         name = Path(urllib.request.url2pathname(rest)).stem
@@ -101,26 +103,23 @@ def _check_sha256(extractor, path, sha256):
         )
 
 
-def _in_domain_extractor(text, rest, image_shape, resize):
+def _in_domain_extractor(text, kind, rest, image_shape, resize):
     size = image_shape[0]
     if ":" in text:
         if not rest.isdecimal() or not 16 <= int(rest) <= 256:
-            raise UserError(f"extractor: expected synthetic:SIZE with 16 to 256, got {text!r}")
+            raise UserError(f"extractor: expected {kind}:SIZE with 16 to 256, got {text!r}")
         size = int(rest)
     elif image_shape[0] != image_shape[1] or not 16 <= size <= 256:
         raise UserError(
-            f"extractor: {IN_DOMAIN} takes squares of 16 to 256 pixels, the images have "
+            f"extractor: {kind} takes squares of 16 to 256 pixels, the images have "
             f"{image_shape[0]}x{image_shape[1]}: name a size and how they are resized "
-            f"(--extractor={IN_DOMAIN}:16 --extractor_resize=bilinear)"
+            f"(--extractor={kind}:16 --extractor_resize=bilinear)"
         )
-    path = cached_path(size)
+    path, name = cached_path(size, extractor=kind), extractor_name(size, kind)
     if not path.is_file():
-        print(
-            f"{extractor_name(size)} is not there yet: training it (pcvae-train-extractor)",
-            flush=True,
-        )
+        print(f"{name} is not there yet: training it (pcvae-train-extractor)", flush=True)
         # A strategy holds for its thread alone, and the network is trained without one: inside the
         # scope of a strategy Keras' optimizer refuses a step outside of its replicas.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(train_extractor, image_size=size).result()
-    return measure.as_extractor(path, resize, extractor_name(size))
+            thread.submit(train_extractor, image_size=size, extractor=kind).result()
+    return measure.as_extractor(path, resize, name)

@@ -76,7 +76,8 @@ def frechet_record(
     Returns:
         A dict with ``frechet_distance``, ``kernel_distance``, ``kernel_distance_stderr`` and
         ``frechet_protocol``: everything that the numbers hang on. With a decomposition also its
-        parts, see `measure.decompose`, and ``frechet_decomposition_protocol``.
+        parts, see `measure.decompose`, and ``frechet_decomposition_protocol``; by an extractor that
+        reads digits also ``legible_share`` and ``legible_share_of_data``.
 
     Raises:
         UserError: an argument is out of range, the extractor does not fit, there are fewer than two
@@ -92,6 +93,10 @@ def frechet_record(
     data_sha256 = images_sha256(images)
     prefix = checked["decompose"]
     views = measure.extractor_views(extractor, model.image_shape) if prefix else {"": extractor}
+    reading = {"legible": extractor.legibility} if extractor.legibility else {}
+    seen = {**views, **reading}
+    for view in seen.values():
+        view.check(model.image_shape)
     reference = {
         end: reference_features(
             images,
@@ -100,19 +105,21 @@ def frechet_record(
             batch_size,
             progress_of(f"features of the {split} split, batches"),
         )
-        for end, view in views.items()
+        for end, view in seen.items()
     }
     samples = measure.collect_views(
         Samples(model, num_samples, temperature, seed, pixels, conditioning),
-        views,
+        seen,
         batch_size,
         progress_of("drawing samples and their features, batches"),
     )
     distance, error = measure.kernel_distance(samples[""].kept, reference[""].kept, seed)
     parts = {}
+    if reading:
+        parts |= measure.legible_shares(samples["legible"], reference["legible"])
     if prefix:
         temperatures = model.temperatures(temperature)
-        parts = measure.decompose(
+        parts |= measure.decompose(
             measure.DecomposedSamples(model, prefix, views, temperatures, pixels, batch_size),
             InTurn(images, num_samples),
             samples,

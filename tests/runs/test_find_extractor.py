@@ -38,6 +38,27 @@ def test_equal_seeds_give_equal_weights_bit_by_bit(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_the_one_that_is_blind_to_texture_reads_too(monkeypatch, tmp_path, capsys):
+    """It is found under its own name, and gives features and legible shares."""
+    monkeypatch.setenv("PCVAE_CACHE_DIR", str(tmp_path))
+    path = train_extractor(
+        image_size=16, num_images=64, epochs=1, extractor="structure", output=tmp_path / "a.keras"
+    )
+    said = capsys.readouterr().out
+    assert "under texture, blur and noise of" in said
+    found = cached_path(16, extractor="structure")
+    assert found.name.startswith("synthetic-structure-16-v1-")
+    found.parent.mkdir()
+    found.write_bytes(path.read_bytes())
+    extractor = find_extractor("structure", (16, 16, 3))
+    assert extractor.sha256 in said and extractor.name == "synthetic-structure-16-v1"
+    images = np.stack([data.draw_picture(0, "test", i, 16).image for i in range(4)])
+    # What was not trained is certain of nothing.
+    assert not measure.collect_features(images, extractor.legibility).kept.any()
+    with pytest.raises(UserError, match="expected structure:SIZE with 16 to 256"):
+        find_extractor("structure:8", (16, 16, 3))
+
+
 def test_features_see_what_differs_between_sets(trained):
     """Held-out pictures are near; blurred, brighter, and mirrored ones are not."""
     pictures = [data.draw_picture(0, "test", i, 16) for i in range(800)]

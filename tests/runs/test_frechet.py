@@ -53,9 +53,12 @@ def run_dir(tmp_path_factory, dataset):
 
 @pytest.fixture(scope="module")
 def network():
-    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(5, 3), keras.layers.Flatten()]
-    layers += [keras.layers.Rescaling(0.01), keras.layers.Dense(4)]
-    return keras.Sequential(layers, name="network")
+    images = keras.Input((8, 8, 3))
+    flat = keras.layers.Flatten()(keras.layers.Conv2D(5, 3)(images))
+    features = keras.layers.Dense(4)(keras.layers.Rescaling(0.01)(flat))
+    means = keras.layers.GlobalAveragePooling2D()(images)
+    outputs = {"features": features, "certainty": keras.layers.Rescaling(0.9 / 127.5)(means)}
+    return keras.Model(images, outputs, name="network")
 
 
 def test_images_against_themselves_a_shifted_copy_and_the_other_half(dataset, pictures):
@@ -105,9 +108,12 @@ def test_record_tells_what_the_numbers_hang_on(run_dir, dataset, network):
     assert doubt in protocol["validity"]
     model = load(run_dir)
     samples = model.sample(3, 0.5, seed=4)
-    features = [network.predict(x, verbose=0) for x in (samples, dataset.images("train")[:30])]
-    expected = measure.frechet_distance(*features)
+    given = [network.predict(x, verbose=0) for x in (samples, dataset.images("train")[:30])]
+    expected = measure.frechet_distance(*(outputs["features"] for outputs in given))
     assert record["frechet_distance"] == pytest.approx(expected, rel=1e-5)
+    legible = [(outputs["certainty"] > 0.9).all(axis=1).mean() for outputs in given]
+    assert record["legible_share"] == pytest.approx(legible[0])
+    assert record["legible_share_of_data"] == pytest.approx(legible[1]) and 0 < legible[1] < 1
 
 
 def test_what_cannot_be_measured_is_one_line(dataset, pictures, run_dir):

@@ -57,8 +57,9 @@ def define_flags(values: flags.FlagValues) -> None:
     text = "Measure samples against images, too: Frechet distance and kernel distance."
     flags.DEFINE_bool("frechet", False, text, flag_values=values)
     text = (
-        "Where their features come from: synthetic, a network that is trained on drawn pictures "
-        "when it is not there yet; a .keras file, a SavedModel, or the frozen Inception graph of "
+        "Where their features come from: synthetic or structure, networks that are trained on "
+        "drawn pictures when they are not there yet, the latter blind to texture; a .keras file, a "
+        "SavedModel, or the frozen Inception graph of "
         "2015 (.pb), by path or, with --extractor_sha256, by address https://... ."
     )
     shared_flags.define(values, "extractor", f"{text} Default: synthetic.")
