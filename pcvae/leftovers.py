@@ -15,6 +15,10 @@ from pcvae import processes
 _UNFINISHED = re.compile(
     r"\.((?P<place>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)-)?[0-9a-f]{8}\.part"
 )
+# The first versions had a name for each kind of file; nobody else writes such beside ours.
+_FIRST = re.compile(
+    r"\..+-[0-9a-f]{8}\.part|(operative_)?config\.gin\.\d+\.tmp|[\w-]+\.(jsonl?|html)\.partial"
+)
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
@@ -33,12 +37,14 @@ def is_unfinished(path: Path) -> bool:
 def sweep(folder: Path) -> None:
     """Removes temporary files whose process has ended from an absolute path; once in a process."""
     own_place, *_ = _own_mark()
-    for path in folder.glob(".*.part*"):
+    for path in folder.glob("*"):
         mark = _UNFINISHED.match(path.name)
         with contextlib.suppress(OSError):
-            if mark is None:
+            if mark is None and not _FIRST.fullmatch(path.name):
                 continue
-            if mark["place"] != own_place:  # another machine, or this one before it started anew
+            if (
+                mark is None or mark["place"] != own_place
+            ):  # another machine, or this one before it started anew
                 ended = time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
             else:
                 started = processes.started(int(mark["pid"]))

@@ -85,8 +85,12 @@ SWEEP = "import sys; from pcvae.files import write_text; write_text('', sys.argv
 
 def test_leftovers_of_the_killed_go_and_those_of_the_living_stay(tmp_path):
     root = Path(__file__).parents[1]
-    (tmp_path / ".note.part").write_text("somebody's own")
-    for name, days in ((".0123abcd.part.json", 2), (".4567abcd.part.json", 0)):  # earlier versions
+    for name in (".note.part", "config.gin.tmp"):
+        (tmp_path / name).write_text("somebody's own")
+        os.utime(tmp_path / name, (0, 0))
+    earlier = [".0123abcd.part.json", ".train-12-0123abcd.part", "config.gin.12.tmp"]
+    earlier += ["report.html.partial", "train.jsonl.partial"]
+    for name, days in (*((name, 2) for name in earlier), (".4567abcd.part.json", 0)):
         (tmp_path / name).write_text("half")
         os.utime(tmp_path / name, (0, time.time() - days * 24 * 3600))
     writer = subprocess.Popen(
@@ -95,11 +99,11 @@ def test_leftovers_of_the_killed_go_and_those_of_the_living_stay(tmp_path):
     assert writer.stdout.readline() == b"now\n"
     sweep = [sys.executable, "-c", SWEEP, tmp_path]
     subprocess.run(sweep, cwd=root, check=True)
-    assert len(names(tmp_path)) == 5
+    assert len(names(tmp_path)) == 6 and not set(earlier) & set(names(tmp_path))
     writer.kill()
     writer.communicate()
     subprocess.run(sweep, cwd=root, check=True)
-    assert names(tmp_path) == [".4567abcd.part.json", ".note.part", "c.txt"]
+    assert names(tmp_path) == [".4567abcd.part.json", ".note.part", "c.txt", "config.gin.tmp"]
 
 
 FULL = [

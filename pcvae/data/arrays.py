@@ -63,8 +63,9 @@ class ArrayImages(ImageDataset):
         self._max_value = check_max_value(max_value)
         headers = read_headers(self._path)
         self._keys = _choose_keys(headers, path)
-        self._unread = [key for key in headers if key not in self._keys.values()]
-        shapes = {_image_shape(headers[key], key, path) for key in self._keys.values()}
+        self._headers = {key: headers[key] for key in self._keys.values()}
+        self._unread = [key for key in headers if key not in self._headers]
+        shapes = {_image_shape(header, key, path) for key, header in self._headers.items()}
         if len(shapes) > 1:
             found = " and ".join(str(shape) for shape in sorted(shapes))
             raise UserError(f"the arrays in {str(path)!r} hold images of different shapes: {found}")
@@ -83,7 +84,7 @@ class ArrayImages(ImageDataset):
         return self._path, {"": self._path}
 
     def _prepare(self, writers):
-        arrays = load_arrays(self._path, set(self._keys.values()))
+        arrays = load_arrays(self._path, self._headers)
         convert = {
             key: _conversion(array, self.name, self._max_value) for key, array in arrays.items()
         }
@@ -226,7 +227,7 @@ def read_array_images(
             f"{str(path)!r}: expected images of {wanted} channels, [num_images, height, width, "
             f"{wanted}], got {list(headers[key][0])}"
         )
-    array = load_arrays(path, [key])[key]
+    array = load_arrays(path, {key: headers[key]})[key]
     convert = _conversion(array, str(path))
     images = [convert(row).reshape(height, width, channels) for row in array[chosen(len(array))]]
     if (height, width) != (side, side):

@@ -3,7 +3,7 @@
 import io
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +58,12 @@ def read_headers(path: Path) -> dict[str, tuple]:
     return headers
 
 
-def load_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, headers: Mapping[str, tuple]) -> dict[str, np.ndarray]:
     """Loads arrays: a memory map from an ``.npy``, arrays in memory from an ``.npz``.
 
     Args:
-        path: a ``pathlib.Path`` that ``read_headers`` accepted.
-        names: names that ``read_headers`` gave.
+        path: a ``pathlib.Path``.
+        headers: those that ``read_headers`` gave of the arrays that are loaded.
 
     Returns:
         A dict from each name to its array.
@@ -72,16 +72,15 @@ def load_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         UserError: if values cannot be read, or do not fit into memory; a packed file may be much
             smaller than what it holds.
     """
-    headers, names = read_headers(path), list(names)
-    sizes = [math.prod(headers[name][0]) * headers[name][1].itemsize for name in names if name]
+    sizes = [math.prod(shape) * dtype.itemsize for name, (shape, dtype) in headers.items() if name]
     remedy = "; write each as an .npy, which is read from the disk piece by piece"
     check_bytes(printable(path), sum(sizes), "its arrays", remedy)
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return dict.fromkeys(names, loaded)
+            return dict.fromkeys(headers, loaded)
         with loaded:
-            return {name: loaded[name] for name in names}
+            return {name: loaded[name] for name in headers}
     except Exception as error:  # as above
         raise _unreadable(path, error) from error
 

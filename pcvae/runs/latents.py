@@ -103,7 +103,7 @@ def read_latents(path: str | os.PathLike, model: models.HierarchicalModel) -> li
                 f"{path}: expected {name} as floats [{images}, {', '.join(map(str, shape))}], as "
                 f"many images at each level; got {dtype} {list(got)}"
             )
-    arrays = load_arrays(Path(path), names)
+    arrays = load_arrays(Path(path), {name: headers[name] for name in names})
     return [arrays[name] for name in names]
 
 

@@ -46,7 +46,7 @@ class PictureFolder:
     """
 
     def __init__(self, folder: str | os.PathLike, indices: range) -> None:
-        self._folder = Path(folder)
+        self._folder, self._indices = Path(folder), indices
         names = [path.stem for path in self._folder.glob("*.png")]
         there = sorted({int(name) for name in names if name.isdecimal()})
         there = [index for index in there if index in indices and self._path(index).exists()]
@@ -57,9 +57,15 @@ class PictureFolder:
             )
 
     def write(self, first_index: int, images: np.ndarray) -> None:
-        """Writes images of consecutive indices."""
+        """Writes images of consecutive indices.
+
+        Raises:
+            UserError: there is no room; the images before stay, and the line says how to go on.
+        """
         for index, image in enumerate(images, first_index):
-            show.save_png(show.displayable(image), self._path(index))
+            left = f"--first_sample={index} --num_samples={self._indices.stop - index}"
+            remedy = f"free some space there and go on with {left}"
+            show.save_png(show.displayable(image), self._path(index), remedy)
 
     def _path(self, index):
         return self._folder / f"{index:06d}.png"

@@ -84,7 +84,8 @@ def read_weights(
     check_weight_file(path, flag)
     in_numpy = path.suffix.lower() == ".npz"
     if in_numpy:
-        shapes = {name: shape for name, (shape, _) in read_headers(path).items()}
+        headers = read_headers(path)
+        shapes = {name: shape for name, (shape, _) in headers.items()}
     else:
         state = read_torch_state(path, flag)
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -92,6 +93,6 @@ def read_weights(
     if check:
         check({name: shapes[key] for name, key in keys.items()})
     if in_numpy:
-        arrays = load_arrays(path, keys.values())
+        arrays = load_arrays(path, {key: headers[key] for key in keys.values()})
         return {name: arrays[key] for name, key in keys.items()}
     return {name: state[key].detach().float().numpy() for name, key in keys.items()}

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from pcvae.files import PICTURE_MARK, new_file
+from pcvae.files import FREE_SPACE, PICTURE_MARK, new_file
 from pcvae.quantities import RATE, RATES
 
 _GAP = 2  # pixels between images
@@ -261,11 +261,11 @@ def refit_grid(
     return labelled_rows(labelled)
 
 
-def save_png(image: np.ndarray, path: str | os.PathLike) -> None:
+def save_png(image: np.ndarray, path: str | os.PathLike, remedy: str = FREE_SPACE) -> None:
     """Writes an array uint8 [height, width, 1 or 3] as a picture, as `files.new_file` does."""
     marks = PngImagePlugin.PngInfo()
     marks.add_text(*PICTURE_MARK)
-    with new_file(path) as partial:
+    with new_file(path, remedy) as partial:
         Image.fromarray(_rgb(image)).save(partial, pnginfo=marks)
 
 

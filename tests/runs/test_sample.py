@@ -10,9 +10,10 @@ from PIL import Image
 from pcvae import models, runs
 from pcvae.errors import UserError
 from pcvae.runs.load import load_run
-from pcvae.runs.picture_output import write_picture_or_arrays
+from pcvae.runs.picture_output import PictureFolder, write_picture_or_arrays
 from pcvae.runs.sample import _Conditions
 from tests.models import tiny
+from tests.no_room import no_room
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "run_0_1_0"
 
@@ -154,3 +155,15 @@ def test_arguments_are_checked(draw):
     ):
         with pytest.raises(UserError, match=says):
             draw(**arguments)
+
+
+def test_a_folder_without_room_keeps_what_is_drawn_and_says_how_to_go_on(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    images = np.stack([np.zeros_like(noise), noise])  # the first one takes little
+    with no_room(1000), pytest.raises(UserError) as error:
+        PictureFolder(tmp_path, range(3, 8)).write(4, images)
+    remedy = "go on with --first_sample=5 --num_samples=3"
+    assert str(error.value).startswith(f"{tmp_path / '000005.png'} cannot be written: ")
+    assert str(error.value).endswith(remedy)
+    assert [path.name for path in tmp_path.iterdir()] == ["000004.png"]
+    PictureFolder(tmp_path, range(5, 8)).write(5, images[1:])  # with room
