@@ -1,9 +1,7 @@
 """The architecture of a convolutional hierarchy: one frozen record, checked as a whole."""
 
 import dataclasses
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Sequence
 
 from pcvae import units
 from pcvae.checks import check_counts, check_integer
@@ -17,12 +15,11 @@ from pcvae.layers.levels import (
     width_function,
     widths_notation,
 )
-
-Function = TypeVar("Function", bound=Callable)
+from pcvae.models.constructor_record import ConstructorRecord
 
 
 @dataclasses.dataclass(frozen=True)
-class Architecture:
+class Architecture(ConstructorRecord):
     """What a `VDVAE` is made of. Layer strings are in the published notation (`layers.levels`)."""
 
     encoder_blocks: str = "32x11,32d2,16x6,16d2,8x6,8d2,4x3,4d4,1x3"
@@ -90,42 +87,6 @@ class Architecture:
             return self._resolutions
         prefix = self.num_latent_levels
         return self._resolutions[: prefix_length(prefix, self._resolutions, "num_latent_levels")]
-
-    @classmethod
-    def as_arguments(cls, function: Function) -> Function:
-        """Shows the fields in the signature of a function, in place of its ``**fields``.
-
-        So whoever asks for its arguments (gin, ``help``, the reader of ``model.json``) finds them.
-        """
-        signature = inspect.signature(function)
-        given = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        fields = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=field.type,
-            )
-            for field in dataclasses.fields(cls)
-        ]
-        function.__signature__ = signature.replace(parameters=[*given, *fields])
-        return function
-
-    @classmethod
-    def of(cls, fields: dict[str, Any], model: str) -> Self:
-        """Returns the architecture of some fields.
-
-        Args:
-            fields: {name: value}.
-            model: name of the class that takes them, for the message of an error.
-
-        Raises:
-            UserError: there is no such field, or the values do not fit together.
-        """
-        unknown = fields.keys() - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise UserError(f"{model} has no argument {', '.join(sorted(unknown))}")
-        return cls(**fields)
 
     @property
     def least_num_weights(self) -> int:

@@ -1,5 +1,6 @@
 """The denoising diffusion model (Ho et al. 2020, arXiv 2006.11239) as a hierarchical VAE."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -9,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import units
-from pcvae.checks import check_bytes, check_choice
+from pcvae.checks import check_bytes
 from pcvae.distributions.noise import Noise
-from pcvae.distributions.noise_schedule import LINEAR, PUBLISHED_STEPS, make_schedule
+from pcvae.distributions.noise_schedule import PUBLISHED_STEPS
 from pcvae.errors import UserError
 from pcvae.layers.cells import Site
 from pcvae.layers.cells.diffusion import (
@@ -27,13 +28,11 @@ from pcvae.models import inputs
 from pcvae.models.base import HierarchicalModel
 from pcvae.models.conditions import UNCONDITIONAL, GivenCondition
 from pcvae.models.description import Level, LevelRow, StageDescription, groups_of
+from pcvae.models.diffusion import NOISE, Diffusion
 from pcvae.models.one_level import one_level_output
 from pcvae.models.recorded import BYTES_PER_WEIGHT
 from pcvae.models.registry import register
 from pcvae.outputs import Trace, VDVAEOutput
-
-VARIANCES = LOWER, UPPER = "lower", "upper"
-NOISE, VELOCITY = "noise", "velocity"
 
 
 @register
@@ -57,78 +56,47 @@ class DDPM(HierarchicalModel):
 
     Args:
         image_shape: (height, width, channels), height equal to width.
-        num_levels: T; None for 1000, or as many as there are betas.
-        schedule: "linear" for betas that grow linearly, "log_snr" for a signal-to-noise ratio whose
-            logarithm falls linearly (ours; the tighter bound where there are few levels).
-        first_beta: beta_1 of the linear schedule; None for 1e-4 * 1000 / T (ours where T is other).
-        last_beta: beta_T; None for 0.02 * 1000 / T.
-        betas: those of another schedule, one for each level; None for the linear one.
-        variance: that of p(x_{t-1} | x_t): "lower" for betatilde_t, that of q; "upper" for beta_t.
-        predicts: what the U-Net computes; "velocity" is far better at low signal-to-noise ratios.
-        clip: whether xhat is clipped.
-        width: of the `UNet`; see there, also for the next three.
-        multipliers: width of each resolution as a multiple, finest first.
-        blocks_per_resolution: on the way down.
-        attention_resolutions: sides at which blocks have self-attention.
         frozen: names of weights that are held; see `freeze`.
+        **fields: the fields of a `Diffusion`, and ``dtype`` of a Keras model.
 
     Raises:
         UserError: the arguments do not fit together.
     """
 
+    @Diffusion.as_arguments
     def __init__(
         self,
         image_shape: Sequence[int] = (32, 32, 3),
-        num_levels: int | None = None,
-        schedule: str = LINEAR,
-        first_beta: float | None = None,
-        last_beta: float | None = None,
-        betas: Sequence[float] | None = None,
-        variance: str = "lower",
-        predicts: str = NOISE,
-        clip: bool = True,
-        width: int = 128,
-        multipliers: Sequence[int] = (1, 2, 2, 2),
-        blocks_per_resolution: int = 2,
-        attention_resolutions: Sequence[int] = (16,),
         frozen: Sequence[str] = (),
         *,
         name: str = "ddpm",
         dtype: Any = None,
+        **fields: Any,
     ) -> None:
         super().__init__(image_shape, name=name, dtype=dtype)
         height, side, channels = self.image_shape
         if height != side:
             raise UserError(f"image_shape: expected square images, got {self.image_shape}")
-        self._schedule_arguments = {
-            "num_levels": num_levels,
-            "schedule": schedule,
-            "first_beta": first_beta,
-            "last_beta": last_beta,
-            "betas": list(betas) if isinstance(betas, tuple) else betas,
-        }
-        self.schedule = make_schedule(**self._schedule_arguments)
-        self.upper = check_choice("variance", variance, VARIANCES) == UPPER
-        self.predicts = check_choice("predicts", predicts, (NOISE, VELOCITY))
-        self.clip = bool(clip)
+        self.diffusion = made_of = Diffusion.of(fields, type(self).__name__)
+        self.schedule = made_of.make_schedule()
         self.denoiser = UNet(
             channels,
-            width,
-            multipliers,
-            blocks_per_resolution,
-            attention_resolutions,
+            made_of.width,
+            made_of.multipliers,
+            made_of.blocks_per_resolution,
+            made_of.attention_resolutions,
             side,
             name="denoiser",
             dtype=self.dtype_policy,
         )
-        least = 18 * (width * max(self.denoiser.multipliers)) ** 2
-        what = f"a denoiser with width={width}, multipliers={self.denoiser.multipliers}"
+        least = 18 * (made_of.width * max(self.denoiser.multipliers)) ** 2
+        what = f"a denoiser with width={made_of.width}, multipliers={self.denoiser.multipliers}"
         remedy = ": give a smaller width"
         check_bytes(what, BYTES_PER_WEIGHT * least, "the weights of one block", remedy)
         log_std = 0.5 * math.log(self.schedule.betas[0])
         self.head = FixedGaussianHead(log_std, channels, name="head")
         self.first_cell = PureNoiseCell(self.schedule)
-        self.cell = DiffusionCell(self.schedule, self.estimate, self.upper)
+        self.cell = DiffusionCell(self.schedule, self.estimate, made_of.upper)
         self.build((None, *self.image_shape))
         self.freeze(frozen)
 
@@ -176,7 +144,7 @@ class DDPM(HierarchicalModel):
 
     def clipped(self, estimate: tf.Tensor) -> tf.Tensor:
         """Returns an estimate as `clip` says."""
-        if not self.clip:
+        if not self.diffusion.clip:
             return estimate
         # A pixel beyond the bounds is still drawn back.
         return tf.grad_pass_through(lambda pixels: tf.clip_by_value(pixels, -1.0, 1.0))(estimate)
@@ -186,7 +154,7 @@ class DDPM(HierarchicalModel):
         time = tf.cast(step - 1, tf.float32) * (PUBLISHED_STEPS / self.num_levels)
         signal, deviation = signal_and_deviation(self.schedule, step, x)
         predicted = self.denoiser(x, time)
-        if self.predicts == NOISE:
+        if self.diffusion.predicts == NOISE:
             return (x - deviation * predicted) / signal
         return signal * x - deviation * predicted
 
@@ -241,7 +209,7 @@ class DDPM(HierarchicalModel):
 
     def _mse_of_rates(self, rates):
         """Returns the mean of (x_0 - xhat(x_t))^2, t = T ... 2, from L_{t-1}: [batch, T - 1]."""
-        least, slope = self.schedule.rate_of_mse(self.upper)
+        least, slope = self.schedule.rate_of_mse(self.diffusion.upper)
         per_dim = units.nats_per_dim(rates, self.image_shape)
         excess = tf.nn.relu(per_dim - least[::-1].astype(np.float32))
         return excess / slope[::-1].astype(np.float32)
@@ -264,18 +232,10 @@ class DDPM(HierarchicalModel):
         return (StageDescription(self.image_shape, None, self.num_levels, rows, parts),)
 
     def get_config(self) -> dict:
-        network = self.denoiser
         return {
             "name": self.name,
             "dtype": self.dtype_policy.name,
             "image_shape": list(self.image_shape),
-            **self._schedule_arguments,
-            "variance": UPPER if self.upper else LOWER,
-            "predicts": self.predicts,
-            "clip": self.clip,
-            "width": network.width,
-            "multipliers": list(network.multipliers),
-            "blocks_per_resolution": network.blocks_per_resolution,
-            "attention_resolutions": list(network.attention_resolutions),
             "frozen": list(self.frozen_weights),
+            **dataclasses.asdict(self.diffusion),
         }

@@ -43,7 +43,7 @@ def one_level_output(model: "DDPM", images: tf.Tensor, noise: Noise) -> VDVAEOut
     estimate = model.clipped(unclipped)
     # The level of step 1 would be one more than there are: there the head has the say.
     site = Site(num_levels - step + 1, shape)
-    cell = DiffusionCell(schedule, lambda x, t: estimate, model.upper)
+    cell = DiffusionCell(schedule, lambda x, t: estimate, model.diffusion.upper)
     prior, _ = cell.prior(x_t, site)
     rate = rate_nats(cell.posterior(x_t, prior, x_0, site), prior)
     first = model.first_cell

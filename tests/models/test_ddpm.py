@@ -118,7 +118,7 @@ def test_the_graph_of_a_walk_does_not_grow_and_can_be_exported(plan):
     """It is made of what an export may hold, and as large for many levels as for few."""
 
     def nodes(num_levels):
-        model = DDPM(tiny.IMAGE_SHAPE, num_levels, "log_snr", **DENOISER)
+        model = DDPM(tiny.IMAGE_SHAPE, num_levels=num_levels, schedule="log_snr", **DENOISER)
 
         @tf.function(autograph=False)
         def walk(images):
