@@ -21,6 +21,8 @@ class GaussianHead(Head):
     ``softplus(x + 7) - 7``, which is x but for a soft floor at -7.
     """
 
+    has_mean_params = True
+
     @property
     def num_params(self) -> int:
         """How many parameters a pixel has."""

@@ -58,6 +58,7 @@ class LinearHead(Head):
     """The parameters are the image itself, on [-1, 1]: a decoder for the mean squared error."""
 
     has_likelihood = False
+    has_mean_params = True
 
     @property
     def num_params(self) -> int:

@@ -188,6 +188,12 @@ def check_shapes(image_shape: tuple, encoder_groups: Sequence, decoder_groups: S
             f"decoder_blocks end at resolution {decoder_side} but encoder_blocks start at {side}"
         )
     known = {group.resolution // (group.pool or 1) for group in encoder_groups} | {side}
+    coarsest = min(group.resolution for group in decoder_groups)
+    if min(known) < coarsest:
+        raise UserError(
+            f"encoder_blocks go down to resolution {min(known)}, which no level sees: "
+            f"decoder_blocks begin at {coarsest}"
+        )
     missing = sorted({group.resolution for group in decoder_groups} - known)
     if missing:
         raise UserError(f"decoder_blocks use resolution {missing[0]}, which encoder_blocks lack")

@@ -35,6 +35,9 @@ class ConditionalVDVAE(VDVAE):
         num_classes: of labels.
         condition_encoder_blocks: layer string of the condition's encoder; by default that of the
             images'.
+        residual: whether the head says how the image differs from the condition: its mean is the
+            image that is given, repeated up to the size, plus what it makes (ours). Of an image of
+            as many channels and a head with a mean: "gaussian", "gaussian_floor" or "linear".
         **kwargs: the other arguments of `VDVAE`.
 
     Raises:
@@ -48,11 +51,17 @@ class ConditionalVDVAE(VDVAE):
         condition_shape: Sequence[int] | None = None,
         num_classes: int | None = None,
         condition_encoder_blocks: str | None = None,
+        residual: bool = False,
         **kwargs: Any,
     ) -> None:
         blocks = kwargs.get("encoder_blocks", Architecture.encoder_blocks)
         given = make_condition(
-            condition, image_shape, condition_shape, num_classes, condition_encoder_blocks or blocks
+            condition,
+            image_shape,
+            condition_shape,
+            num_classes,
+            condition_encoder_blocks or blocks,
+            residual,
         )
         super().__init__(image_shape, given, **{"name": "conditional_vdvae", **kwargs})
         self._condition_arguments = {
@@ -61,6 +70,8 @@ class ConditionalVDVAE(VDVAE):
             "num_classes": num_classes,
             "condition_encoder_blocks": condition_encoder_blocks,
         }
+        if residual:  # older records do not know it
+            self._condition_arguments["residual"] = True
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self._condition_arguments}

@@ -29,6 +29,8 @@ class GivenCondition(NamedTuple):
 
     image: tf.Tensor | None = None  # [batch, height, width, channels], what the encoder sees, too
     maps: dict | None = None  # {resolution: [batch, r or 1, r or 1, width]}, what enters the levels
+    # [batch, height, width, channels] on [-1, 1], what the means of a residual head are added to.
+    base: tf.Tensor | None = None
 
 
 UNCONDITIONAL = GivenCondition()
@@ -42,6 +44,7 @@ class Condition(abc.ABC):
     shape: tuple = ()  # of one example
     channels = 0  # concatenated to the images for the encoder of the posterior
     num_classes: int | None = None
+    is_residual = False  # whether the model says how its image differs from the condition
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -160,11 +163,23 @@ class ImageCondition(FeaturesCondition):
     """An image: uint8, or float32 in [-1, 1] from an earlier stage.
 
     It may be smaller than what is modelled, by a whole factor, and is then repeated
-    (super-resolution). Arguments are those of `FeaturesCondition`.
+    (super-resolution).
+
+    Args:
+        residual: whether the means of the head are what it makes of the features plus this image.
+        *args: those of `FeaturesCondition`.
     """
 
     kind = IMAGE
     dtype = tf.uint8
+
+    def __init__(self, *args: Any, residual: bool = False) -> None:
+        super().__init__(*args)
+        self.is_residual = residual
+
+    def get_config(self) -> dict:
+        residual = {"residual": True} if self.is_residual else {}
+        return {**super().get_config(), **residual}
 
     @property
     def in_words(self) -> str:
@@ -174,7 +189,8 @@ class ImageCondition(FeaturesCondition):
         condition = tf.convert_to_tensor(condition)
         if condition.dtype == tf.uint8:
             condition = units.signed_from_levels(condition, bit_depth=8)
-        return super().read(layer, side, condition)
+        given = super().read(layer, side, condition)
+        return given._replace(base=given.image) if self.is_residual else given
 
     def rounded(self, condition: Any) -> tf.Tensor:
         return units.images_from_signed(condition)
@@ -231,6 +247,7 @@ def make_condition(
     shape: Sequence[int] | None = None,
     num_classes: int | None = None,
     encoder_blocks: str = "",
+    residual: bool = False,
 ) -> Condition:
     """Returns the condition of a kind, if the arguments fit together.
 
@@ -240,12 +257,18 @@ def make_condition(
         shape: (height, width, channels) of an image or of features; None for ``image_shape``.
         num_classes: of labels.
         encoder_blocks: layer string of the encoder of the condition.
+        residual: see `ImageCondition`.
 
     Raises:
         UserError: they do not.
     """
     if kind not in KINDS:
         raise UserError(f"condition: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if residual and (kind != IMAGE or (shape and shape[-1] != image_shape[-1])):
+        raise UserError(
+            f"residual: expected an image of {image_shape[-1]} channels as condition, got {kind} "
+            f"of shape {shape}"
+        )
     if kind == LABEL:
         if shape is not None:
             raise UserError(f"condition_shape: a label has none, got {shape!r}")
@@ -254,5 +277,7 @@ def make_condition(
         raise UserError(f"num_classes: only a label has classes, got {num_classes!r}")
     if kind == FEATURES and shape is None:
         raise UserError("condition_shape: features need one, (height, width, channels)")
-    own = ImageCondition if kind == IMAGE else FeaturesCondition
-    return own(image_shape if shape is None else shape, encoder_blocks, image_shape[0])
+    shape = image_shape if shape is None else shape
+    if kind == FEATURES:
+        return FeaturesCondition(shape, encoder_blocks, image_shape[0])
+    return ImageCondition(shape, encoder_blocks, image_shape[0], residual=residual)

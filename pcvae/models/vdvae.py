@@ -126,6 +126,7 @@ class VDVAE(HierarchicalModel):
             channels,
             made_of.bit_depth,
             made_of.num_mixtures,
+            is_residual=condition is not None and condition.is_residual,
             dtype=self.dtype_policy,
             name="head",
         )
@@ -142,7 +143,8 @@ class VDVAE(HierarchicalModel):
         if self.condition_encoder is not None:
             self.condition_encoder.build(None)
         self.decoder.build()
-        self.head.build((None, side, side, self.decoder.width_at(side)))
+        base = self.image_shape[-1] if self.head.is_residual else 0
+        self.head.build((None, side, side, self.decoder.width_at(side) + base))
         for readout in self.prefix_decoders:
             readout.build()
 
@@ -173,7 +175,11 @@ class VDVAE(HierarchicalModel):
         condition: GivenCondition = UNCONDITIONAL,
         keep: Sequence[str] = (),
     ) -> Trace:
-        return self.decoder.walk(num_images, plan, noise, evidence, condition.maps, keep)
+        trace = self.decoder.walk(num_images, plan, noise, evidence, condition.maps, keep)
+        if condition.base is None:
+            return trace
+        features = tf.cast(trace.features, tf.float32)
+        return trace._replace(features=tf.concat([features, condition.base], axis=-1))
 
     def weights_of_prefix(self, num_levels: int) -> dict:
         """See `HierarchicalModel`. The learned start of a resolution counts where it begins.

@@ -85,7 +85,8 @@ ENTRIES = {
     "readouts": Entry(functools.partial(tiny.vdvae, prefix_decoders=(1,), **GAUSSIAN)),
     "frozen_prefix": Entry(_frozen_prefix),
     "super_resolution": Entry(
-        functools.partial(tiny.conditional, condition_shape=(2, 2, 3), **GAUSSIAN), _small_images
+        functools.partial(tiny.conditional, condition_shape=(2, 2, 3), residual=True, **GAUSSIAN),
+        _small_images,
     ),
     "features": Entry(
         functools.partial(tiny.conditional, condition="features", condition_shape=(4, 4, 5)),

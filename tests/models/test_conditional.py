@@ -6,7 +6,15 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
-from pcvae.models import VDVAE, ConditionalVDVAE, read_model, write_model
+from pcvae.models import (
+    VDVAE,
+    ConditionalVDVAE,
+    Posterior,
+    StagedVAE,
+    read_model,
+    small_vdvae,
+    write_model,
+)
 from tests.models import tiny
 
 pytestmark = pytest.mark.usefixtures("module_eagerly")
@@ -169,3 +177,48 @@ def test_keras_fits_images_with_labels():
     # The vectors of the labels that came have moved, and that of the other has not.
     moved = (model.condition_encoder.tables["4"].numpy() != before).any(axis=1)
     assert moved.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("head", ["gaussian", "gaussian_floor", "linear"])
+def test_the_mean_of_a_residual_head_is_the_image_that_is_given_plus_what_it_makes(head):
+    """With a projection of nothing it is that image, repeated up to the size."""
+    given, plan, noise = conditions(SMALLER), Posterior(), seeded_noise(3)
+    models = [tiny.conditional(**SMALLER, head=head, residual=residual) for residual in (0, 1)]
+    plain, residual = (
+        model.output(plan, noise, tiny.random_images(), given).head_params for model in models
+    )
+    image = given.repeat(2, axis=1).repeat(2, axis=2)
+    difference = (residual - plain).numpy()
+    np.testing.assert_allclose(difference[..., :3], image / 127.5 - 1.0, atol=1e-5)
+    assert not difference[..., 3:].any()
+    for weight in models[1].head.weights:
+        weight.assign(tf.zeros(weight.shape))
+    np.testing.assert_array_equal(models[1].sample(5, condition=given, pixels="mean"), image)
+
+
+def test_a_residual_stage_starts_from_the_image_of_the_stage_before():
+    first = tiny.first_stage()
+    model = StagedVAE([first, tiny.next_stage([first], head="gaussian_floor", residual=True)])
+    for weight in model.stages[1].head.weights:
+        weight.assign(tf.zeros(weight.shape))
+    images = tiny.random_images()
+    np.testing.assert_array_equal(
+        model.reconstruct(images, seed=2), first.reconstruct(images, seed=2)
+    )
+    copy = type(model).from_config(model.get_config())
+    assert copy.stages[1].condition.is_residual and copy.head.is_residual
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"head": "logistic_mixture"}, "expected a head with means as parameters, got a Logistic"),
+        ({**LABEL, "head": "gaussian"}, "expected an image of 3 channels as condition, got label"),
+        ({"condition_shape": (4, 4, 1), "head": "gaussian"}, r"got image of shape \(4, 4, 1\)"),
+    ],
+)
+def test_a_residual_needs_an_image_and_a_mean(arguments, says):
+    with pytest.raises(UserError, match=says):
+        ConditionalVDVAE(**tiny.ARGUMENTS | arguments, residual=True)
+    with pytest.raises(UserError, match="expected a condition to add to"):
+        small_vdvae((8, 8, 3), width=4, residual=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from pcvae.errors import UserError
-from pcvae.models import small_vdvae
+from pcvae.models import VDVAE, small_vdvae
 from pcvae.models.presets import small_layer_strings
 
 
@@ -12,6 +12,22 @@ def test_a_model_for_every_side_that_halves(side):
     model = small_vdvae((side, side, 1), width=4, min_width=4, max_width=8)
     assert model.image_shape == (side, side, 1)
     assert model.level_resolutions[0] == 1
+
+
+def test_levels_may_begin_at_a_finer_resolution():
+    assert small_layer_strings(16) == ("16d2,8x1,8d2,4x1,4d4,1x1", "1x2,4m1,4x1,8m4,8x1,16m8")
+    assert small_layer_strings(16, coarsest_resolution=8) == ("16d2,8x1", "8x2,16m8")
+    model = small_vdvae((16, 16, 1), width=4, min_width=4, coarsest_resolution=4)
+    assert model.level_resolutions == (4, 4, 8, 8, 16)
+    with pytest.raises(UserError, match="expected one of 16, 8, 4, 1, got 2"):
+        small_vdvae((16, 16, 1), coarsest_resolution=2)
+
+
+def test_an_encoder_beyond_the_levels_is_refused():
+    """No gradient would reach its coarsest blocks."""
+    strings = {"encoder_blocks": "8d2,4d4,1x1", "decoder_blocks": "4x1,8m4"}
+    with pytest.raises(UserError, match="down to resolution 1, which no level sees: .* begin at 4"):
+        VDVAE((8, 8, 1), width=4, **strings)
 
 
 def test_prefixes_go_through():
