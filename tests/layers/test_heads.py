@@ -292,3 +292,18 @@ def test_samples_of_gaussian_floor_are_its_mean():
     params = head(features_of(0))
     expected = units.images_from_signed(head.mean(params))
     np.testing.assert_array_equal(head.sample(params, seeded_noise(0)), expected)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gaussian_floor", "linear"])
+def test_the_means_of_a_residual_head_are_what_it_makes_plus_an_image(name):
+    features, image = features_of(0), tf.constant(images_of(1, 2) / 127.5 - 1.0, tf.float32)
+    plain = head_of(name, 2, 8)
+    expected = plain(features).numpy()
+    residual = head_of(name, 2, 8, is_residual=True)
+    together = tf.concat([features, image], axis=-1)
+    residual.build(together.shape)
+    for weight, own in zip(residual.weights, plain.weights, strict=True):
+        weight.assign(own)
+    expected[..., :2] += image.numpy()  # the other parameters stay
+    np.testing.assert_allclose(residual(together), expected, atol=1e-6)
+    assert type(residual).from_config(residual.get_config()).is_residual
