@@ -78,13 +78,12 @@ def test_a_worker_that_ends_by_a_signal_ends_the_others(monkeypatch, leaves):
     workers, ended = free_addresses(2), queue.Queue()
     monkeypatch.setattr(peers_module, "end_process", lambda *how: ended.put(how))
     first, second = meet((workers, 0), (workers, 1))
-    with first.watched(lambda: "what to do"), first.saving:
+    with first.watched(lambda: "what to do"):
         if leaves:
             first.leave()
-        second.end_all(signal.SIGHUP)
-        with pytest.raises(queue.Empty):  # what is saved comes to its end
+        with first.saving, pytest.raises(queue.Empty):  # what is saved comes to its end
+            second.end_all(signal.SIGHUP)
             ended.get(timeout=0.1)
-        first.saving.release()
         if leaves:
             with pytest.raises(queue.Empty):
                 ended.get(timeout=0.1)
@@ -92,7 +91,6 @@ def test_a_worker_that_ends_by_a_signal_ends_the_others(monkeypatch, leaves):
             name = f"worker 1 ({workers[1]})"
             line = f"pcvae: interrupted, as {name} was; what to do"
             assert ended.get(timeout=60.0) == (128 + signal.SIGHUP, line)
-        first.saving.acquire()
 
 
 def test_who_does_not_come_or_goes_away_is_named(capsys):
