@@ -129,7 +129,8 @@ def fit_prefix_decoders(
         write_json({**fit, AFTER: None}, folder.fit_json)
         models.write_model(decoders, folder.model_json)
     every = report_every_steps, checkpoint_every_steps
-    _run(trainer, directory, images, fit, strategy, chief, *every)
+    command = "the same command" + (" without --refit_from_scratch" if from_scratch else "")
+    _run(trainer, directory, images, fit, strategy, chief, *every, command)
     fit[AFTER] = models.weights_sha256(frozen)
     if fit[AFTER] != fit[BEFORE]:
         raise RuntimeError("the fit changed the weights of the frozen model")
@@ -184,7 +185,15 @@ def load_prefix_decoders(
 
 
 def _run(
-    trainer, directory, images, fit, strategy, chief, report_every_steps, checkpoint_every_steps
+    trainer,
+    directory,
+    images,
+    fit,
+    strategy,
+    chief,
+    report_every_steps,
+    checkpoint_every_steps,
+    command,
 ):
     """Trains up to the last step, from the newest checkpoint on."""
     steps, folder = fit["steps"], directory.prefix_decoders
@@ -220,6 +229,7 @@ def _run(
         actions=[training.Action(checkpoint_every_steps, checkpoints.save, is_whole=True)],
         logs=(log,),
         what=" of the fit",
+        command=command,
     )
 
 

@@ -26,6 +26,7 @@ def train_resumably(
     actions: Sequence[training.Action],
     logs: Sequence[training.ScalarLog],
     what: str,
+    command: str = "the same command",
     given: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Trains from the step where the trainer stands up to the last one.
@@ -43,6 +44,7 @@ def train_resumably(
         actions: `training.Action`s, in their order.
         logs: `training.ScalarLog`s that are closed at the end, however it comes.
         what: what the message of an interruption names after the step, such as " of the fit".
+        command: which command goes on, in words.
         given: what comes with each image; see `data.training_batches`.
 
     Raises:
@@ -68,12 +70,12 @@ def train_resumably(
         """Saves what was not saved yet; returns the error that says so."""
         step = trainer.steps_taken if steps_taken else start
         if step == 0:
-            message = f"interrupted before the first step{what}; the same command starts anew"
+            message = f"interrupted before the first step{what}; {command} starts anew"
             return Interrupted(number, message)
         directory.check_still_there()
         if step > start:
             checkpoints.save(step)
-        message = f"interrupted after step {step}{what}; checkpoint saved; the same command goes on"
+        message = f"interrupted after step {step}{what}; checkpoint saved; {command} goes on"
         return Interrupted(number, f"{message} from there")
 
     def end_late(number, steps_taken):

@@ -156,8 +156,9 @@ def test_a_signal_saves_a_checkpoint_that_resumes_bit_by_bit(finished, run_dir, 
     straight, record, _ = finished
     with monkeypatch.context() as patch:
         stop_after(2, patch)
-        with pytest.raises(Interrupted, match="after step 2 of the fit; checkpoint saved"):
-            fit(run_dir)
+        saved = "step 2 of the fit; checkpoint saved; the same command without --refit_from_scratch"
+        with pytest.raises(Interrupted, match=saved):
+            fit(run_dir, from_scratch=True)
     model = runs.load(run_dir)
     with pytest.raises(UserError, match="stopped before its 4 steps: go on with --refit_steps=4"):
         runs.load_prefix_decoders(run_dir, model)
