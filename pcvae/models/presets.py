@@ -16,6 +16,7 @@ def small_layer_strings(
     blocks_per_resolution: int = 0,
     levels_per_resolution: int = 1,
     coarsest_resolution: int = 1,
+    halves_down_to: int = 4,
 ) -> tuple[str, str]:
     """Returns layer strings that halve the side down to 4 (or to an odd number), then go to 1.
 
@@ -25,6 +26,7 @@ def small_layer_strings(
             of at most 8, which cost little, get one more.
         levels_per_resolution: top-down levels at each resolution; sides of at most 8 get one more.
         coarsest_resolution: where the levels begin.
+        halves_down_to: the side, 2 to 8, that is not halved any more.
 
     Returns:
         (encoder_blocks, decoder_blocks), such as ``"16d2,8x1,8d2,4x1,4d4,1x1"`` and
@@ -34,7 +36,8 @@ def small_layer_strings(
         UserError: the side does not halve down to 8 or less, or never to the coarsest resolution.
     """
     sides = [image_size]
-    while sides[-1] % 2 == 0 and sides[-1] > 4:
+    check_integer("halves_down_to", halves_down_to, 2, 8)
+    while sides[-1] % 2 == 0 and sides[-1] > halves_down_to:
         sides.append(sides[-1] // 2)
     if sides[-1] > 8 or image_size < 2:
         raise UserError(
@@ -72,6 +75,7 @@ def small_vdvae(
     blocks_per_resolution: int = 0,
     levels_per_resolution: int = 1,
     coarsest_resolution: int = 1,
+    halves_down_to: int = 4,
     condition: str | None = None,
     condition_shape: Sequence[int] | None = None,
     num_classes: int | None = None,
@@ -92,6 +96,7 @@ def small_vdvae(
         blocks_per_resolution: see `small_layer_strings`.
         levels_per_resolution: see `small_layer_strings`.
         coarsest_resolution: see `small_layer_strings`.
+        halves_down_to: see `small_layer_strings`.
         condition: None, or the kind of a condition; see `make_condition`. A `VDVAE` with one is a
             `ConditionalVDVAE`.
         condition_shape: of an image or of features; see `make_condition`.
@@ -114,7 +119,7 @@ def small_vdvae(
     check_integer("blocks_per_resolution", blocks_per_resolution, 0)
     side = check_integer("image_shape[0]", image_shape[0], 1)
     encoder_blocks, decoder_blocks = small_layer_strings(
-        side, blocks_per_resolution, levels_per_resolution, coarsest_resolution
+        side, blocks_per_resolution, levels_per_resolution, coarsest_resolution, halves_down_to
     )
     sides = sorted(group.resolution for group in parse_decoder_blocks(decoder_blocks))
     widths = {s: max(min_width, min(max_width, width * 8 // s)) for s in sides}

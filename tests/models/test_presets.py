@@ -17,6 +17,8 @@ def test_a_model_for_every_side_that_halves(side):
 def test_levels_may_begin_at_a_finer_resolution():
     assert small_layer_strings(16) == ("16d2,8x1,8d2,4x1,4d4,1x1", "1x2,4m1,4x1,8m4,8x1,16m8")
     assert small_layer_strings(16, coarsest_resolution=8) == ("16d2,8x1", "8x2,16m8")
+    deep = small_layer_strings(8, halves_down_to=2)
+    assert deep == ("8x1,8d2,4x1,4d2,2x1,2d2,1x1", "1x2,2m1,2x1,4m2,4x1,8m4,8x1")
     model = small_vdvae((16, 16, 1), width=4, min_width=4, coarsest_resolution=4)
     assert model.level_resolutions == (4, 4, 8, 8, 16)
     with pytest.raises(UserError, match="expected one of 16, 8, 4, 1, got 2"):
