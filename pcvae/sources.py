@@ -20,12 +20,22 @@ def kind_and_place(spec: str) -> tuple[str, str]:
     if kind not in KINDS:
         forms = [f"{kind}:{wanted}" for kind, wanted in KINDS.items() if wanted]
         raise UserError(
-            f"unknown dataset {spec!r}; expected synthetic, synthetic:SIZE or one of "
-            f"{', '.join(forms)}"
+            f"unknown dataset {spec!r}; expected {_kind_of_path(str(spec))}synthetic, "
+            f"synthetic:SIZE or one of {', '.join(forms)}"
         )
     if KINDS[kind] and not place.strip():
         raise UserError(f"{spec!r} lacks what to read; expected {kind}:{KINDS[kind]}")
     return kind, place
+
+
+def _kind_of_path(path):
+    """Returns the beginning of a list of sources: the one that a path was meant for, if any."""
+    place = os.path.expanduser(path)
+    if os.path.isdir(place):
+        return f"folder:{path} for the pictures below it, "
+    if os.path.isfile(place) and path.lower().endswith((".npy", ".npz")):
+        return f"arrays:{path} for the arrays in it, "
+    return ""
 
 
 def check_source(spec: str) -> None:

@@ -1,4 +1,5 @@
 import inspect
+import re
 import subprocess
 import sys
 
@@ -76,6 +77,14 @@ def test_options_reach_the_sources_that_know_them(home):
     assert from_spec("arrays:~/a:b.npy", image_size=3).image_shape == (3, 3, 1)
     (home / "pictures" / "bad.png").write_bytes(b"bad")
     assert count(from_spec("folder:~/pictures", skip_unreadable=True)) == 12
+
+
+def test_a_path_without_its_kind_is_named_with_it(tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path, images=np.zeros((3, 4, 4, 3), np.uint8))
+    for place, kind in ((tmp_path, "folder"), (path, "arrays")):
+        with pytest.raises(UserError, match=re.escape(f"expected {kind}:{place} ")):
+            from_spec(str(place))
 
 
 @pytest.mark.parametrize(
