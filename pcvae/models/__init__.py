@@ -9,7 +9,7 @@ import pkgutil
 from pcvae.layers.plan import Given, Mixed, Plan, Posterior, Prior, given_prefix, posterior_prefix
 from pcvae.layers.walk import LATENT, PRIOR_NOISE, RATE_MAP
 from pcvae.models.base import HierarchicalModel
-from pcvae.models.composition import frozen_prefix_on, staged_on, staged_vae
+from pcvae.models.composition import frozen_prefix_on, stage_of_prefix, staged_on, staged_vae
 from pcvae.models.conditional import ConditionalVDVAE
 from pcvae.models.conditions import make_condition
 from pcvae.models.io import load_weights, read_model, write_model
@@ -57,6 +57,7 @@ __all__ = [
     "register",
     "registered_models",
     "small_vdvae",
+    "stage_of_prefix",
     "staged_on",
     "staged_vae",
     "temperatures_of_stages",

@@ -98,19 +98,51 @@ def frozen_prefix_on(
             f"unshared_prefix: expected the {first_stage.num_levels} levels of the first stage, "
             f"got {model.architecture.unshared_prefix}"
         )
-    trained = first_stage.named_weights
-    for name, weight in model.weights_of_prefix(first_stage.num_levels).items():
+    _take_prefix(model, first_stage.num_levels, first_stage.named_weights)
+    return model
+
+
+def stage_of_prefix(
+    image_shape: Sequence[int], trained: HierarchicalModel, stage_fn: Callable
+) -> HierarchicalModel:
+    """Makes a first stage of the prefix of a trained model, and freezes the prefix (ours).
+
+    Its rate is that of the prefix, its own image what blocks without latents learn to make of it:
+    by `ConstrainedRate`, whose rate nothing can move here, a decoder of least distortion. As a
+    first stage it is the control of one that was trained for a rate: the same bits, chosen by
+    whatever the whole model was trained for.
+
+    Args:
+        image_shape: (height, width, channels) of the data.
+        trained: a trained `VDVAE` without a condition.
+        stage_fn: called with image_shape; returns a `VDVAE` with ``num_latent_levels`` for the
+            prefix, and with layer strings and widths of the trained model.
+
+    Returns:
+        The `VDVAE`, of which only what follows the prefix is trained.
+
+    Raises:
+        UserError: the parts do not fit together.
+    """
+    _check_image_shape(trained, image_shape)
+    stage = stage_fn(image_shape=image_shape)
+    _take_prefix(stage, stage.num_levels, trained.weights_of_prefix(stage.num_levels))
+    return stage
+
+
+def _take_prefix(model, num_levels, trained):
+    """Copies the weights of a prefix from {name: trained weight}, and freezes them."""
+    prefix = model.weights_of_prefix(num_levels)
+    for name, weight in prefix.items():
         source = trained.get(name.replace("prefix_encoder/", "encoder/"))
         if source is None or source.shape != weight.shape:
             got = "nothing" if source is None else f"shape {tuple(source.shape)}"
             raise UserError(
-                f"first stage: expected {name} of shape {tuple(weight.shape)} as the model with "
-                f"the unshared prefix has it, got {got}: take the layer strings and widths of the "
-                "first stage"
+                f"trained model: expected {name} of shape {tuple(weight.shape)} as the model with "
+                f"its prefix has it, got {got}: take its layer strings and widths"
             )
         weight.assign(source)
-    model.freeze(model.weights_of_prefix(model.architecture.unshared_prefix))
-    return model
+    model.freeze(prefix)
 
 
 def _check_image_shape(first_stage, image_shape):

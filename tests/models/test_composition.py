@@ -6,7 +6,14 @@ import tensorflow as tf
 
 from pcvae.distributions.noise import seeded_noise
 from pcvae.errors import UserError
-from pcvae.models import VDVAE, ConditionalVDVAE, frozen_prefix_on, staged_on, staged_vae
+from pcvae.models import (
+    VDVAE,
+    ConditionalVDVAE,
+    frozen_prefix_on,
+    stage_of_prefix,
+    staged_on,
+    staged_vae,
+)
 from tests.models import tiny
 
 pytestmark = pytest.mark.slow
@@ -78,6 +85,23 @@ def test_a_frozen_prefix_is_the_first_stage_whatever_the_rest_learns():
     assert len(model.trainable_weights) == len(model.trained_weights)
 
 
+@pytest.mark.usefixtures("eagerly")
+def test_a_stage_of_a_prefix_keeps_latents_and_rates_whatever_its_decoder_learns():
+    images, noise = tiny.random_images(), seeded_noise(2)
+    trained = tiny.vdvae(head="gaussian")
+    stage = stage_of_prefix(tiny.IMAGE_SHAPE, trained, first_fn)
+    expected = trained(images, noise, keep_latents=True)
+    before = stage(images, noise).reconstruction
+    for index, weight in enumerate(stage.trained_weights.values()):
+        weight.assign(tf.random.stateless_normal(weight.shape, (1, index)))
+    output = stage(images, noise, keep_latents=True)
+    np.testing.assert_array_equal(output.latents[0], expected.latents[0])
+    np.testing.assert_array_equal(output.rate_per_level[:, 0], expected.rate_per_level[:, 0])
+    assert (output.reconstruction.numpy() != before.numpy()).any()
+    with pytest.raises(UserError, match="trained model: expected encoder/"):
+        stage_of_prefix(tiny.IMAGE_SHAPE, tiny.vdvae(width=12, head="gaussian"), first_fn)
+
+
 def test_an_unshared_prefix_changes_nothing_but_whose_weights_are_seen():
     """With both encoders equal it is the published model."""
     plain, images = tiny.vdvae(**FINE), tiny.random_images()
@@ -92,7 +116,7 @@ def test_an_unshared_prefix_changes_nothing_but_whose_weights_are_seen():
     ("first", "changes", "message"),
     [
         ({"num_latent_levels": 2}, {}, "expected the 2 levels of the first stage, got 1"),
-        ({}, {"width": 12}, "first stage: expected .* take the layer strings"),
+        ({}, {"width": 12}, "trained model: expected .* take its layer strings"),
         ({}, {"prefix": 2}, "unshared_prefix: expected less than all 2 levels"),
         ({}, {"encoder_blocks": "4d4,1x1"}, "see no block of '4d4,1x1': add one such as '4x1'"),
     ],
