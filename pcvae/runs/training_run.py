@@ -200,11 +200,17 @@ def train(
     # The record of the evaluation comes last, and says that the pictures were drawn, too.
     actions = [
         # How long they trace is by experience.
-        training.Action(evaluate_every_steps, validate, was_done=eval_log.has, tracing=0.3),
+        training.Action(
+            evaluate_every_steps,
+            validate,
+            was_done=eval_log.has,
+            tracing=0.3,
+            again=dataset.num_images("test") / min(num_validation_images, len(validation_images)),
+        ),
         training.Action(checkpoint_every_steps, checkpoints.save, is_whole=True),
     ]
     if chief:
-        drawing = {"is_alone": True, "was_done": eval_log.has, "tracing": 0.8}
+        drawing = {"is_alone": True, "was_done": eval_log.has, "tracing": 0.8, "again": 1}
         actions.insert(0, training.Action(images_every_steps, draw, **drawing))
     train_resumably(
         trainer,

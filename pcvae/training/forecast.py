@@ -10,6 +10,7 @@ class Forecast:
     The first run of an action traces graphs, later ones do not. Before an action has run, its first
     run is taken to trace for as long as the training step has traced, times `Action.tracing`; after
     it, what it took beyond that stands for each later run, until those are measured themselves.
+    Then what comes after the last step is counted, too: it may be many times as long.
 
     Args:
         actions: what runs between steps.
@@ -26,10 +27,21 @@ class Forecast:
         """Notes how long a run of an action has taken."""
         self._seconds[index].append(seconds)
 
+    @property
+    def knows_the_end(self) -> bool:
+        """Whether what comes after the last step (`Action.again`) is counted."""
+        runs = [
+            len(seconds)
+            for action, seconds in zip(self._actions, self._seconds, strict=True)
+            if action.again
+        ]
+        return bool(runs) and min(runs) > 1
+
     def seconds_left(self, step: int) -> float:
         """Returns how long the actions will take that are due at a step and after it."""
+        knows_the_end = self.knows_the_end
         return sum(
-            self._of(index, self.runs_left(action, step))
+            self._of(index, self.runs_left(action, step) + knows_the_end * action.again)
             for index, action in enumerate(self._actions)
         )
 

@@ -28,6 +28,9 @@ class Window(NamedTuple):
     seconds_left: float | None
     # Whether a run that was never stopped reports it, too, as its log is to have it.
     is_due: bool = True
+    knows_the_end: bool = (
+        False  # whether ``seconds_left`` holds what comes after the last step, too
+    )
 
 
 class Action(NamedTuple):
@@ -40,6 +43,7 @@ class Action(NamedTuple):
     is_alone: bool = False  # whether one worker does it, and no other one with it
     was_done: Callable[[int], bool] = lambda step: True  # at a step, before training was stopped
     tracing: float = 0.0  # how long its first run traces, in times of the training step's tracing
+    again: float = 0.0  # as many of its runs are the work that comes after the last step
 
     def is_due(self, step: int, last_step: int) -> bool:
         """Says whether it is to be run after a step."""
@@ -184,6 +188,7 @@ class _Clock:
             data_wait_fraction=min(1.0, self._window_waited / seconds),
             seconds_left=left,
             is_due=is_due,
+            knows_the_end=self._forecast.knows_the_end,
         )
         self._window_start, self._window_first = now, step
         self._window_paused = self._window_waited = 0.0

@@ -10,7 +10,7 @@ from pcvae.wording import BITS, DISTORTION, RATE, UNBOUNDED, Wording, from_bits,
 
 
 def progress_line(window: Window, wording: Wording = UNBOUNDED) -> str:
-    """Returns one line: step, negative ELBO and its parts, speed, time left of training.
+    """Returns one line: step, negative ELBO and its parts, speed, time left.
 
     Args:
         window: a `loop.Window`.
@@ -42,8 +42,8 @@ def progress_line(window: Window, wording: Wording = UNBOUNDED) -> str:
     if skipped:
         parts.append(f"{skipped} updates skipped")
     if window.seconds_left:
-        # Of what follows no part has run yet: it is named, not guessed.
-        parts.append(f"{duration(window.seconds_left)} left, then an evaluation")
+        end = "" if window.knows_the_end else ", then an evaluation"
+        parts.append(f"{duration(window.seconds_left)} left{end}")
     return " | ".join(parts)
 
 

@@ -30,3 +30,18 @@ def test_an_action_takes_what_it_took_without_its_tracing():
     forecast.took(0, 6.0)
     assert forecast.seconds_left(31) == pytest.approx(7 * 5.0)
     assert forecast.seconds_left(101) == 0.0
+
+
+def test_what_comes_after_the_last_step_is_counted_when_its_length_is_known():
+    actions = [Action(10, run_nothing, again=2.5), Action(20, run_nothing, again=1.0)]
+    forecast = Forecast([*actions, Action(50, run_nothing)], 100)
+    for seconds in (9.0, 2.0):
+        forecast.took(0, seconds)
+    forecast.took(1, 5.0)
+    assert not forecast.knows_the_end  # the second one may have traced
+    assert forecast.seconds_left(101) == 0.0
+    forecast.took(1, 3.0)
+    assert forecast.knows_the_end
+    assert forecast.seconds_left(101) == pytest.approx(2.5 * 2.0 + 1.0 * 3.0)
+    assert forecast.seconds_left(91) == pytest.approx(3.5 * 2.0 + 2.0 * 3.0)
+    assert not Forecast([Action(50, run_nothing)], 100).knows_the_end

@@ -41,6 +41,7 @@ def test_a_line_tells_what_has_a_target_in_the_unit_of_the_target(quantity, unit
     assert says in line
     assert "| gap +10.0% (multiplier 2) |" in line
     assert line.endswith("| 9s left, then an evaluation")
+    assert reports.progress_line(window._replace(knows_the_end=True)).endswith("| 9s left")
 
 
 def test_rates_of_resolutions_are_sums_over_levels():
