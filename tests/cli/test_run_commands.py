@@ -70,13 +70,13 @@ def test_evaluate_measures_samples_when_asked(stand_in, run_dir, fails):
 
 def test_train_extractor_hands_on_its_flags(stand_in, fails):
     assert train_extractor.main([]) == 0
-    argv = ["--image_size=32", "--seed=2", "--output=a.keras", "--extractor=structure"]
+    argv = ["--image_size=32", "--seed=2", "--output=a.keras", "--kind=structure"]
     assert train_extractor.main(argv) == 0
     assert stand_in.calls == [
         {"image_size": 16, "seed": 0, "output": None, "extractor": "synthetic"},
         {"image_size": 32, "seed": 2, "output": "a.keras", "extractor": "structure"},
     ]
-    assert "one of synthetic, structure" in fails(train_extractor.main, "--extractor=inception")
+    assert "one of synthetic, structure" in fails(train_extractor.main, "--kind=inception")
     assert "in .keras" in fails(train_extractor.main, "--output=a.h5")
     assert "of at least 16" in fails(train_extractor.main, "--image_size=8")
 

@@ -3,7 +3,7 @@
 Usage:
   pcvae-train-extractor
   pcvae-train-extractor --image_size=32
-  pcvae-train-extractor --extractor=structure
+  pcvae-train-extractor --kind=structure
   pcvae-train-extractor --image_size=16 --seed=1 --output=extractor.keras
 
 It stands in for a published network where there is none at hand, and its name stands in every
@@ -22,7 +22,7 @@ from pcvae.sources import EXTRACTORS
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of pcvae-train-extractor."""
     text = "Which one: synthetic, or structure, which is blind to texture, blur and noise."
-    flags.DEFINE_enum("extractor", EXTRACTORS[0], EXTRACTORS, text, flag_values=values)
+    flags.DEFINE_enum("kind", EXTRACTORS[0], EXTRACTORS, text, flag_values=values)
     text = "Side of the pictures; beyond 32 the training takes longer."
     flags.DEFINE_integer("image_size", 16, text, 16, 256, flag_values=values)
     shared_flags.define(values, "seed", "Of the weights and the order.")
@@ -42,7 +42,7 @@ def run(values: flags.FlagValues) -> None:
         image_size=values.image_size,
         seed=values.seed,
         output=values.output,
-        extractor=values.extractor,
+        extractor=values.kind,
     )
 
 
