@@ -39,6 +39,22 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
     return number
 
 
+def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
+    """Returns the shape of an image, if it is (height, width, channels), integers of at least 1.
+
+    Raises:
+        UserError: it is something else.
+    """
+    try:
+        height, width, channels = (check_integer("", size, 1) for size in image_shape)
+    except (TypeError, ValueError, UserError):
+        raise UserError(
+            "image_shape: expected (height, width, channels), integers of at least 1, got "
+            f"{image_shape!r}"
+        ) from None
+    return height, width, channels
+
+
 def check_counts(**counts: Any) -> None:
     """Raises UserError unless all values are integers of at least 1; see `check_integer`."""
     for name, value in counts.items():

@@ -101,7 +101,8 @@ def linear_schedule(
         if not _is_share(beta):
             raise UserError(
                 f"{name}: expected a number above 0 and below 1, got {beta!r} for "
-                f"num_levels={num_steps}: give another {name}, or more levels"
+                f"num_levels={num_steps}: give another {name} (by default it grows as levels get "
+                "fewer), or more levels"
             )
     return NoiseSchedule(np.linspace(first, last, num_steps))
 
@@ -153,6 +154,8 @@ def make_schedule(
         if is_linear:
             return linear_schedule(num_levels, first_beta, last_beta)
         return log_snr_schedule(num_levels)
+    if not is_linear:
+        raise UserError(f"schedule: expected none beside betas, got {schedule!r}")
     made = NoiseSchedule(betas)
     if num_levels not in (None, made.num_steps):
         raise UserError(

@@ -55,7 +55,7 @@ def decomposed_prefix(
     if isinstance(asked, DecomposedPrefix):
         return asked
     if asked is not True:
-        return DecomposedPrefix(*prefixes_of(model, (asked,)), "as asked for")
+        return DecomposedPrefix(*prefixes_of(model, (asked,), "decompose_levels"), "as asked for")
     total = model.num_levels
     if len(model.stage_ends) > 1:
         return DecomposedPrefix(model.stage_ends[-2], "the stages before the last")

@@ -111,10 +111,11 @@ def _nothing_found(findings):
 def _of_the_images(record, groups, series, free_bits):
     """Returns the findings that hang on the images."""
     findings = []
-    # The rate of a single level that is a bound says nothing of its use; the rates of levels that
-    # stand in groups follow from a noise schedule.
-    if not bounds_prefixes(record) and "level_groups" not in record:
-        findings.append(_dead_levels(record, groups))
+    # The rate of a single level that is a bound says nothing of its use; those of levels in a group
+    # with a name follow from a noise schedule.
+    learned = [level for level, group in enumerate(groups) if not isinstance(group, str)]
+    if learned and not bounds_prefixes(record):
+        findings.append(_dead_levels(record, groups, learned))
     if free_bits > 0.0:
         findings.append(_at_the_floor(record, groups, free_bits))
     multipliers = series.multipliers if series else {}
@@ -137,12 +138,12 @@ def level_remark(rate_nats: float, free_bits_nats_per_level: float = 0.0) -> str
     return "at the free-bits floor" if held else ""
 
 
-def _dead_levels(record, groups):
+def _dead_levels(record, groups, learned):
     rates = _numbers(record["rate_nats_per_level"])
-    dead = [level for level, rate in enumerate(rates) if rate < DEAD_LEVEL_NATS]
+    dead = [level for level in learned if rates[level] < DEAD_LEVEL_NATS]
     statement = (
         f"dead levels (rate below {DEAD_LEVEL_NATS} nats per image): {len(dead) or 'none'} of "
-        f"{len(rates)}{_named(dead, groups)}"
+        f"{len(learned)}{_named(dead, groups)}"
     )
     remedy = (
         f"{TRAIN_LONGER}; a slower start of the rate (KL_WARMUP_STEPS) or a floor "

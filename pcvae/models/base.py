@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import check_image_shape
 from pcvae.distributions.noise import Noise, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.plan import Plan, Posterior
@@ -58,7 +59,7 @@ class HierarchicalModel(KerasLoops, abc.ABC):
         self, image_shape: Sequence[int], condition: Condition | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.image_shape = tuple(map(int, image_shape))
+        self.image_shape = check_image_shape(image_shape)
         self.condition = condition
         self.prefix_decoders: list = []
         self._runner = BatchRunner(self)

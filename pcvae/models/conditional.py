@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pcvae.checks import check_image_shape
 from pcvae.models.architecture import Architecture
 from pcvae.models.conditions import IMAGE, make_condition
 from pcvae.models.registry import register
@@ -54,6 +55,7 @@ class ConditionalVDVAE(VDVAE):
         residual: bool = False,
         **kwargs: Any,
     ) -> None:
+        image_shape = check_image_shape(image_shape)
         blocks = kwargs.get("encoder_blocks", Architecture.encoder_blocks)
         given = make_condition(
             condition,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pcvae.checks import check_choice
 from pcvae.distributions.noise_schedule import LINEAR, NoiseSchedule, make_schedule
+from pcvae.errors import UserError
 from pcvae.models.constructor_record import ConstructorRecord
 
 VARIANCES = LOWER, UPPER = "lower", "upper"
@@ -49,7 +50,8 @@ class Diffusion(ConstructorRecord):
             value = getattr(self, name)
             value = list(value) if isinstance(value, tuple) else value
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "clip", bool(self.clip))
+        if not isinstance(self.clip, bool):
+            raise UserError(f"clip: expected True or False, got {self.clip!r}")
 
     @property
     def upper(self) -> bool:

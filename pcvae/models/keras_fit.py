@@ -169,7 +169,7 @@ def _terms(model, images, condition, noise, training=False):
     if output.nll is None:
         raise UserError(
             f"fit needs a head with a likelihood, got {type(model.head).__name__}: choose "
-            "'logistic_mixture', 'gaussian' or 'bernoulli'"
+            "'logistic_mixture', 'gaussian', 'gaussian_floor' or 'bernoulli'"
         )
     rate = units.sum_per_example(output.rate_per_level)
     nats = {"negative_elbo": output.nll + rate, "nll": output.nll, "rate": rate}

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from pcvae.checks import check_counts, check_integer
+from pcvae.checks import check_counts, check_image_shape, check_integer
 from pcvae.errors import UserError
 from pcvae.layers.levels import parse_decoder_blocks
 from pcvae.models.conditional import ConditionalVDVAE
@@ -117,7 +117,7 @@ def small_vdvae(
         levels_per_resolution=levels_per_resolution,
     )
     check_integer("blocks_per_resolution", blocks_per_resolution, 0)
-    side = check_integer("image_shape[0]", image_shape[0], 1)
+    side = check_image_shape(image_shape)[0]
     encoder_blocks, decoder_blocks = small_layer_strings(
         side, blocks_per_resolution, levels_per_resolution, coarsest_resolution, halves_down_to
     )

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcvae import units
+from pcvae.checks import check_image_shape
 from pcvae.distributions.noise import Noise, SeededNoise, make_seed, seeded_noise
 from pcvae.errors import UserError
 from pcvae.layers.levels import prefix_lengths
@@ -37,7 +38,9 @@ _SHARED = (
 
 
 def prefixes_of(
-    model: HierarchicalModel, prefixes: Sequence[int | str] | None = None
+    model: HierarchicalModel,
+    prefixes: Sequence[int | str] | None = None,
+    what: str = "prefixes",
 ) -> tuple[int, ...]:
     """Returns the numbers of levels of prefixes of a model, ascending.
 
@@ -45,12 +48,13 @@ def prefixes_of(
         model: a `HierarchicalModel`.
         prefixes: numbers of levels, or resolutions such as ``"4x4"``; None for each prefix at which
             a resolution is complete.
+        what: how they are called in an error.
 
     Raises:
         UserError: there is no such prefix, or one stands twice.
     """
     prefixes = model.prefixes if prefixes is None else prefixes
-    return prefix_lengths(prefixes, model.level_resolutions)
+    return prefix_lengths(prefixes, model.level_resolutions, what)
 
 
 def make_readout(made_of: Architecture, num_levels: int, channels: int, dtype: Any) -> Readout:
@@ -107,7 +111,7 @@ class PrefixDecoders(keras.Model):
     ) -> None:
         super().__init__(name=name, dtype=dtype, autocast=False)
         made_of = Architecture.of(fields, type(self).__name__)
-        self.image_shape = tuple(map(int, image_shape))
+        self.image_shape = check_image_shape(image_shape)
         self.prefixes = prefix_lengths(prefixes, made_of.latent_resolutions)
         self._made_of = made_of
         channels = self.image_shape[-1]

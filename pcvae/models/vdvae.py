@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from pcvae.checks import check_bytes
+from pcvae.checks import check_bytes, check_image_shape
 from pcvae.distributions.noise import Noise
 from pcvae.errors import UserError
 from pcvae.layers.cells import VDVAECell
@@ -69,7 +69,7 @@ class VDVAE(HierarchicalModel):
     ) -> None:
         made_of = Architecture.of(fields, type(self).__name__)
         side = parse_encoder_blocks(made_of.encoder_blocks)[0].resolution
-        image_shape = tuple(map(int, image_shape or (side, side, 3)))
+        image_shape = check_image_shape((side, side, 3) if image_shape is None else image_shape)
         if isinstance(condition, dict):
             condition = make_condition(image_shape=image_shape, **condition)
         name = name or type(self).__name__.lower()

@@ -58,6 +58,8 @@ def freeze(model: Any, names: Iterable[str]) -> None:
     Raises:
         UserError: there is no weight of a name.
     """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UserError(f"freeze: expected a list of names of weights, got {names!r}")
     names, weights = frozenset(names), model.named_weights
     if unknown := sorted(names - weights.keys()):
         raise UserError(f"freeze: {model.name} has no weight {some_names(unknown, 3)}")

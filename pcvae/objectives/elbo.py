@@ -84,5 +84,5 @@ def check_likelihood(objective: object, output: VDVAEOutput) -> None:
     if output.nll is None:
         raise UserError(
             f"{type(objective).__name__} needs a head with a likelihood, got the linear head: "
-            "choose 'logistic_mixture', 'gaussian' or 'bernoulli'"
+            "choose 'logistic_mixture', 'gaussian', 'gaussian_floor' or 'bernoulli'"
         )

@@ -119,7 +119,7 @@ def _own_address(task: Any, addresses: Mapping[str, list[str]]) -> str:
         raise _Fault(f"the type of 'task' is {kind!r}, not one of those in 'cluster' that train")
     # Who starts the processes often writes the index as a text.
     if isinstance(index, bool) or not re.fullmatch("[0-9]{1,9}", str(index)):
-        raise _Fault(f"the index of 'task' is {index!r}, no whole number")
+        raise _Fault(f"the index of 'task' is {index!r}, no whole number of at least 0")
     if int(index) >= len(addresses[kind]):
         count = len(addresses[kind])
         raise _Fault(f"the index of 'task' is {index}, and {kind!r} has 0 to {count - 1}")

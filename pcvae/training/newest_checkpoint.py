@@ -147,7 +147,7 @@ def _known(directory):
     try:  # before looking at what is there: a note comes after its checkpoint
         note = json.loads(read_text(f"{directory}.json"))
         noted = [os.path.join(directory, f"{PREFIX}-{int(note['newest_step'])}")]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         noted = []
     paths = complete(directory)
     with_data = [path for path in prefixes(directory, DATA) if path not in paths]

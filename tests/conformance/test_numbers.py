@@ -21,6 +21,14 @@ def test_every_class_of_the_registry_is_held_to_the_promises():
     assert covered == models.registered_models().keys() - {"PrefixDecoders"}
 
 
+@pytest.mark.parametrize("name", sorted(models.registered_models().keys() - {"StagedVAE"}))
+@pytest.mark.parametrize("shape", [(8, 8), 8, "8x8", (-8, -8, 3), (0, 0, 3), (8, 8, 3.5)])
+def test_a_shape_that_no_image_has_is_refused(name, shape):
+    needed = {"PrefixDecoders": {"prefixes": (1,)}}
+    with pytest.raises(UserError, match="image_shape: expected .height, width, channels."):
+        models.registered_models()[name](image_shape=shape, **needed.get(name, {}))
+
+
 def test_rates_are_those_of_the_method_and_exact_ones_are_not_negative(case):
     output = case.model(case.images, seeded_noise(2), **case.given)
     rates = output.rate_per_level.numpy()

@@ -68,6 +68,14 @@ def test_dead_levels_are_named():
     assert "FREE_BITS_NATS_PER_LEVEL" in found.remedy
 
 
+def test_dead_levels_are_those_whose_rates_are_learned():
+    """The rates of levels in a group with a name follow from a noise schedule."""
+    record = {**RECORD, "rate_nats_per_level": [0.0, 0.001, 0.002]}
+    for groups, count in (([4, 4, 8], 3), (["0-1", "0-1", 8], 1), (["0-1", "0-1", "2-2"], None)):
+        dead = [f.value for f in health_findings(record, groups) if f.name == "dead levels"]
+        assert dead == ([] if count is None else [count])
+
+
 def test_levels_at_the_floor_of_the_free_bits():
     found = finding("levels at the floor", free_bits_nats_per_level=0.96)
     assert (found.severity, found.value) == ("warning", 2)

@@ -178,6 +178,10 @@ def test_a_diffusion_model_may_be_the_first_stage(eagerly):
     [
         ({"variance": "learned"}, "variance: expected one of lower, upper, got 'learned'"),
         ({"betas": (0.1, 2.0)}, "betas: expected one number above 0 and below 1"),
+        ({"schedule": "log_snr"}, "schedule: expected none beside betas, got 'log_snr'"),
+        ({"clip": "no"}, "clip: expected True or False, got 'no'"),
+        ({"frozen": "denoiser"}, "freeze: expected a list of names of weights, got 'denoiser'"),
+        ({"frozen": 3}, "freeze: expected a list of names of weights, got 3"),
         ({"width": 4 * 10**7}, r"a denoiser with width=40000000, .* give a smaller width"),
     ],
 )
