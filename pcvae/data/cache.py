@@ -40,7 +40,7 @@ CACHE_VARIABLE = "PCVAE_CACHE_DIR"
 DEFAULT_CACHE = "~/.cache/pcvae"
 RECORD = "record.json"
 INDEX = "hashes.json"
-REMEDY = f"free some space there or set {CACHE_VARIABLE} to another folder"
+REMEDY = f"set {CACHE_VARIABLE} to a folder with room that can be written"
 
 
 def cache_root(cache_dir: str | os.PathLike | None = None) -> Path:
@@ -109,7 +109,7 @@ def check_room(folder: Path, num_images: int, image_shape: Sequence[int], name: 
         side = "x".join(map(str, image_shape))
         raise UserError(
             f"{name}: {num_images:,} images of {side} take {_in_bytes(needed)} prepared, and "
-            f"{printable(place)} has {_in_bytes(free)} free; take smaller images, {REMEDY}"
+            f"{printable(place)} has {_in_bytes(free)} free; take smaller images or {REMEDY}"
         )
 
 

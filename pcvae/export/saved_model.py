@@ -14,6 +14,7 @@ from pcvae.export.endpoints import Endpoints
 from pcvae.export.stablehlo import FILE, sample_as_stablehlo
 from pcvae.files import new_folder, plain_path
 from pcvae.models.base import HierarchicalModel
+from pcvae.models.weights import check_finite
 
 WEIGHTS_DTYPES = ("float32", "bfloat16", "float16")
 RECORD = "export.json"
@@ -50,7 +51,8 @@ def export_model(
         The record that is written to ``export.json``.
 
     Raises:
-        UserError: the output is not empty, or an option does not fit the model.
+        UserError: the output is not empty, an option does not fit the model, or a weight is not
+            finite.
     """
     if weights_dtype not in WEIGHTS_DTYPES:
         raise UserError(
@@ -62,6 +64,7 @@ def export_model(
         stablehlo_num_samples = check_integer("stablehlo_num_samples", stablehlo_num_samples, 1)
         if model.condition is not None:
             raise UserError("stablehlo: only models without a condition are exported as StableHLO")
+    check_finite(model)
     options = {
         "weights_dtype": weights_dtype,
         "batch_size": batch_size,

@@ -95,6 +95,26 @@ def check(model: Any, x: Any, y: Any = None) -> None:
         )
 
 
+def check_weights(x: Any, weights: Any) -> None:
+    """Checks sample weights in arrays before a loop begins.
+
+    Raises:
+        UserError: there is not one for each image, or one is negative or not finite.
+    """
+    wanted = "sample_weight: expected one number for each image, finite and not negative"
+    try:
+        values = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"{wanted}; got {type(weights).__name__}") from None
+    images = _parts((x,))[0]
+    count = len(images) if hasattr(images, "shape") else len(values)
+    if values.size != count or values.shape[:1] != (count,):
+        raise UserError(f"{wanted}, {count} in all; got shape {list(values.shape)}")
+    if not (np.isfinite(values) & (values >= 0.0)).all():
+        wrong = values[~(np.isfinite(values) & (values >= 0.0))].flat[0]
+        raise UserError(f"{wanted}; got {wrong:g}")
+
+
 def with_weights(x: Any, weights: Any) -> dict:
     """Returns data that hold their weights themselves: Keras drops those that come without y."""
     images, condition, _ = _parts((x,))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pcvae.checks import check_choice
@@ -111,7 +112,11 @@ class KerasLoops(keras.Model):
             UserError: the data are not what the model takes.
         """
         given = _arguments(keras.Model.evaluate, self, args, kwargs)
-        return super().evaluate(**given | _checked(self, given))
+        checked = _checked(self, given)
+        weights = given.get(keras_data.WEIGHTS)
+        if weights is not None and not np.any(weights):
+            raise UserError("sample_weight: expected some above 0, got zeros: there is no mean")
+        return super().evaluate(**given | checked)
 
     def predict(self, *args: Any, **kwargs: Any) -> VDVAEOutput:
         """Returns the output for images as arrays, by Keras' loop: see ``keras.Model.predict``.
@@ -199,7 +204,10 @@ def _checked(model: Any, given: dict) -> dict:
     """Checks the data among the arguments of a loop; returns x and the weights to be given."""
     x, y, weights = (given.get(name) for name in ("x", "y", keras_data.WEIGHTS))
     keras_data.check(model, x, y)
-    if weights is None or y is not None or isinstance(x, tf.data.Dataset):
+    if weights is None or isinstance(x, tf.data.Dataset):
+        return {}
+    keras_data.check_weights(x, weights)
+    if y is not None:
         return {}
     return {"x": keras_data.with_weights(x, weights), keras_data.WEIGHTS: None}
 

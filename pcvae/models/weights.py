@@ -71,6 +71,13 @@ def freeze(model: Any, names: Iterable[str]) -> None:
             layer.trainable = False
 
 
+def check_finite(model: Any) -> None:
+    """Raises UserError, which names them, if weights are NaN or infinite."""
+    named = model.named_weights.items()
+    if wrong := [name for name, weight in named if not np.isfinite(weight.numpy()).all()]:
+        raise UserError(f"{model.name}: NaN or infinity in {some_names(wrong, 3)}")
+
+
 def twin(model: Any) -> Any:
     """Returns a model of the same configuration, with equal frozen weights and fresh others."""
     twin = made_again(model)

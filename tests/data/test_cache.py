@@ -194,7 +194,7 @@ def test_a_full_disk_is_told_with_file_and_remedy_and_leaves_what_was_whole(tmp_
         for _ in range(10_000):
             writers["train"].write(image(1))
 
-    message = r"new/train.npy'.*free some.*PCVAE_CACHE_DIR"
+    message = r"new/train.npy'.*set PCVAE_CACHE_DIR to a folder with room"
     with no_room(20_000), pytest.raises(UserError, match=message) as raised:
         cached_splits(folder, SPLITS, SHAPE, prepare_many)
     assert "\n" not in str(raised.value)

@@ -353,6 +353,16 @@ def test_options_are_checked_first(half, tmp_path, options, says):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_not_finite_is_not_exported(tmp_path):
+    model = tiny.vdvae()
+    name = sorted(model.named_weights)[3]
+    weight = model.named_weights[name]
+    weight.assign(np.full(weight.shape, np.nan))
+    with pytest.raises(UserError, match=f"NaN or infinity in {name}$"):
+        export_model(model, tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_there_stays(half, label, tmp_path):
     (tmp_path / "mine").write_text("")
     with pytest.raises(UserError, match="nothing is overwritten"):

@@ -197,6 +197,12 @@ def test_evaluations_are_weighted_as_keras_weights():
     assert logs["negative_elbo_bits_per_dim"] == pytest.approx(bits, rel=1e-5)
     with pytest.raises(UserError, match=r"sample_weight: expected one number for each image"):
         model.evaluate(images, sample_weight=np.ones((4, 2)), verbose=0)
+    for wrong in (np.ones(3), [1, 1, 1, np.nan], [1, 1, 1, -1], "heavy"):
+        for loop in (model.evaluate, model.fit):
+            with pytest.raises(UserError, match=r"sample_weight: .*finite and not negative"):
+                loop(images, sample_weight=wrong, verbose=0)
+    with pytest.raises(UserError, match="sample_weight: expected some above 0"):
+        model.evaluate(images, sample_weight=np.zeros(4), verbose=0)
 
 
 def test_weights_of_classes_are_those_of_their_images():
