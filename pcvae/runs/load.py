@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pcvae import models, training
+from pcvae.errors import UserError
+from pcvae.files import printable
 from pcvae.runs.frozen_weights import frozen_shapes, read_frozen
 from pcvae.runs.run_directory import RunDirectory
 
@@ -40,6 +42,10 @@ def load(run_dir: str | os.PathLike, fallback: bool = True) -> models.Hierarchic
 def load_run(run_dir: str | os.PathLike, fallback: bool = True) -> LoadedRun:
     """Loads what one checkpoint of a run holds; arguments and errors are those of `load`."""
     directory = RunDirectory(run_dir)
+    if os.path.isfile(run_dir):
+        keras_file = str(run_dir).endswith(".keras")
+        remedy = "; keras.models.load_model reads .keras files" if keras_file else ""
+        raise UserError(f"{printable(run_dir)}: expected a run directory, got a file{remedy}")
 
     def read(path):
         model = models.read_model(

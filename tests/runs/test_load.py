@@ -89,6 +89,17 @@ def test_what_training_alone_needs_is_told_and_does_no_harm(run_dir, capsys):
     assert "NaN or infinity in model/decoder/gain, which training" in capsys.readouterr().err
 
 
+def test_a_file_is_no_run(tmp_path):
+    for name, remedy in (
+        ("model.keras", "; keras.models.load_model reads .keras files"),
+        ("x", ""),
+    ):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(UserError) as told:
+            pcvae.load(tmp_path / name)
+        assert str(told.value).endswith(f"{name}: expected a run directory, got a file{remedy}")
+
+
 def test_a_run_without_a_checkpoint(run_dir):
     for path in (run_dir / "checkpoints").iterdir():
         path.unlink()
