@@ -165,17 +165,17 @@ def decompose(
     drawn = features_of(evaluation, images, seed, progress)
     parts = {}
     for end in evaluation.ends:
-
-        def distance(first, second):
-            return frechet_distance(first.statistics, second.statistics)
-
         between = drawn[f"{_BETWEEN}{end}"]
         if f"{_OWN_PRIOR}{end}" in drawn:
             own = (drawn[f"{name}{end}"] for name in (_OWN_PRIOR, _OWN_POSTERIOR))
-            parts[f"frechet_prefix_prior_part{end}"] = distance(*own)
-        parts[f"frechet_prior_part{end}"] = distance(samples[end], between)
-        parts[f"frechet_decoder_part{end}"] = distance(between, reference[end])
+            parts[f"frechet_prefix_prior_part{end}"] = _distance(*own)
+        parts[f"frechet_prior_part{end}"] = _distance(samples[end], between)
+        parts[f"frechet_decoder_part{end}"] = _distance(between, reference[end])
     return parts
+
+
+def _distance(first, second):
+    return frechet_distance(first.statistics, second.statistics)
 
 
 def decomposition_lines(record: Mapping[str, Any]) -> list[str]:

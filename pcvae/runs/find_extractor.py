@@ -27,9 +27,8 @@ def find_extractor(
     Args:
         source: ``"synthetic"`` or ``"structure"``, an in-domain extractor at the size of the
             images, or ``"synthetic:SIZE"``; it is trained when it is not there yet
-            (`train_extractor`). Or the
-            address of a file, ``https://...``, which is fetched once, if its ``sha256`` is given.
-            Or what `measure.as_extractor` takes.
+            (`train_extractor`). Or the address of a file, ``https://...``, which is fetched once,
+            if its ``sha256`` is given. Or what `measure.as_extractor` takes.
         image_shape: (height, width, channels) of the images.
         resize: how images are resized to the size of the extractor; see `FeatureExtractor`.
         sha256: what is checked: the SHA-256 of the file, or of the network as protocols state it
